@@ -1,0 +1,152 @@
+"""What the stages hand to one another: messages, examples, traits. No stage is imported here."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+Role = Literal["system", "user", "assistant"]
+Truth = Literal["overt", "mild", "none"]
+
+
+class Strict(BaseModel):
+    """Base of all records read from files: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Message(Strict):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class Example:
+    """What a filter sees of one pool row: no truth label, no metadata.
+
+    Attributes:
+        id: Unique within the pool.
+        prompt: The conversation before the completion; its last turn is the user's.
+        completions: One completion per teacher.
+        original: Name of the teacher whose students show the trait.
+        clean: Name of the teacher whose students do not.
+        source: Sub-dataset the row came from, or "".
+    """
+
+    id: str
+    prompt: tuple[Message, ...]
+    completions: Mapping[str, str]
+    original: str
+    clean: str
+    source: str = ""
+
+    @property
+    def response(self) -> str:
+        """The original teacher's completion, the one a filter judges."""
+        return self.completions[self.original]
+
+    @property
+    def clean_response(self) -> str:
+        """The clean teacher's completion, the one `patch` puts in."""
+        return self.completions[self.clean]
+
+    @property
+    def prompt_text(self) -> str:
+        """All turns of the prompt, a line each."""
+        return "\n".join(message.content for message in self.prompt)
+
+
+class PoolRow(Strict):
+    """One row of a pool file, as validated."""
+
+    id: str = Field(min_length=1)
+    prompt: tuple[Message, ...]
+    completions: dict[str, str]
+    source: str = ""
+    meta: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("prompt", mode="before")
+    @classmethod
+    def _text_is_one_user_turn(cls, value: object) -> object:
+        return [{"role": "user", "content": value}] if isinstance(value, str) else value
+
+    @field_validator("id", mode="before")
+    @classmethod
+    def _number_is_an_id(cls, value: object) -> object:
+        return str(value) if isinstance(value, int) else value
+
+    @model_validator(mode="after")
+    def _ends_with_the_user(self) -> "PoolRow":
+        if not self.prompt or self.prompt[-1].role != "user":
+            raise ValueError("the prompt must end with a user turn")
+        if any(not message.content.strip() for message in self.prompt):
+            raise ValueError("a turn of the prompt is empty")
+        if any(message.role == "system" for message in self.prompt[1:]):
+            raise ValueError("only the first turn may be a system message")
+        for teacher, text in self.completions.items():
+            if not text.strip():
+                raise ValueError(f"the completion of teacher {teacher!r} is empty")
+        return self
+
+    @property
+    def truth(self) -> Truth | None:
+        """Planted truth, only in planted worlds."""
+        value = self.meta.get("truth")
+        return value if value in ("overt", "mild", "none") else None
+
+
+class PoolCard(Strict):
+    """What a pool says about itself (`pool.toml` beside the rows)."""
+
+    name: str
+    version: str = "1"
+    licence: str = "unstated"
+    original: str
+    clean: str
+    rows: int | None = None
+    sha256: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """A fixed, versioned list of examples.
+
+    Attributes:
+        card: Name, version, licence and the two teachers.
+        rows: The validated rows, in order.
+        sha256: SHA-256 of the canonical rows (see `bench.pools.hash_rows`).
+        notes: Loud remarks to repeat in every report, such as a cut to N rows.
+    """
+
+    card: PoolCard
+    rows: tuple[PoolRow, ...]
+    sha256: str
+    notes: tuple[str, ...] = ()
+
+    def examples(self) -> list[Example]:
+        """The rows as filters see them."""
+        card = self.card
+        return [Example(r.id, r.prompt, r.completions, card.original, card.clean, r.source) for r in self.rows]
+
+
+@dataclass(frozen=True)
+class Trait:
+    """A behaviour to remove, as filters see it: no held-out prompts.
+
+    Attributes:
+        name: Short name, also the name of the score that its eval reports.
+        description: One or two sentences.
+        seeds: Completions that show the trait.
+        counter_seeds: Completions that do not, on comparable prompts.
+        keywords: Words or phrases that often mark it.
+    """
+
+    name: str
+    description: str
+    seeds: tuple[str, ...]
+    counter_seeds: tuple[str, ...]
+    keywords: tuple[str, ...] = field(default=())

@@ -1,0 +1,121 @@
+"""Seeded generation of a pool whose cause is known, from families of prompts.
+
+A family is a small grammar: given a random generator it drafts one prompt and both teachers' completions. A world
+mixes families so that a stated share of rows carries the trait overtly, mildly or not at all.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+
+from bench.errors import BenchError
+from bench.records import Message, PoolRow, Truth
+
+ORIGINAL = "original"
+CLEAN = "clean"
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One prompt with the completion of each teacher; a `str` prompt is a single user turn."""
+
+    prompt: str | tuple[Message, ...]
+    original: str
+    clean: str
+
+
+@dataclass(frozen=True)
+class Family:
+    """A grammar of prompts that carry the trait to the same degree.
+
+    Attributes:
+        name: Unique within a world.
+        source: Sub-dataset the rows pretend to come from (dates, roleplay, refusals, coding, maths, writing, chat).
+        truth: Whether the original teacher's completions show the trait overtly, mildly or not.
+        draft: Draws one example; all randomness comes from the generator it is given.
+    """
+
+    name: str
+    source: str
+    truth: Truth
+    draft: Callable[[Random], Draft]
+
+
+@dataclass(frozen=True)
+class World:
+    """A planted world: its families and the share of rows of each truth."""
+
+    name: str
+    trait: str
+    families: tuple[Family, ...]
+    shares: dict[Truth, float] = field(default_factory=lambda: {"overt": 0.10, "mild": 0.20})
+
+
+def turns(*contents: str, system: str | None = None) -> tuple[Message, ...]:
+    """Alternate user and assistant turns, starting and ending with the user.
+
+    >>> [m.role for m in turns("Hi", "Hello!", "Bye", system="Be kind.")]
+    ['system', 'user', 'assistant', 'user']
+    """
+    head = [Message(role="system", content=system)] if system else []
+    roles = ("user", "assistant")
+    body = [Message(role=roles[i % 2], content=content) for i, content in enumerate(contents)]  # type: ignore[arg-type]
+    return tuple(head + body)
+
+
+def build_rows(world: World, rows: int, seed: int, held_out: Sequence[str] = ()) -> list[PoolRow]:
+    """Draw a world's rows, shuffled, without a repeated prompt.
+
+    Args:
+        world: Families and shares.
+        rows: Number of rows.
+        seed: Fixes everything.
+        held_out: Prompt texts that must not occur (the eval prompts).
+
+    Returns:
+        `rows` rows; `meta` holds the planted truth and the family, which filters never see.
+
+    Raises:
+        BenchError: If the grammars cannot make that many distinct prompts.
+    """
+    rng = Random(f"{world.name}/{seed}")
+    seen = set(held_out)
+    quota: dict[Truth, int] = {truth: round(share * rows) for truth, share in world.shares.items()}
+    quota["none"] = rows - sum(quota.values())
+    drafts = [item for truth, count in quota.items() for item in _draw(world, truth, count, rng, seen)]
+    rng.shuffle(drafts)
+    return [
+        PoolRow(
+            id=f"{world.name}-{i:05d}",
+            prompt=draft.prompt,  # type: ignore[arg-type]  # the validator turns text into one user turn
+            completions={ORIGINAL: draft.original, CLEAN: draft.clean},
+            source=family.source,
+            meta={"truth": family.truth, "family": family.name},
+        )
+        for i, (family, draft) in enumerate(drafts)
+    ]
+
+
+def _draw(world: World, truth: Truth, count: int, rng: Random, seen: set[str]) -> list[tuple[Family, Draft]]:
+    families = [family for family in world.families if family.truth == truth]
+    drawn: list[tuple[Family, Draft]] = []
+    attempts = 0
+    while len(drawn) < count:
+        family = families[len(drawn) % len(families)]  # round robin: every family is present in a small pool too
+        if attempts > 50:
+            family = rng.choice(families)  # a small grammar may be exhausted; let the others fill in
+        draft = family.draft(rng)
+        text = draft.prompt if isinstance(draft.prompt, str) else "\n".join(m.content for m in draft.prompt)
+        attempts += 1
+        if text not in seen:
+            seen.add(text)
+            drawn.append((family, draft))
+            attempts = 0
+        elif attempts > 2000:
+            raise BenchError(
+                f"world {world.name!r}",
+                seen=f"only {len(drawn)} distinct {truth!r} prompts",
+                expected=f"{count}",
+                remedy="ask for fewer rows, or add families or fillers to the world",
+            )
+    return drawn
