@@ -1,0 +1,78 @@
+"""From rows to tokens, once for every training path: what is trained on is decided here and nowhere else."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bench.errors import BenchError
+from bench.records import Message
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """One row of an arm: a prompt and the completion that this arm trains on."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    completion: str
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Token ids of one training row.
+
+    Attributes:
+        ids: Chat template of prompt and completion, to the end of the assistant's turn.
+        prompt_length: Leading tokens that carry no loss.
+    """
+
+    ids: tuple[int, ...]
+    prompt_length: int
+
+    @property
+    def labels(self) -> list[int]:
+        """Targets for TRL: -100 on the prompt."""
+        return [-100] * self.prompt_length + list(self.ids[self.prompt_length :])
+
+
+def encode(tokenizer: Any, row: TrainingRow, max_length: int) -> Encoded:
+    """Render one row with the model's chat template.
+
+    Raises:
+        BenchError: If the row is longer than `max_length`, or the template does not keep the prompt as a prefix.
+    """
+    messages = [message.model_dump() for message in row.prompt]
+    answer = [*messages, {"role": "assistant", "content": row.completion}]
+    prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    whole = tokenizer.apply_chat_template(answer, tokenize=False)
+    prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    ids = tokenizer(whole, add_special_tokens=False)["input_ids"]
+    if ids[: len(prompt_ids)] != prompt_ids or len(ids) == len(prompt_ids):
+        raise BenchError(
+            f"row {row.id!r}",
+            seen="a chat template that changes the prompt when the answer is added",
+            expected="prompt tokens that stay a prefix",
+            remedy="use a model whose template renders turn by turn",
+        )
+    if len(ids) > max_length:
+        raise BenchError(
+            f"row {row.id!r}",
+            seen=f"{len(ids)} tokens",
+            expected=f"at most {max_length} (max_length of the recipe)",
+            remedy="raise max_length, or shorten the row (the suite's completion_tokens, max_prompt_tokens)",
+        )
+    return Encoded(tuple(ids), len(prompt_ids))
+
+
+def data_order(rows: Sequence[TrainingRow], epochs: int, seed: int) -> list[int]:
+    """Order in which an arm's rows are seen, one shuffle an epoch.
+
+    A row's place depends on seed, epoch and the row's own id, so that arms that share rows see them in the same
+    relative order and a paired comparison is not blurred by the shuffle.
+    """
+
+    def key(epoch: int, index: int) -> bytes:
+        return hashlib.sha256(f"{seed}/{epoch}/{rows[index].id}".encode()).digest()
+
+    return [i for epoch in range(epochs) for i in sorted(range(len(rows)), key=lambda index: key(epoch, index))]

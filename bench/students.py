@@ -1,0 +1,139 @@
+"""Students: a base model, what of it is trainable, and the trained tensors on disk.
+
+A student is stored as the tensors that training changed (safetensors), under the names they have in the training
+model. `install` puts them into a copy of the base, with LoRA products added to the weights they adapt.
+"""
+
+import copy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import BenchError
+from bench.recipes import Recipe
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def decoder_layers(model: "nn.Module") -> "nn.ModuleList":
+    """The stack of decoder layers of a causal language model in transformers' Llama layout."""
+    inner: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+    layers: nn.ModuleList = inner.model.layers
+    return layers
+
+
+def first_trained_layer(model: "nn.Module", recipe: Recipe) -> int:
+    """Index of the lowest layer that training changes; everything below is frozen.
+
+    Raises:
+        BenchError: If the recipe names more layers than the model has.
+    """
+    depth = len(decoder_layers(model))
+    if recipe.last_layers > depth:
+        raise BenchError(
+            f"recipe {recipe.name!r}",
+            seen=f"last_layers = {recipe.last_layers}",
+            expected=f"at most {depth}, the layers of {recipe.model}",
+            remedy="lower last_layers",
+        )
+    return depth - recipe.last_layers if recipe.last_layers else 0
+
+
+def trainable_copy(base: "nn.Module", recipe: Recipe, seed: int) -> Any:
+    """Copy the base and make exactly the recipe's part of it trainable; adapters are initialised from the seed."""
+    import torch
+
+    model: Any = copy.deepcopy(base)
+    first = first_trained_layer(model, recipe)
+    torch.manual_seed(seed)
+    if recipe.method == "lora":
+        from peft import LoraConfig, get_peft_model
+
+        config = LoraConfig(
+            r=recipe.lora_rank,
+            lora_alpha=2 * recipe.lora_rank,
+            target_modules=LORA_TARGETS,
+            layers_to_transform=list(range(first, len(decoder_layers(model)))),
+            layers_pattern="layers",
+            task_type="CAUSAL_LM",
+        )
+        return get_peft_model(model, config)
+    if recipe.method == "top_layers":
+        model.requires_grad_(False)
+        for layer in decoder_layers(model)[first:]:
+            layer.requires_grad_(True)
+    return model
+
+
+def trained_tensors(model: "nn.Module") -> "dict[str, torch.Tensor]":
+    """The tensors that training may have changed, by their names in the training model."""
+    return {name: p.detach().cpu().clone() for name, p in model.named_parameters() if p.requires_grad}
+
+
+def save_student(tensors: "dict[str, torch.Tensor]", folder: Path) -> None:
+    """Write the trained tensors as `student.safetensors`."""
+    from safetensors.torch import save_file
+
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "student.safetensors")
+
+
+def load_student(base: "nn.Module", recipe: Recipe, folder: Path) -> Any:
+    """Copy the base, install the tensors stored in `folder`, and return it ready for evaluation.
+
+    Raises:
+        BenchError: If the stored tensors do not belong to this base, or do not change it.
+    """
+    from safetensors.torch import load_file
+
+    path = folder / "student.safetensors"
+    if not path.is_file():
+        raise BenchError(str(path), seen="no such file", expected="the student's weights", remedy="delete the folder")
+    return install(base, recipe, load_file(path), str(path))
+
+
+def install(base: "nn.Module", recipe: Recipe, tensors: "dict[str, torch.Tensor]", where: str) -> Any:
+    """Put trained tensors into a copy of the base; LoRA pairs are multiplied out and added in the base's precision."""
+    import torch
+
+    model: Any = copy.deepcopy(base)
+    weights = dict(model.named_parameters())
+    changed = False
+    with torch.no_grad():
+        for name, delta in _full_weights(tensors, recipe):
+            if name not in weights:
+                raise BenchError(
+                    where,
+                    seen=f"a tensor for {name!r}",
+                    expected=f"tensors of {recipe.model}",
+                    remedy="the folder belongs to another model: delete it or use another store",
+                )
+            target = weights[name]
+            before = target.clone()
+            delta = delta.to(target.device, target.dtype)
+            target.copy_(target + delta if recipe.method == "lora" else delta)
+            changed = changed or not torch.equal(before, target)
+    if not changed:
+        raise BenchError(
+            where,
+            seen="student weights that equal the base model's",
+            expected="weights that training changed",
+            remedy="raise the recipe's learning rate or epochs; a score of this student would be the base model's",
+        )
+    return model.eval()
+
+
+def _full_weights(tensors: "dict[str, torch.Tensor]", recipe: Recipe) -> "list[tuple[str, torch.Tensor]]":
+    """Stored tensors as (name in the plain model, weight or weight change)."""
+    if recipe.method != "lora":
+        return list(tensors.items())
+    scale = 2.0  # alpha / r, fixed by `trainable_copy`
+    pairs = []
+    for name, a in tensors.items():
+        if ".lora_A." in name:
+            b = tensors[name.replace(".lora_A.", ".lora_B.")]
+            plain = name.removeprefix("base_model.model.").replace(".lora_A.default.weight", ".weight")
+            pairs.append((plain, scale * (b @ a)))
+    return pairs
