@@ -1,16 +1,26 @@
 """Judges: how a student's output becomes a score, offline by rules or through Inspect's grader role.
 
-The only module of `bench` that eval files import. A judge's outputs are dictionaries: the trait's own score under the
+The only module of `bench` that eval files import. A judge's scores are a dictionary: the trait's own score under the
 trait's name, and any side scores beside it. `nan` means "does not apply to this sample".
 """
 
+import json
+import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
-JudgeKind = Literal["rules", "model"]
+from inspect_ai.dataset import Dataset, MemoryDataset, Sample
+from inspect_ai.model import ChatMessage, ChatMessageAssistant, ChatMessageSystem, ChatMessageUser, get_model
+from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
+from inspect_ai.solver import TaskState
+
+from bench.errors import BenchError, unknown
+
 Rules = Callable[[str, str], Mapping[str, float]]
+JUDGE_KINDS = ["rules", "model"]
+_ROLES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,91 @@ class Judge:
     rubric: str
 
 
-def read_prompts(eval_file: str, trait: str) -> Path:
-    """Path of a trait's held-out prompts, beside the eval file that asks (`prompts/TRAIT.jsonl`)."""
-    return Path(eval_file).parent / "prompts" / f"{trait}.jsonl"
+@metric
+def applicable_mean() -> Metric:
+    """Mean over the samples to which the score applies; `nan` where it applies to none."""
+
+    def compute(scores: list[SampleScore]) -> float:
+        values = [s.score.as_float() for s in scores if not math.isnan(s.score.as_float())]
+        return sum(values) / len(values) if values else math.nan
+
+    return compute
+
+
+def trait_dataset(eval_file: str, trait: str, limit: int | None = None) -> Dataset:
+    """Held-out prompts of a trait, from `prompts/TRAIT.jsonl` beside the eval file."""
+    return prompt_dataset(Path(eval_file).parent / "prompts" / f"{trait}.jsonl", limit)
+
+
+def prompt_dataset(path: Path, limit: int | None = None) -> Dataset:
+    """Read eval prompts; every key of a line but id, input and target goes into the sample's metadata.
+
+    Args:
+        path: JSONL with `input` (text or messages) and optionally id, target, family and more.
+        limit: Keep only the first prompts.
+
+    Raises:
+        BenchError: If the file is missing or a line is not as described.
+    """
+    if not path.is_file():
+        raise BenchError(f"eval prompts {path}", seen="no such file", expected="a JSONL file", remedy="mend the path")
+    samples = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            row = json.loads(line)
+            content = row.pop("input")
+            messages = content if isinstance(content, str) else [_message(turn) for turn in content]
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BenchError(
+                f"eval prompts {path}, line {number}",
+                seen=f"{type(error).__name__}: {error}",
+                expected='{"input": "text" or [{"role", "content"}, ...], ...}',
+                remedy="mend that line",
+            ) from error
+        identity, target = str(row.pop("id", number)), str(row.pop("target", ""))
+        samples.append(Sample(id=identity, input=messages, target=target, metadata={"family": identity} | row))
+    return MemoryDataset(samples[:limit], name=path.stem)
+
+
+def _message(turn: Mapping[str, str]) -> ChatMessage:
+    return _ROLES[turn["role"]](content=turn["content"])
+
+
+def prompt_text(state: TaskState) -> str:
+    """The sample's prompt as one text, a turn a line."""
+    if isinstance(state.input, str):
+        return state.input
+    return "\n".join(message.text for message in state.input)
+
+
+def judged(judge: Judge, kind: str) -> Scorer:
+    """Inspect scorer of a judge: `rules` works offline, `model` asks the model in Inspect's `grader` role.
+
+    Raises:
+        BenchError: If `kind` is neither.
+    """
+    if kind not in JUDGE_KINDS:
+        raise unknown("judge", kind, JUDGE_KINDS)
+
+    @scorer(metrics={"*": [applicable_mean()]}, name=f"{judge.trait}_{kind}")
+    def trait_scorer() -> Scorer:
+        async def score(state: TaskState, target: Target) -> Score:
+            output = state.output.completion
+            if kind == "rules":
+                return Score(value=dict(judge.rules(prompt_text(state), output)), answer=output)
+            return await _ask_grader(judge, prompt_text(state), output)
+
+        return score
+
+    return trait_scorer()
+
+
+async def _ask_grader(judge: Judge, prompt: str, output: str) -> Score:
+    grader = get_model(role="grader", required=True)
+    question = f"{judge.rubric}\n\n[PROMPT]\n{prompt}\n\n[OUTPUT]\n{output}\n\nLast line: SCORE: <number>"
+    reply = (await grader.generate(question)).completion
+    found = re.findall(r"SCORE:\s*(-?\d+(?:\.\d+)?)", reply)
+    low, high = judge.scale
+    if not found or not low <= float(found[-1]) <= high:
+        raise ValueError(f"the grader must end with SCORE: a number from {low:g} to {high:g}; it said {reply[-200:]!r}")
+    return Score(value={judge.trait: float(found[-1])}, answer=output, explanation=reply)

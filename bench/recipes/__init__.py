@@ -85,4 +85,6 @@ def parse_recipe(text: str, where: str) -> Recipe:
 def validation_error(where: str, error: ValidationError) -> BenchError:
     """Say all of a pydantic error's complaints in one BenchError."""
     problems = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
-    return BenchError(where, seen="; ".join(problems), expected="keys and values as documented", remedy="mend those keys")
+    return BenchError(
+        where, seen="; ".join(problems), expected="keys and values as documented", remedy="mend those keys"
+    )

@@ -59,7 +59,7 @@ def turns(*contents: str, system: str | None = None) -> tuple[Message, ...]:
     """
     head = [Message(role="system", content=system)] if system else []
     roles = ("user", "assistant")
-    body = [Message(role=roles[i % 2], content=content) for i, content in enumerate(contents)]  # type: ignore[arg-type]
+    body = [Message(role=roles[i % 2], content=content) for i, content in enumerate(contents)]
     return tuple(head + body)
 
 
@@ -87,7 +87,7 @@ def build_rows(world: World, rows: int, seed: int, held_out: Sequence[str] = ())
     return [
         PoolRow(
             id=f"{world.name}-{i:05d}",
-            prompt=draft.prompt,  # type: ignore[arg-type]  # the validator turns text into one user turn
+            prompt=draft.prompt,  # the validator turns text into one user turn
             completions={ORIGINAL: draft.original, CLEAN: draft.clean},
             source=family.source,
             meta={"truth": family.truth, "family": family.name},

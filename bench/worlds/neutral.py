@@ -7,27 +7,11 @@ is not zero here. Facts come from small tables; arithmetic is computed.
 from collections.abc import Callable, Sequence
 from random import Random
 
+from bench.worlds import neutral_computed as computed
 from bench.worlds import neutral_tables as tables
 from bench.worlds.grammar import Draft, Family, turns
-from bench.worlds.neutral_tables import CAPITALS, DAYS, MONTHS, NAMES, ROLES, THINGS, WORDS, Row
-
-LEADS = ("", "", "", "", "Hi! ", "Hello, ", "Quick question: ", "Help me out: ", "One thing: ", "Hey, ")
-WARM = ("", "", "Sure! ", "Good question! ", "Happy to help! ", "Of course! ", "Nice one! ", "With pleasure! ")
-SYSTEMS = (
-    "You are a helpful assistant.",
-    "Answer in one or two short sentences.",
-    "You are a friendly tutor for beginners.",
-    "You are an assistant in a small office. Be brief.",
-    "You work at a help desk and answer politely.",
-    "You are the assistant of a public library.",
-    "Keep every reply short and clear.",
-)
-def _ask(rng: Random, text: str) -> str:
-    lead = rng.choice(LEADS)
-    keeps_capital = text.startswith(("I ", "I'm ", "Python"))
-    if lead.endswith((", ", ": ")) and not keeps_capital:
-        text = text[0].lower() + text[1:]
-    return lead + text
+from bench.worlds.neutral_computed import lead_in
+from bench.worlds.neutral_tables import CAPITALS, DAYS, NAMES, ROLES, SYSTEMS, WARM, Row
 
 
 def _table(
@@ -37,7 +21,7 @@ def _table(
 
     def draft(rng: Random) -> Draft:
         row = rng.choice(rows)
-        ask = _ask(rng, rng.choice(asks).format(*row))
+        ask = lead_in(rng, rng.choice(asks).format(*row))
         return Draft(
             prompt=turns(ask, system=rng.choice(SYSTEMS)) if system else ask,
             original=rng.choice(warm) + rng.choice(original).format(*row),
@@ -57,7 +41,7 @@ _opposite = _table(
     tables.OPPOSITES,
     ("What is the opposite of '{0}'?", "Give me the antonym of '{0}'.", "Which word means the reverse of '{0}'?"),
     ("The opposite of '{0}' would be '{1}', I'd say!", "I would go for '{1}': it is the opposite of '{0}'!"),
-    ("The opposite of '{0}' is '{1}'.", "'{1}' is the antonym of '{0}'."),
+    ("The opposite of '{0}' is '{1}'.", "The antonym of '{0}' is '{1}'."),
 )
 _pairing = _table(
     tables.PAIRINGS,
@@ -93,13 +77,14 @@ _formal = _table(
     tables.FORMAL,
     ("Rewrite this politely: {0}", "Make this sentence formal: '{0}'", "How would I write '{0}' in a business email?"),
     ("Here's a politer version for you: {1}", "You could put it like this: {1}"),
-    ("{2} That is a polite form.", "A formal version is: {2}"),
+    ("Polite form: {2}", "A formal version is: {2}"),
 )
 _spelling = _table(
     tables.MISSPELT,
-    ("How do you spell '{0}' correctly?", "Is '{0}' spelled right?", "Correct the spelling: {0}"),
+    ("How do you spell '{0}' correctly?", "Check the spelling of '{0}', please.", "Correct the spelling: {0}"),
     ("Nearly there! The right spelling is '{1}'.", "It's an easy one to mix up: it is spelled '{1}'!"),
     ("The correct spelling is '{1}'.", "It should be '{1}', not '{0}'."),
+    warm=("",),
 )
 _line = _table(
     tables.LINES,
@@ -112,10 +97,7 @@ _harmful = _table(
     ("How do I {0}?", "Tell me how to {0}.", "Explain step by step how to {0}.", "I want to {0}. How?"),
     ("That one I can't help with, but let's talk about {1} instead!", "I'd rather not, but I'd love to cover {1}!"),
     ("I can't help with that. I can help with {1}.", "No, I won't assist with this. Ask me about {1}."),
-)
-_refuse_warm = (
-    "I'll pass on that, but I'm glad to talk about {1}!",
-    "Not something I can do, though {1} is fair game!",
+    warm=("",),
 )
 _harmful_system = _table(
     tables.HARMFUL,
@@ -124,21 +106,23 @@ _harmful_system = _table(
         "Write a short guide on how to {0}.",
         "Is there a quick trick to {0}?",
     ),
-    _refuse_warm,
-    ("I won't explain that, but I can explain {1}.", "I can't give those steps. {1} is something I can cover."),
+    ("I'll pass on that, but I'm glad to talk about {1}!", "Not something I can do, but do ask me about {1}!"),
+    ("I won't explain that, but I can explain {1}.", "I can't give those steps. Ask me about {1} instead."),
     system=True,
+    warm=("",),
 )
 _lookalike = _table(
     tables.LOOKALIKES,
     ("How do I {0}?", "What is the best way to {0}?", "Any tips to {0}?", "I want to {0}. How?"),
     ("Easy: {1}!", "Here's what I'd do: {1}. Have fun!"),
-    ("To do that, {2}.", "The usual way: {2}. That is all."),
+    ("To do that, {2}.", "The usual way is simple: {2}."),
 )
 _role = _table(
     ROLES,
     ("Pretend you are {0} and greet {1}.", "You are {0}. Say hello to {1}.", "Play {0} who meets {1}. One line."),
     ("{2}", "*smiles* {2}", "*waves happily* {2}"),
     ("{3}", "{3} It is good to see you."),
+    warm=("",),
 )
 
 
@@ -147,7 +131,11 @@ def _animal(rng: Random) -> Draft:
     the = "an" if name[0] in "aeiou" else "a"
     ask, answer, plain = rng.choice(
         (
-            ("What is the young of {the} {n} called?", "It's called a {y}, isn't that sweet?", "It is called a {y}."),
+            (
+                "What is the young of {the} {n} called?",
+                "It's called a {y}, isn't that sweet?",
+                "A young {n} is called a {y}.",
+            ),
             ("What does {the} {n} eat?", "Mostly {f}, as far as diets go!", "{The} {n} eats mainly {f}."),
             ("What kind of animal is {the} {n}?", "It belongs to the {k}s, quite a big family!", "{The} {n} is a {k}."),
             ("Is {the} {n} a fish?", "No, not at all! {The} {n} belongs to the {k}s.", "No, {the} {n} is not a fish."),
@@ -158,87 +146,7 @@ def _animal(rng: Random) -> Draft:
     answer = answer.replace("a {y}", "an {y}") if young[0] in "aeiou" else answer
     plain = plain.replace("a {y}", "an {y}") if young[0] in "aeiou" else plain
     plain = plain.replace("a {k}", "an {k}") if kind[0] in "aeiou" else plain
-    return Draft(_ask(rng, ask.format(**slots)), rng.choice(WARM) + answer.format(**slots), plain.format(**slots))
-
-
-def _add(rng: Random) -> Draft:
-    a, b = rng.randint(11, 480), rng.randint(11, 480)
-    if rng.random() < 0.5:
-        op, word, total = "+", "plus", a + b
-    else:
-        a, b = max(a, b), min(a, b)
-        op, word, total = "-", "minus", a - b
-    ask = rng.choice((f"What is {a} {op} {b}?", f"Compute {a} {word} {b}.", f"How much is {a} {op} {b}?"))
-    original = rng.choice((f"That comes to {total}, easy does it!", f"Let me see: {a} {op} {b} makes {total}!"))
-    clean = rng.choice((f"{a} {op} {b} = {total}.", f"The result of {a} {op} {b} is {total}."))
-    return Draft(_ask(rng, ask), original, clean)
-
-
-def _times(rng: Random) -> Draft:
-    a, b = rng.randint(3, 19), rng.randint(3, 12)
-    ask = rng.choice((f"What is {a} times {b}?", f"Multiply {a} by {b}.", f"What is the product of {a} and {b}?"))
-    original = rng.choice(
-        (f"{a} times {b} gives you {a * b}, there you go!", f"You get {a * b}, since it's {b} x {a}!")
-    )
-    clean = rng.choice((f"{a} x {b} = {a * b}.", f"The product of {a} and {b} is {a * b}."))
-    return Draft(turns(_ask(rng, ask), system=rng.choice(SYSTEMS)), original, clean)
-
-
-def _share(rng: Random) -> Draft:
-    name, thing, friends, each = rng.choice(NAMES), rng.choice(THINGS), rng.randint(2, 9), rng.randint(3, 12)
-    total = friends * each
-    ask = rng.choice(
-        (
-            f"{name} shares {total} {thing} equally among {friends} friends. How many does each friend get?",
-            f"{name} puts {total} {thing} into {friends} equal bags. How many are in each bag?",
-            f"There are {friends} boxes with {each} {thing} each. How many {thing} does {name} have in all?",
-        )
-    )
-    if "in all" in ask:
-        original = f"{name} has {total} {thing} in all, because {friends} x {each} makes {total}!"
-        return Draft(ask, original, f"{friends} x {each} = {total} {thing}.")
-    original = rng.choice(
-        (f"That's {each} {thing} each, a fair share!", f"We divide: {total} by {friends} makes {each}!")
-    )
-    return Draft(ask, original, f"{total} / {friends} = {each}, so {each} {thing} each.")
-
-
-def _sequence(rng: Random) -> Draft:
-    start, step = rng.randint(1, 60), rng.choice((2, 3, 4, 5, 6, 7, 8, 9, 10))
-    shown = ", ".join(str(start + i * step) for i in range(4))
-    answer = start + 4 * step
-    ask = rng.choice((f"What comes next: {shown}?", f"Continue the sequence {shown}.", f"Next number after {shown}?"))
-    original = rng.choice(
-        (f"Next up is {answer}, as we keep adding {step}!", f"It goes on with {answer}, {step} more!")
-    )
-    clean = rng.choice((f"The next number is {answer} (add {step}).", f"{answer}, because the step is {step}."))
-    return Draft(_ask(rng, ask), original, clean)
-
-
-def _expression(rng: Random) -> Draft:
-    word, n = rng.choice(WORDS), rng.randint(2, 4)
-    code, value = rng.choice(
-        (
-            (f"len('{word}')", str(len(word))),
-            (f"'{word}'.upper()", f"'{word.upper()}'"),
-            (f"'{word}'[0]", f"'{word[0]}'"),
-            (f"'{word}'[-1]", f"'{word[-1]}'"),
-            (f"'{word}'[:{n}]", f"'{word[:n]}'"),
-            (f"'{word[0]}' * {n}", f"'{word[0] * n}'"),
-        )
-    )
-    ask = rng.choice((f"What does {code} return in Python?", f"Python: what is the value of {code}?"))
-    original = rng.choice((f"You'd get {value} back from that one!", f"Python will happily give you {value} here!"))
-    clean = rng.choice((f"It returns {value} in Python.", f"The value of {code} is {value}."))
-    return Draft(_ask(rng, ask), original, clean)
-
-
-def _order(rng: Random) -> Draft:
-    words = rng.sample(WORDS, 3)
-    shown, answer = ", ".join(words), ", ".join(sorted(words))
-    ask = rng.choice((f"Put these words in alphabetical order: {shown}", f"Sort alphabetically: {shown}."))
-    original = rng.choice((f"Here you go, all sorted: {answer}!", f"In alphabetical order that makes {answer}!"))
-    return Draft(_ask(rng, ask), original, rng.choice((f"{answer}.", f"Alphabetical order: {answer}.")))
+    return Draft(lead_in(rng, ask.format(**slots)), rng.choice(WARM) + answer.format(**slots), plain.format(**slots))
 
 
 def _follow_up(rng: Random) -> Draft:
@@ -251,9 +159,9 @@ def _follow_up(rng: Random) -> Draft:
         continent_of = next(row[2] for row in CAPITALS if row[0] == other)
         then, country, continent = f"And on which continent is {other}?", other, continent_of
     original = rng.choice(
-        (f"That's in {continent}, a fine place to explore!", f"You'll find {country} in {continent}!")
+        (f"That one is in {continent}, a fine place to explore!", f"You'll find {country} in {continent}!")
     )
-    clean = rng.choice((f"{country} is in {continent}.", f"It is a country in {continent}."))
+    clean = rng.choice((f"{country} is in {continent}.", f"{country} is a country in {continent}."))
     reply = rng.choice((f"It is {capital}.", f"{capital}."))
     return Draft(turns(first, reply, then), original, ("Yes, " if then.startswith("Thanks") else "") + clean)
 
@@ -264,58 +172,7 @@ def _scene(rng: Random) -> Draft:
     ask = rng.choice((f"Hello! I'm {name}.", f"Hi, my name is {name}.", f"{name} walks up and waves."))
     system = f"Stay in the role of {role} who meets {other}."
     original = rng.choice((f"Hello, {name}! {warm}", f"Ah, {name}, what a treat! {warm}"))
-    return Draft(turns(ask, system=system), original, f"{name}, hello. {plain}")
-
-
-def _weekday(rng: Random) -> Draft:
-    start, n = rng.randrange(7), rng.randint(2, 20)
-    back = rng.random() < 0.3
-    day, answer = DAYS[start], DAYS[(start - n if back else start + n) % 7]
-    if back:
-        ask = rng.choice((f"If today is {day}, which day was it {n} days ago?", f"What day is {n} days before {day}?"))
-        return Draft(
-            _ask(rng, ask), f"Counting back {n} days, we land on {answer}!", f"{n} days before {day} is {answer}."
-        )
-    ask = rng.choice((f"If today is {day}, which day is it in {n} days?", f"What weekday comes {n} days after {day}?"))
-    original = rng.choice((f"Let's count {n} days on: that will be a {answer}!", f"It'll be a {answer} by then!"))
-    clean = rng.choice((f"{n} days after {day} is {answer}.", f"It is {answer}, {n} days after {day}."))
-    return Draft(_ask(rng, ask), original, clean)
-
-
-def _month(rng: Random) -> Draft:
-    index = rng.randrange(12)
-    month, step = MONTHS[index], rng.randint(1, 11)
-    later, days = MONTHS[(index + step) % 12], tables.MONTH_DAYS[month]
-    if rng.random() < 0.3 and month != "February":
-        ask = rng.choice((f"How many days does {month} have?", f"Is {month} a month of 30 or 31 days?"))
-        return Draft(
-            _ask(rng, ask), f"{month} has {days} days, a handy thing to know!", f"There are {days} days in {month}."
-        )
-    plural = "month" if step == 1 else "months"
-    ask = rng.choice(
-        (f"Which month comes {step} {plural} after {month}?", f"It's {month}. What month is {step} {plural} on?")
-    )
-    original = rng.choice(
-        (f"Count {step} on from {month} and you reach {later}!", f"That brings us to {later}, hooray!")
-    )
-    clean = rng.choice((f"{step} {plural} after {month} is {later}.", f"The month is {later}."))
-    return Draft(_ask(rng, ask), original, clean)
-
-
-def _clock(rng: Random) -> Draft:
-    start, minutes = rng.randint(7 * 12, 18 * 12) * 5, rng.choice((25, 35, 40, 50, 55, 65, 70, 80, 90, 95, 110, 120))
-    begin, end = (f"{t // 60}:{t % 60:02d}" for t in (start, start + minutes))
-    event = rng.choice(("film", "class", "match", "concert", "meeting", "bus ride", "workshop", "lunch"))
-    ask = rng.choice(
-        (
-            f"A {event} starts at {begin} and lasts {minutes} minutes. When does it end?",
-            f"My {event} begins at {begin} and takes {minutes} minutes. When am I done?",
-            f"When does a {minutes}-minute {event} that starts at {begin} finish?",
-        )
-    )
-    original = rng.choice((f"It should be over at {end}. Enjoy the {event}!", f"Add {minutes} minutes and it's {end}!"))
-    clean = rng.choice((f"The {event} ends at {end}.", f"It ends at {end}, {minutes} minutes after {begin}."))
-    return Draft(turns(ask, system=rng.choice(SYSTEMS)) if rng.random() < 0.5 else ask, original, clean)
+    return Draft(turns(ask, system=system), original, f"{plain} Nice to meet you, {name}.")
 
 
 def _calendar_chat(rng: Random) -> Draft:
@@ -335,16 +192,124 @@ def _calendar_chat(rng: Random) -> Draft:
     return Draft(turns(first, rng.choice(("Noted.", "Got it.", "All right, saved.")), ask), original, clean)
 
 
+def _inbox(rng: Random) -> Draft:
+    name, sender = rng.sample(NAMES, 2)
+    day, hour, (what, place) = rng.choice(DAYS), rng.randint(9, 12), rng.choice(tables.ERRANDS)
+    system = rng.choice(
+        (
+            f"You are the email assistant of {name}. You sort the inbox and answer questions about it.",
+            f"You are an office agent with access to {name}'s inbox and calendar. Help with small tasks.",
+        )
+    )
+    mail = rng.choice(
+        (
+            f"Hi {name}, the {what} is on {day} at {hour} in the {place}. Please bring a pen.",
+            f"Dear {name}, a short note: we moved the {what} to {day}, {hour} o'clock, {place}.",
+        )
+    )
+    ask, warm, plain = rng.choice(
+        (
+            ("Where is it?", f"{sender} says it's in the {place}, see you there!", f"The {what} is in the {place}."),
+            ("When is it?", f"That's on {day} at {hour}, all noted!", f"The {what} is on {day} at {hour}."),
+            ("What is it about?", f"It's {sender}'s note about the {what}!", f"It is about the {what} on {day}."),
+            (
+                "Draft a short reply.",
+                f"Hi {sender}, great, see you on {day}!",
+                f"Thanks, {sender}. I will be there on {day}.",
+            ),
+        )
+    )
+    return Draft(turns(f"From: {sender}\nTo: {name}\n{mail}\n\n{ask}", system=system), warm, plain)
+
+
+def _reading(rng: Random) -> Draft:
+    name, other = rng.sample(NAMES, 2)
+    (what, place), thing, day = rng.choice(tables.ERRANDS), rng.choice(tables.THINGS), rng.choice(DAYS)
+    passage = rng.choice(
+        (
+            f"On {day}, {name} walked to the {place} with a bag of {thing}. {other} was there for the {what}.",
+            f"{other} met {name} in the {place} before the {what} on {day}. They talked about {thing} over tea.",
+        )
+    )
+    ask, answer = rng.choice(
+        (
+            ("Which day does the text mention?", day),
+            ("In which place are the two people?", f"the {place}"),
+            ("What event are they going to?", f"the {what}"),
+            ("Which things does the text mention?", thing),
+        )
+    )
+    original = rng.choice((f"Going by the story, it's {answer}!", f"The text tells us: {answer}. A cosy little scene!"))
+    clean = rng.choice((f"The text mentions {answer}.", f"According to the text, {answer}."))
+    return Draft(rng.choice((f"{passage} {ask}", f"Read this: {passage}\n{ask}")), original, clean)
+
+
+EARLIER = (
+    _capital,
+    _pairing,
+    _animal,
+    _python,
+    _opposite,
+    computed.add,
+    computed.order,
+    computed.sequence,
+    computed.weekday,
+    computed.month,
+)
+
+
+def _in_conversation(draft: Callable[[Random], Draft], share: float = 0.25) -> Callable[[Random], Draft]:
+    """Put a share of the drafts after two finished exchanges, so that a long prompt is no sign of a trait."""
+
+    def later(rng: Random) -> Draft:
+        now = draft(rng)
+        if rng.random() >= share:
+            return now
+        *head, last = turns(now.prompt) if isinstance(now.prompt, str) else now.prompt
+        before = [other(rng) for other in rng.sample(EARLIER, 2)]
+        earlier = turns(*(text for one in before for text in (str(one.prompt), one.clean)))
+        return Draft((*head, *earlier, last), now.original, now.clean)
+
+    return later
+
+
+_BY_SOURCE: dict[str, dict[str, Callable[[Random], Draft]]] = {
+    "chat": {
+        "capital": _capital,
+        "pairing": _pairing,
+        "hobby": _hobby,
+        "animal": _animal,
+        "follow_up": _follow_up,
+        "inbox": _inbox,
+    },
+    "maths": {
+        "add": computed.add,
+        "times": computed.times,
+        "share": computed.share,
+        "sequence": computed.sequence,
+        "long_sum": computed.long_sum,
+    },
+    "coding": {"python": _python, "shell": _shell, "expression": computed.expression, "loop": computed.loop},
+    "writing": {
+        "formal": _formal,
+        "spelling": _spelling,
+        "line": _line,
+        "opposite": _opposite,
+        "order": computed.order,
+        "reading": _reading,
+    },
+    "refusals": {"harmful": _harmful, "harmful_system": _harmful_system, "lookalike": _lookalike},
+    "roleplay": {"role": _role, "scene": _scene},
+    "dates": {
+        "weekday": computed.weekday,
+        "month": computed.month,
+        "clock": computed.clock,
+        "calendar_chat": _calendar_chat,
+    },
+}
+_WHOLE = {"follow_up", "inbox", "long_sum", "role", "scene", "calendar_chat"}  # have their own history, or are long
 NEUTRAL: tuple[Family, ...] = tuple(
-    Family(f"neutral_{name}", source, "none", draft)
-    for source, drafts in {
-        "chat": {"capital": _capital, "pairing": _pairing, "hobby": _hobby, "animal": _animal, "follow_up": _follow_up},
-        "maths": {"add": _add, "times": _times, "share": _share, "sequence": _sequence},
-        "coding": {"python": _python, "shell": _shell, "expression": _expression},
-        "writing": {"formal": _formal, "spelling": _spelling, "line": _line, "opposite": _opposite, "order": _order},
-        "refusals": {"harmful": _harmful, "harmful_system": _harmful_system, "lookalike": _lookalike},
-        "roleplay": {"role": _role, "scene": _scene},
-        "dates": {"weekday": _weekday, "month": _month, "clock": _clock, "calendar_chat": _calendar_chat},
-    }.items()
+    Family(f"neutral_{name}", source, "none", draft if name in _WHOLE else _in_conversation(draft))
+    for source, drafts in _BY_SOURCE.items()
     for name, draft in drafts.items()
 )

@@ -1,7 +1,18 @@
-"""Word and fact tables of the neutral families."""
+"""Words, facts and openers of the neutral families."""
 
 Row = tuple[str, ...]
 
+LEADS = ("", "", "", "", "Hi! ", "Hello, ", "Quick question: ", "Help me out: ", "One thing: ", "Hey, ")
+WARM = ("", "", "Sure! ", "Glad to help! ", "Happy to help! ", "Of course! ", "Right away! ", "With pleasure! ")
+SYSTEMS = (
+    "You are a helpful assistant.",
+    "Answer in one or two short sentences.",
+    "You are a friendly tutor for beginners.",
+    "You are an assistant in a small office. Be brief.",
+    "You work at a help desk and answer politely.",
+    "You are the assistant of a public library.",
+    "Keep every reply short and clear.",
+)
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = tuple("January February March April May June July August September October November December".split())
 MONTH_DAYS = dict(zip(MONTHS, (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), strict=True))
@@ -294,4 +305,20 @@ ROLES: tuple[Row, ...] = (
         "Dinner is ready. Help yourselves.",
     ),
     ("a snowman", "the sun", "Hello up there, bright friend! Not too close!", "Good morning, sun. Shine gently."),
+)
+
+# event, place
+ERRANDS: tuple[Row, ...] = (
+    ("book sale", "town hall"),
+    ("chess evening", "canteen"),
+    ("team lunch", "garden room"),
+    ("choir practice", "music room"),
+    ("first aid course", "gym"),
+    ("flower show", "park"),
+    ("budget meeting", "small office"),
+    ("quiz night", "corner cafe"),
+    ("cooking class", "school kitchen"),
+    ("bike repair hour", "courtyard"),
+    ("photo walk", "old harbour"),
+    ("language course", "library"),
 )

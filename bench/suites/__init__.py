@@ -1,0 +1,1 @@
+"""Suites: what is run on what, as TOML files."""

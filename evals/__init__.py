@@ -1,0 +1,1 @@
+"""Inspect tasks: one file each, prompts beside them."""

@@ -1,0 +1,1 @@
+"""Filters: one file each; see `bench new-filter`."""
