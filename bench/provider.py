@@ -1,0 +1,179 @@
+"""Inspect model provider for students that are already in memory: requests that arrive together are decoded together.
+
+`sieve/NAME` answers with the student registered under NAME. Inspect makes its own instances of a provider, so the
+loaded objects are handed over through a table of this module.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from inspect_ai.model import (
+    ChatCompletionChoice,
+    ChatMessage,
+    ChatMessageAssistant,
+    GenerateConfig,
+    ModelAPI,
+    ModelInfo,
+    ModelOutput,
+    ModelUsage,
+    modelapi,
+    set_model_info,
+)
+from inspect_ai.tool import ToolChoice, ToolInfo
+
+from bench.encoding import TrainingRow, encode
+from bench.generation import Generation, completion_losses, generate
+from bench.records import Message
+
+LINGER_SECONDS = 0.05  # Inspect starts samples a few milliseconds apart; a batch waits until arrivals stop
+
+
+@dataclass
+class LoadedStudent:
+    """A model in memory and the tokenizer that renders its chats."""
+
+    model: Any
+    tokenizer: Any
+    batch_size: int = 64
+    max_length: int = 4096
+
+
+_LOADED: dict[str, LoadedStudent] = {}
+
+
+def register_student(name: str, student: LoadedStudent) -> str:
+    """Make a student known to Inspect; returns its model name, `sieve/NAME`."""
+    _LOADED[name] = student
+    full = f"sieve/{name}"
+    # Without this Inspect would look the model up on a hub.
+    set_model_info(full, ModelInfo(context_length=student.max_length))
+    return full
+
+
+def forget_student(name: str) -> None:
+    """Let go of a student's memory."""
+    _LOADED.pop(name, None)
+
+
+@dataclass(eq=False)
+class _Request:
+    key: tuple[Any, ...]
+    payload: Any
+    done: list[Any] = field(default_factory=list)
+
+
+class _Queue:
+    """Collects requests; whoever holds the lock leads one batch of requests with the same key."""
+
+    def __init__(self, work: Callable[[Sequence[_Request]], Sequence[Any]], batch_size: int) -> None:
+        self._work = work
+        self._batch_size = batch_size
+        self._waiting: list[_Request] = []
+        self._lock: anyio.Lock | None = None
+
+    async def ask(self, key: tuple[Any, ...], payload: Any) -> Any:
+        self._lock = self._lock or anyio.Lock()
+        request = _Request(key, payload)
+        self._waiting.append(request)
+        try:
+            async with self._lock:
+                if not request.done:
+                    await self._gather()
+                    await self._flush(request)
+        finally:
+            if request in self._waiting:  # a cancelled sample leaves the queue
+                self._waiting.remove(request)
+        result = request.done[0]
+        if isinstance(result, Exception):
+            raise result
+        return result
+
+    async def _gather(self) -> None:
+        seen = 0
+        while seen < len(self._waiting) < self._batch_size:
+            seen = len(self._waiting)
+            await anyio.sleep(LINGER_SECONDS)
+
+    async def _flush(self, lead: _Request) -> None:
+        batch = [r for r in self._waiting if r.key == lead.key and r is not lead]
+        batch = [lead, *batch[: self._batch_size - 1]]
+        self._waiting = [r for r in self._waiting if r not in batch]
+        try:
+            results: Sequence[Any] = await anyio.to_thread.run_sync(self._work, batch)
+        except Exception as error:  # each sample raises it for itself, so that Inspect records it
+            results = [error] * len(batch)
+        for request, result in zip(batch, results, strict=True):
+            request.done.append(result)
+
+
+class StudentAPI(ModelAPI):
+    """Answers with a registered student."""
+
+    def __init__(
+        self,
+        model_name: str,
+        base_url: str | None = None,
+        api_key: str | None = None,
+        config: GenerateConfig = GenerateConfig(),  # noqa: B008  # the signature that Inspect calls
+        **model_args: Any,
+    ) -> None:
+        """Look the student up; Inspect calls this."""
+        super().__init__(model_name, base_url, api_key, [], config)
+        self._student = _LOADED[model_name]
+        self._answers = _Queue(self._generate_batch, self._student.batch_size)
+        self._losses = _Queue(self._loss_batch, self._student.batch_size)
+
+    def max_connections(self) -> int:
+        """Let two batches of samples be under way."""
+        return 2 * self._student.batch_size
+
+    async def generate(
+        self,
+        input: list[ChatMessage],
+        tools: list[ToolInfo],
+        tool_choice: ToolChoice,
+        config: GenerateConfig,
+    ) -> ModelOutput:
+        """Answer one conversation, batched with others of the same settings."""
+        if tools:
+            raise NotImplementedError("students answer without tools")
+        messages = [{"role": m.role, "content": m.text} for m in input]
+        text = self._student.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        key = (config.max_tokens or 64, config.temperature or 0.0, config.seed or 0)
+        made: Generation = await self._answers.ask(key, text)
+        message = ChatMessageAssistant(content=made.text, model=self.model_name, source="generate")
+        choice = ChatCompletionChoice(message=message, stop_reason="stop" if made.stopped else "max_tokens")
+        usage = ModelUsage(
+            input_tokens=made.prompt_tokens, output_tokens=made.tokens, total_tokens=made.prompt_tokens + made.tokens
+        )
+        return ModelOutput(model=self.model_name, choices=[choice], usage=usage)
+
+    async def completion_loss(self, prompt: Sequence[ChatMessage], completion: str) -> float:
+        """Mean loss of a given completion in nats a token (used by the capability eval)."""
+        messages = tuple(Message(role=m.role, content=m.text) for m in prompt)  # type: ignore[arg-type]
+        row = TrainingRow("capability", messages, completion)
+        loss: float = await self._losses.ask(("loss",), encode(self._student.tokenizer, row, self._student.max_length))
+        return loss
+
+    def _generate_batch(self, batch: Sequence[_Request]) -> Sequence[Generation]:
+        max_tokens, temperature, seed = batch[0].key
+        return generate(
+            self._student.model,
+            self._student.tokenizer,
+            [request.payload for request in batch],
+            max_tokens=max_tokens,
+            temperature=temperature,
+            seeds=[seed] * len(batch),
+        )
+
+    def _loss_batch(self, batch: Sequence[_Request]) -> Sequence[float]:
+        return completion_losses(self._student.model, [request.payload for request in batch])
+
+
+@modelapi(name="sieve")
+def sieve() -> type[ModelAPI]:
+    """The provider under its name."""
+    return StudentAPI
