@@ -21,8 +21,6 @@ ONE_SEED = "1 seed: the interval covers prompts only, seed-to-seed variation is 
 NO_SPREAD = "the scores of these arms do not vary, so the interval shows no uncertainty"
 MIN_PROMPTS = 8  # below this a percentile interval means nothing
 MIN_CLUSTERS = 2
-MIN_FLIPS = 5  # with 4 clusters the smallest possible sign-flip p is 1/16 > 0.05
-MIN_CONTROLS = 19  # the smallest n for which 1 / (n + 1) reaches 0.05
 MAX_EMPTY = 0.01  # share of resamples that may miss an arm altogether
 
 
@@ -214,8 +212,9 @@ def removal(means: Means, arm: str) -> Estimate:
     return _share_of_gap(means, [arm], lambda m: m["original"] - m[arm])
 
 
-def lift(means: Means, arm: str, *controls: str) -> Estimate:
+def lift(means: Means, arm: str, control: str, *more: str) -> Estimate:
     """Removal of the arm minus the mean removal of its random controls (same action, same size)."""
+    controls = [control, *more]
     return _share_of_gap(
         means, [arm, *controls], lambda m: np.asarray(sum(m[name] for name in controls) / len(controls) - m[arm])
     )

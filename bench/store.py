@@ -1,0 +1,95 @@
+"""Run store: finished work in folders named by the hash of everything that determines it.
+
+A folder is written under a temporary name and renamed when complete, so killed work is never taken for finished.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+
+KEY_FILE = "key.json"
+
+
+def key_hash(key: Mapping[str, Any]) -> str:
+    """Hash of a key: canonical JSON, first 24 hex digits of SHA-256."""
+    text = json.dumps(key, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+class Store:
+    """Finished pieces of work below one folder, each under `KIND/HASH/`."""
+
+    def __init__(self, root: Path) -> None:
+        """Use (and create) a folder."""
+        self.root = root
+
+    def folder(self, kind: str, key: Mapping[str, Any]) -> Path:
+        """Where the work with this key lies, or would lie."""
+        return self.root / kind / key_hash(key)
+
+    def has(self, kind: str, key: Mapping[str, Any]) -> bool:
+        """Whether the work is finished.
+
+        Raises:
+            BenchError: If the folder is there but holds no key, or another one.
+        """
+        folder = self.folder(kind, key)
+        if not folder.exists():
+            return False
+        try:
+            stored = json.loads((folder / KEY_FILE).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise BenchError(
+                str(folder),
+                seen=f"a damaged folder ({error})",
+                expected=f"a finished {kind} with {KEY_FILE}",
+                remedy="delete this folder and run again; the others are kept",
+            ) from error
+        if stored != json.loads(json.dumps(dict(key))):
+            wrong = sorted(name for name in {*stored, *key} if stored.get(name) != key.get(name))
+            raise BenchError(
+                str(folder),
+                seen=f"work done under other settings: {', '.join(wrong)}",
+                expected="the key that its name says",
+                remedy="delete this folder and run again",
+            )
+        return True
+
+    def write(self, kind: str, key: Mapping[str, Any], fill: Callable[[Path], None]) -> Path:
+        """Let `fill` write a folder, then put it in place.
+
+        Raises:
+            BenchError: If the disk is full or the folder cannot be written; finished work stays.
+        """
+        target = self.folder(kind, key)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
+            try:
+                fill(partial)
+                (partial / KEY_FILE).write_text(json.dumps(dict(key), sort_keys=True, indent=1), encoding="utf-8")
+                partial.chmod(0o755)
+                if not target.exists():
+                    os.replace(partial, target)
+            finally:
+                shutil.rmtree(partial, ignore_errors=True)
+        except OSError as error:
+            raise BenchError(
+                str(target),
+                seen=f"could not be written: {error.strerror or error}",
+                expected="a folder that can be written, with free disk space",
+                remedy="free space or choose another --out, then run again; finished work is kept",
+            ) from error
+        return target
+
+    def sweep(self) -> None:
+        """Remove what killed runs left half-written."""
+        for partial in self.root.glob("*/.partial-*"):
+            shutil.rmtree(partial, ignore_errors=True)
