@@ -4,7 +4,7 @@ from typing import Any
 
 from bench import board_words as words
 from bench.board_parts import arm_lines, cost_line, curves, effect_lines, evidence, filter_line, leakage_line, row_label
-from bench.board_records import BoardView, TraitView
+from bench.board_records import ArmLine, BoardView, EffectLine, Line, TraitView
 from bench.board_sentences import differences, distinct, facts_of_rows, facts_of_trait, headline, told_notes
 from bench.errors import BenchError
 from bench.rows import Action, Row, TraitResult
@@ -37,6 +37,8 @@ def _trait_view(name: str, rows: list[Row]) -> TraitView:
     ordered = sorted(rows, key=lambda row: _rank(row, row.traits[name]))
     results = [row.traits[name] for row in ordered]
     lines = [filter_line(number, row, row.traits[name]) for number, row in enumerate(ordered, 1)]
+    effects = [line for row in ordered for line in effect_lines(row, row.traits[name])]
+    arms = arm_lines(ordered, name)
     return TraitView(
         name=name,
         description=results[0].description,
@@ -44,11 +46,21 @@ def _trait_view(name: str, rows: list[Row]) -> TraitView:
         closed=_closed_gates(ordered, name),
         facts=facts_of_trait(results),
         lines=lines,
-        effects=[line for row in ordered for line in effect_lines(row, row.traits[name])],
-        arms=arm_lines(ordered, name),
+        effects=effects,
+        arms=arms,
         curves=curves(lines),
-        leakage=[leakage_line(row, result.leakage) for row, result in zip(ordered, results, strict=True) if result.leakage],
+        leakage=[
+            leakage_line(row, result.leakage) for row, result in zip(ordered, results, strict=True) if result.leakage
+        ],
+        footnotes=_footnotes(lines, effects, arms),
     )
+
+
+def _footnotes(lines: list[Line], effects: list[EffectLine], arms: list[ArmLine]) -> list[str]:
+    cells = [cell for line in lines for cell in line.cells]
+    cells += [cell for line in effects for cell in (line.removal, line.lift, line.capability)]
+    cells += [cell for arm in arms for cell in (arm.trait, arm.capability, arm.loss, *(c for _, c in arm.extra))]
+    return distinct(cell.note for cell in cells if cell.note)
 
 
 def _rank(row: Row, result: TraitResult) -> tuple[Any, ...]:

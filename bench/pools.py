@@ -44,7 +44,9 @@ def load_pool(source: str, card: PoolCard | None, columns: Mapping[str, str], ro
     path = Path(source).expanduser()
     is_file = path.suffix in (".jsonl", ".parquet")
     if is_file and not path.is_file():
-        raise BenchError(f"pool {source}", seen="no such file", expected="a JSONL or Parquet file", remedy="mend the path")
+        raise BenchError(
+            f"pool {source}", seen="no such file", expected="a JSONL or Parquet file", remedy="mend the path"
+        )
     card = card or _read_card(path.parent / "pool.toml" if is_file else Path("pool.toml"), source)
     raw = _read_jsonl(path) if path.suffix == ".jsonl" else _read_table(source, path)
     every = _validated(((place, _mapped(row, columns)) for place, row in raw), source, card)

@@ -159,5 +159,7 @@ def read_rows(folder: Path) -> list[Row]:
         except ValidationError as error:
             raise validation_error(f"row {file}", error) from error
         except ValueError as error:
-            raise BenchError(f"row {file}", seen=str(error), expected="a row's JSON", remedy="delete it, run again") from error
+            raise BenchError(
+                f"row {file}", seen=str(error), expected="a row's JSON", remedy="delete it, run again"
+            ) from error
     return rows

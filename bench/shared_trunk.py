@@ -23,13 +23,6 @@ if TYPE_CHECKING:
 TRUNK_BATCH = 16
 
 
-def can_share_trunk(base: Any, recipe: Recipe) -> bool:
-    """Whether the recipe leaves layers frozen in a model whose layers can be run one by one (Llama layout)."""
-    from transformers import LlamaForCausalLM
-
-    return isinstance(base, LlamaForCausalLM) and first_trained_layer(base, recipe) > 0
-
-
 class Trunk:
     """States that enter the first trained layer, per distinct row, in memory (float32: 4 * width bytes a token)."""
 
@@ -85,8 +78,9 @@ def pack(rows: Sequence[Encoded], trunk: Trunk) -> "tuple[torch.Tensor, ...]":
     import torch
 
     shared = common_prefix(rows)
-    states, positions, owner, predicts, targets = [trunk.states(rows[0])[:shared]], list(range(shared)), [], [], []
-    owner = [-1] * shared
+    states, positions, owner = [trunk.states(rows[0])[:shared]], list(range(shared)), [-1] * shared
+    predicts: list[int] = []
+    targets: list[int] = []
     for number, row in enumerate(rows):
         offset = len(positions) - shared
         states.append(trunk.states(row)[shared:])

@@ -139,5 +139,7 @@ def load_trait(name: str, folder: Path = Path()) -> TraitSpec:
         if used.is_file():
             digest.update(used.read_bytes())
         elif used != spec.prompts or file.eval.scorer:
-            raise BenchError(f"trait {path}", seen=f"no file {used}", expected="an existing file", remedy="mend the path")
+            raise BenchError(
+                f"trait {path}", seen=f"no file {used}", expected="an existing file", remedy="mend the path"
+            )
     return TraitSpec(file, path.resolve(), digest.hexdigest())

@@ -11,10 +11,11 @@ from bench.encoding import TrainingRow
 from bench.evaluation import PROVIDER_CODE, EvalTask, SampleScores, evaluate
 from bench.models import load_model, model_identity, resolve_model
 from bench.recipes import Recipe
-from bench.store import Store
+from bench.store import Store, key_hash
 from bench.training import TRAINING_CODE
 
 TRUNK_ARCHITECTURES = ("llama",)
+TrialInputs = tuple[Sequence[TrainingRow] | None, int, dict[str, Any], str | None]
 
 
 class Watch(Protocol):
@@ -51,7 +52,8 @@ class Bench:
         self.store = store
         self.watch = watch
         self.identity = model_identity(recipe.model)
-        self.on_trunk = _uses_trunk(recipe)
+        self.config = _read_config(recipe)
+        self.on_trunk = _uses_trunk(recipe, self.config)
         self._loaded: tuple[Any, Any] | None = None
         self._trunk: Any = None
 
@@ -60,6 +62,32 @@ class Bench:
         if self._loaded is None:
             self._loaded = load_model(self.recipe.model, self.device)
         return self._loaded
+
+    def missing(self, trials: "Sequence[TrialInputs]") -> list[tuple[bool, bool]]:
+        """For each trial, whether its training and its evaluation are to be done; work shared by two counts once."""
+        seen: set[Path] = set()
+
+        def fresh(kind: str, key: dict[str, Any]) -> bool:
+            folder = self.store.folder(kind, key)
+            known = folder in seen or self.store.has(kind, key)
+            seen.add(folder)
+            return not known
+
+        todo = []
+        for rows, seed, eval_key, grader in trials:
+            name, train = self._base_name, False
+            if rows is not None:
+                key = self.train_key(rows, seed)
+                name, train = key_hash(key), fresh("students", key)
+            todo.append((train, fresh("evals", self._eval_key(name, eval_key, grader))))
+        return todo
+
+    @property
+    def _base_name(self) -> str:
+        return f"base-{self.identity[:12]}"
+
+    def _eval_key(self, student: str, eval_key: dict[str, Any], grader: str | None) -> dict[str, Any]:
+        return {"student": student, "code": PROVIDER_CODE, "grader": grader, "device": self.device} | eval_key
 
     def train_key(self, rows: Sequence[TrainingRow], seed: int) -> dict[str, Any]:
         """Everything that determines a training."""
@@ -118,8 +146,8 @@ class Bench:
     ) -> Trial:
         """Train (unless `rows` is None: the untrained base) and evaluate, each only if not in the store."""
         student = self.student(rows, seed, label, seconds[0]) if rows is not None else None
-        name = student.name if student else f"base-{self.identity[:12]}"
-        key = {"student": name, "code": PROVIDER_CODE, "grader": grader, "device": self.device} | eval_key
+        name = student.name if student else self._base_name
+        key = self._eval_key(name, eval_key, grader)
         if not self.store.has("evals", key):
             self.watch.phase(f"evaluating {label}", seconds[1])
             self.store.write("evals", key, lambda folder: self._evaluate(student, name, tasks, grader, label, folder))
@@ -156,14 +184,17 @@ class Bench:
         (folder / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
 
 
-def _uses_trunk(recipe: Recipe) -> bool:
-    """Whether the shared-trunk path applies, read from the model's config without importing torch."""
-    config = Path(resolve_model(recipe.model)) / "config.json"
-    if recipe.last_layers == 0 or not config.is_file():
-        return False
-    facts = json.loads(config.read_text(encoding="utf-8"))
-    layers = facts.get("num_hidden_layers", 0)
-    return facts.get("model_type") in TRUNK_ARCHITECTURES and recipe.last_layers < layers
+def _read_config(recipe: Recipe) -> dict[str, Any]:
+    """The model's config.json, read without importing torch; empty for a hub id."""
+    file = Path(resolve_model(recipe.model)) / "config.json"
+    config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return config
+
+
+def _uses_trunk(recipe: Recipe, config: dict[str, Any]) -> bool:
+    """Whether the shared-trunk path applies: frozen layers below trained ones, in a layout it can run."""
+    layers = config.get("num_hidden_layers", 0)
+    return 0 < recipe.last_layers < layers and config.get("model_type") in TRUNK_ARCHITECTURES
 
 
 def eval_identity(trait_sha256: str, judge: str, limits: tuple[int | None, int | None]) -> dict[str, Any]:
@@ -180,5 +211,3 @@ def eval_identity(trait_sha256: str, judge: str, limits: tuple[int | None, int |
         "capability_prompts": limits[1],
         "capability": capability.hexdigest(),
     }
-
-

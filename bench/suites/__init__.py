@@ -1,4 +1,4 @@
-"""Suites: what is run on what, as TOML files. A suite file names pools, traits, filters, budgets, seeds and a recipe."""
+"""Suites: which pools, traits, filters, budgets, seeds and recipe are run, as TOML files."""
 
 import tomllib
 from dataclasses import dataclass
@@ -142,6 +142,15 @@ class Suite:
     recipe: Recipe
     folder: Path
     source: str
+
+    @property
+    def trainings(self) -> int:
+        """Trainings at most; arms with the same rows share one."""
+        f = self.file
+        controls = len({*f.actions, *(f.oracle_actions if "oracle" in f.filters else ())})
+        own = len(f.filters) * len(f.actions) + ("oracle" in f.filters) * len(set(f.oracle_actions) - set(f.actions))
+        arms = 2 + len(f.mixes) + len(f.budgets) * (controls + own)
+        return arms * len(f.seeds) * len(f.experiments)
 
 
 def built_in_suites() -> list[str]:

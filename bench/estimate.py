@@ -1,0 +1,73 @@
+"""What a suite should cost on this machine: floating-point operations divided by the measured matrix-product speed."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from bench.encoding import TrainingRow
+from bench.recipes import Recipe
+
+CHARACTERS_PER_TOKEN = 4.0
+TEMPLATE_TOKENS = 30  # what a chat template adds to a row
+NEW_TOKENS = 24  # of an eval answer, on average
+TRAINING_EFFICIENCY = 0.45  # share of the peak that training reaches; measured on two CPU cores
+DECODING_EFFICIENCY = 0.18
+EVAL_OVERHEAD_SECONDS = 2.5
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """Sizes that decide the cost: weights of one decoder layer, how many there are, and of the LM head."""
+
+    layer: int
+    layers: int
+    head: int
+
+
+def model_size(config: dict[str, int]) -> ModelSize:
+    """Read the sizes off a Llama-like config; where keys are missing, assume SmolLM2-135M."""
+    width, inner = config.get("hidden_size", 576), config.get("intermediate_size", 1536)
+    heads = config.get("num_attention_heads", 9)
+    keys = config.get("num_key_value_heads", heads)
+    attention = 2 * width * width + 2 * width * width * keys // heads
+    return ModelSize(
+        attention + 3 * width * inner, config.get("num_hidden_layers", 30), width * config.get("vocab_size", 49152)
+    )
+
+
+@cache
+def matmul_flops(device: str) -> float:
+    """Measured float32 matrix-product speed in operations a second (best of three, 1024 x 1024)."""
+    import torch
+
+    a = torch.randn(1024, 1024, device=device)
+    best = 0.0
+    for _ in range(4):  # the first one warms up
+        start = time.perf_counter()
+        (a @ a @ a).sum().item()
+        best = max(best, 2 * 2 * 1024**3 / (time.perf_counter() - start))
+    return best
+
+
+def row_tokens(rows: Sequence[TrainingRow]) -> tuple[float, float]:
+    """Estimated tokens of some rows: all of them, and those of the completions."""
+    prompt = sum(len(m.content) for row in rows for m in row.prompt) / CHARACTERS_PER_TOKEN
+    completion = sum(len(row.completion) for row in rows) / CHARACTERS_PER_TOKEN
+    return prompt + completion + TEMPLATE_TOKENS * len(rows), completion
+
+
+def training_seconds(rows: Sequence[TrainingRow], recipe: Recipe, size: ModelSize, device: str) -> float:
+    """Estimated seconds of one training."""
+    tokens, completion = row_tokens(rows)
+    layers = recipe.last_layers or size.layers
+    per_weight = 4 if recipe.method == "lora" else 6  # forward and backward, plus weight gradients
+    work = tokens * layers * size.layer * per_weight + completion * size.head * 4
+    return recipe.epochs * work / (TRAINING_EFFICIENCY * matmul_flops(device))
+
+
+def eval_seconds(prompts: int, size: ModelSize, device: str) -> float:
+    """Estimated seconds of one evaluation."""
+    tokens = prompts * (2 * TEMPLATE_TOKENS + NEW_TOKENS)
+    work = tokens * (size.layer * size.layers + size.head) * 2
+    return EVAL_OVERHEAD_SECONDS + work / (DECODING_EFFICIENCY * matmul_flops(device))

@@ -1,0 +1,100 @@
+"""Where a row comes from: versions, commit, command; and whether a run folder belongs to the settings at hand."""
+
+import json
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+
+PACKAGES = (
+    "sievebench",
+    "torch",
+    "transformers",
+    "trl",
+    "peft",
+    "inspect-ai",
+    "sentence-transformers",
+    "faiss-cpu",
+    "scikit-learn",
+    "statsmodels",
+    "numpy",
+)
+SETTINGS_FILE = "settings.json"
+
+
+def package_versions() -> dict[str, str]:
+    """Versions of Python and of the packages that decide results."""
+    found = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    return found
+
+
+def source_commit() -> str:
+    """Commit of the checkout that this package runs from, with `+changes` where files differ; "" outside one."""
+    folder = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        if not git("ls-files", "__init__.py"):
+            return ""
+        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "--", ".", "../filters") else "")
+    except OSError:  # no git on this machine
+        return ""
+
+
+def check_folder(out: Path, settings: dict[str, Any]) -> None:
+    """Claim a run folder for these settings, or refuse one that was written under others.
+
+    Raises:
+        BenchError: Naming the differing keys, or that the folder is not a run folder.
+    """
+    file = out / SETTINGS_FILE
+    if file.is_file():
+        try:
+            stored = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BenchError(
+                str(file), seen=f"damaged: {error}", expected="settings as JSON", remedy="use another --out"
+            ) from error
+        now = json.loads(json.dumps(settings))
+        wrong = [
+            f"{key} = {stored.get(key)!r}, now {now.get(key)!r}"
+            for key in sorted({*stored, *now})
+            if stored.get(key) != now.get(key)
+        ]
+        if wrong:
+            raise BenchError(
+                f"run folder {out}",
+                seen="; ".join(wrong),
+                expected="the settings it was written under",
+                remedy="use another --out, or restore those settings",
+            )
+        return
+    if out.is_file() or (out.is_dir() and any(out.iterdir())):
+        raise BenchError(
+            f"run folder {out}",
+            seen=f"a file or folder without {SETTINGS_FILE}",
+            expected="an empty or new folder, or one that a run left",
+            remedy="use another --out",
+        )
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    except OSError as error:
+        raise BenchError(
+            f"run folder {out}",
+            seen=f"could not be written: {error.strerror}",
+            expected="a folder that can be written",
+            remedy="free space or use another --out",
+        ) from error

@@ -1,0 +1,284 @@
+"""The main job, in order: pool and trait -> scores -> flagged sets -> arms -> SFT -> eval -> effects -> rows.
+
+The only file that knows the order of the stages.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.embedding import Embedder
+from bench.evaluation import SampleScores, capability_task, score_answers, trait_task
+from bench.experiments import Setup, near_copies, set_up
+from bench.leakage import LeakPool, find_leaks
+from bench.models import cache_folder, pick_device, resolve_model
+from bench.plan import Job, actions_of, make_jobs
+from bench.plugins import FilterPlugin, load_filter
+from bench.progress import Meter
+from bench.provenance import check_folder, package_versions, source_commit
+from bench.results import Measured, adjust, read, trait_result
+from bench.rows import Cost, FilterCard, Leakage, Row, TraitResult, write_rows
+from bench.selection import Selection, select
+from bench.store import Store
+from bench.suites import Suite
+from bench.trials import Bench, Trial, eval_identity
+
+Trials = dict[tuple[int, str, int], Trial]
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What the command line decides.
+
+    Attributes:
+        suite: What to run.
+        out: Run folder.
+        device: `auto`, `cpu` or `cuda`.
+        filters: Further filters, by name or path.
+        command: As typed, for the rows.
+    """
+
+    suite: Suite
+    out: Path
+    device: str = "auto"
+    filters: tuple[str, ...] = ()
+    command: str = ""
+
+
+def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
+    """Run a suite, using whatever its folder already holds, and write its rows.
+
+    Raises:
+        BenchError: For anything that the user can mend; finished trainings stay in the folder.
+    """
+    suite = options.suite
+    device = pick_device(options.device) if options.device != "cpu" else "cpu"
+    plugins = _plugins((*suite.file.filters, *options.filters))
+    check_folder(options.out, _settings(suite, device))
+    store = Store(options.out / "store")
+    store.sweep()
+    say(f"model {suite.recipe.model}: {resolve_model(suite.recipe.model)}")
+    bench = Bench(suite.recipe, device, store, meter)
+    embedder = Embedder(cache_folder() / "embeddings")
+
+    setups = [set_up(experiment, suite, lambda: bench.base()[1]) for experiment in suite.file.experiments]
+    selections = [
+        [select(p, suite.file.options.get(p.name, {}), s, suite.file.budgets, embedder, bench.base, store) for p in use]
+        for s, use in ((s, _usable(plugins, s, say)) for s in setups)
+    ]
+    jobs = [job for i, setup in enumerate(setups) for job in make_jobs(i, setup, selections[i], suite.file)]
+    trials = _trials(jobs, setups, suite, bench, meter, say)
+
+    results = [_results(i, setup, selections[i], suite, trials, embedder) for i, setup in enumerate(setups)]
+    notes = [note for setup in setups for note in (*setup.pool.notes, near_copies(setup, embedder)) if note]
+    rows = _rows(options, device, selections, results, jobs, trials, notes)
+    write_rows(rows, options.out / "rows")
+    return rows
+
+
+def _settings(suite: Suite, device: str) -> dict[str, Any]:
+    """What a run folder is bound to; further filters may join later, so they are not part of it."""
+    file = json.loads(suite.file.model_dump_json())
+    return file | {"recipe": suite.recipe.model_dump(), "device": device}
+
+
+def _plugins(specs: Sequence[str]) -> list[FilterPlugin]:
+    plugins: dict[str, FilterPlugin] = {}
+    for spec in specs:
+        plugin = load_filter(spec)
+        plugins.setdefault(plugin.name, plugin)
+    return list(plugins.values())
+
+
+def _usable(plugins: Sequence[FilterPlugin], setup: Setup, say: Say) -> list[FilterPlugin]:
+    """Leave out filters that need planted truth where none was planted, and say so."""
+    if setup.experiment.world:
+        return list(plugins)
+    for plugin in plugins:
+        if plugin.needs_truth:
+            say(f"filter {plugin.name}: left out for pool {setup.pool.card.name!r}, which has no planted truth")
+    return [plugin for plugin in plugins if not plugin.needs_truth]
+
+
+def _trials(jobs: Sequence[Job], setups: Sequence[Setup], suite: Suite, bench: Bench, meter: Meter, say: Say) -> Trials:
+    """Do every job that the store does not hold."""
+    costs = announce(jobs, setups, suite, bench, say)
+    meter.start(sum(train + evaluation for train, evaluation in costs))
+    done: Trials = {}
+    for job, seconds in zip(jobs, costs, strict=True):
+        setup = setups[job.experiment]
+        done[job.experiment, job.arm, job.seed] = bench.trial(
+            job.rows,
+            job.seed,
+            job.label,
+            [
+                trait_task(setup.trait, suite.file.judge, setup.experiment.eval_prompts),
+                capability_task(setup.experiment.capability_prompts),
+            ],
+            _eval_key(setup, suite),
+            seconds,
+            suite.file.grader,
+        )
+    return done
+
+
+def _eval_key(setup: Setup, suite: Suite) -> dict[str, Any]:
+    limits = (setup.experiment.eval_prompts, setup.experiment.capability_prompts)
+    return eval_identity(setup.trait.sha256, suite.file.judge, limits)
+
+
+def announce(
+    jobs: Sequence[Job], setups: Sequence[Setup], suite: Suite, bench: Bench, say: Say
+) -> list[tuple[float, float]]:
+    """Say how many trainings and evaluations are to do and what they should cost; returns seconds per job."""
+    from bench.estimate import eval_seconds, model_size, training_seconds
+
+    todo = bench.missing(
+        [(job.rows, job.seed, _eval_key(setups[job.experiment], suite), suite.file.grader) for job in jobs]
+    )
+    if not any(train or evaluation for train, evaluation in todo):
+        say(f"all {len(jobs)} trials are in the store; nothing to train")
+        return [(0.0, 0.0)] * len(jobs)
+    size = model_size(bench.config)
+    costs = []
+    for job, (train, evaluation) in zip(jobs, todo, strict=True):
+        experiment = setups[job.experiment].experiment
+        prompts = (experiment.eval_prompts or 64) + 2 * (experiment.capability_prompts or 64)
+        costs.append(
+            (
+                training_seconds(job.rows, suite.recipe, size, bench.device) if train and job.rows else 0.0,
+                eval_seconds(prompts, size, bench.device) if evaluation else 0.0,
+            )
+        )
+    trainings, evaluations = sum(t for t, _ in todo), sum(e for _, e in todo)
+    minutes = sum(train + evaluation for train, evaluation in costs) / 60
+    kept = len(jobs) - evaluations
+    say(
+        f"{trainings} trainings and {evaluations} evaluations to do, {kept} trials already done or shared; "
+        f"about {minutes:.1f} minutes on {bench.device}"
+    )
+    return costs
+
+
+def _teacher_scores(setup: Setup, score: str) -> dict[str, list[SampleScores]]:
+    """Each teacher's own answers to the held-out prompts, judged by the trait's rules."""
+    scores = {}
+    for teacher, answers in setup.answers.items():
+        ids = [str(i) for i in range(len(answers))]
+        values = score_answers(setup.trait, answers)
+        scores[f"teacher:{teacher}"] = [
+            SampleScores(
+                values={score: list(values)}, ids={score: ids}, families={score: ids}, tasks={}, logs=[], seconds=0
+            )
+        ]
+    return scores
+
+
+def _results(
+    number: int, setup: Setup, selections: Sequence[Selection], suite: Suite, trials: Trials, embedder: Embedder
+) -> dict[tuple[str, float], TraitResult]:
+    """Effects, leakage and agreement of every filter and budget of one experiment."""
+    scores: dict[str, list[SampleScores]] = {}
+    for (experiment, arm, _), trial in trials.items():
+        if experiment == number:
+            scores.setdefault(arm, []).append(trial.scores)
+    reference = scores["original"][0]
+    for arm, runs in _teacher_scores(setup, setup.trait.score).items():
+        ids, families = reference.ids[setup.trait.score], reference.families[setup.trait.score]
+        if len(ids) == len(runs[0].ids[setup.trait.score]):
+            scores[arm] = [
+                r.model_copy(update={"ids": {setup.trait.score: ids}, "families": {setup.trait.score: families}})
+                for r in runs
+            ]
+    measured = Measured(setup.trait, setup.pool, suite.file.judge, scores, setup.experiment.minimum_gap)
+    reading = read(measured)
+    leaks = _leaks(setup, selections, embedder)
+    results: dict[tuple[str, float], TraitResult] = {}
+    for budget in suite.file.budgets:
+        per_filter = {
+            s.plugin.name: trait_result(
+                reading,
+                s.plugin.name,
+                budget,
+                s.flagged[budget],
+                actions_of(s, suite.file),
+                leaks[s.plugin.name, budget],
+            )
+            for s in selections
+        }
+        results |= {(name, budget): result for name, result in adjust(per_filter).items()}
+    return results
+
+
+def _leaks(setup: Setup, selections: Sequence[Selection], embedder: Embedder) -> dict[tuple[str, float], Leakage]:
+    """Nearest kept neighbours of what each filter drops."""
+    import numpy as np
+
+    examples = setup.pool.examples()
+    texts = [f"{e.prompt_text}\n{e.response}" for e in examples]
+    judged = np.array(score_answers(setup.trait, [(e.prompt_text, e.response) for e in examples]))
+    pool = LeakPool(
+        ids=[e.id for e in examples],
+        texts=texts,
+        vectors=embedder.embed(texts),
+        truth=[row.truth for row in setup.pool.rows] if setup.experiment.world else None,
+        judge_scores=judged,
+        threshold=setup.trait.file.eval.threshold,
+    )
+    return {
+        (s.plugin.name, budget): find_leaks(pool, np.array([i for i, e in enumerate(examples) if e.id in flagged]))
+        for s in selections
+        for budget, flagged in s.flagged.items()
+    }
+
+
+def _rows(
+    options: RunOptions,
+    device: str,
+    selections: Sequence[Sequence[Selection]],
+    results: Sequence[dict[tuple[str, float], TraitResult]],
+    jobs: Sequence[Job],
+    trials: Trials,
+    notes: Sequence[str],
+) -> list[Row]:
+    suite = options.suite
+    versions, commit = package_versions(), source_commit()
+    rows = []
+    for name, budget in dict.fromkeys(key for result in results for key in result):
+        mine = [s for group in selections for s in group if s.plugin.name == name]
+        own = [trial for (_, arm, _), trial in trials.items() if arm.endswith(f":{name}@{budget:g}")]
+        plugin = mine[0].plugin
+        parts = {result[name, budget].trait: result[name, budget] for result in results if (name, budget) in result}
+        rows.append(
+            Row(
+                filter=FilterCard(
+                    name=name,
+                    version=plugin.version,
+                    summary=plugin.summary,
+                    origin=plugin.origin,
+                    sha256=plugin.sha256,
+                    options=mine[0].options,
+                ),
+                suite=suite.file.name,
+                suite_version=suite.file.version,
+                budget=budget,
+                seeds=list(suite.file.seeds),
+                recipe=suite.recipe,
+                traits=parts,
+                cost=Cost(
+                    share_flagged=sum(p.flagged for p in parts.values()) / sum(p.pool_rows for p in parts.values()),
+                    filter_seconds=sum(s.seconds for s in mine),
+                    train_seconds=sum(trial.train_seconds for trial in own),
+                    eval_seconds=sum(trial.scores.seconds for trial in own),
+                    device=device,
+                ),
+                command=options.command,
+                versions=versions,
+                commit=commit,
+                notes=list(notes),
+            )
+        )
+    return rows
