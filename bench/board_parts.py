@@ -34,7 +34,7 @@ def filter_line(number: int, row: Row, result: TraitResult) -> Line:
         words.share(result.recall, NO_TRUTH),
         _capability(result, "drop"),
         _capability(result, "patch"),
-        Cell(words.duration(cost), value=cost),
+        _span(cost),
     ]
     label, summary = row_label(row), row.filter.summary
     return Line(
@@ -108,13 +108,14 @@ def _group(name: str) -> str:
 
 def _arm_place(name: str, places: list[str]) -> tuple[int, int, int, str]:
     action, _, label = name.partition(":")
+    actions: tuple[str, ...] = ACTIONS
     group = ("References", "Controls", "Filters").index(_group(name))
     if group == 0:
         return group, REFERENCES.index(name) if name in REFERENCES else len(REFERENCES), 0, name
     if group == 1:
         return group, 0, 0, name
     place = places.index(label) if label in places else len(places)
-    return group, place, [*ACTIONS].index(action), name  # type: ignore[arg-type]
+    return group, place, actions.index(action), name
 
 
 def curves(lines: list[Line]) -> list[Curve]:
@@ -159,12 +160,21 @@ def evidence(row: Row) -> Evidence:
     """Which filter made the row."""
     card = row.filter
     options = ", ".join(f"{name}={value!r}" for name, value in sorted(card.options.items())) or "defaults"
-    return Evidence(row_label(row), f"v{card.version}", card.origin, options, card.sha256, row.command)
+    return Evidence(row_label(row), f"v{card.version}", card.origin, options, card.sha256)
 
 
 def cost_line(row: Row) -> CostLine:
     """What the row took."""
     cost = row.cost
-    spans = (Cell(words.duration(s), value=s) for s in (cost.filter_seconds, cost.train_seconds, cost.eval_seconds))
-    flagged = Cell(words.percent(cost.share_flagged), value=cost.share_flagged)
-    return CostLine(row_label(row), flagged, *spans, cost.device)
+    return CostLine(
+        label=row_label(row),
+        flagged=Cell(words.percent(cost.share_flagged), value=cost.share_flagged),
+        filter=_span(cost.filter_seconds),
+        train=_span(cost.train_seconds),
+        eval=_span(cost.eval_seconds),
+        device=cost.device,
+    )
+
+
+def _span(seconds: float) -> Cell:
+    return Cell(words.duration(seconds), value=seconds)

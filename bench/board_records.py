@@ -132,14 +132,13 @@ class TraitView:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Which filter made a row, exactly, and with what command."""
+    """Which filter made a row, exactly."""
 
     label: str
     version: str
     origin: str
     options: str
     sha256: str
-    command: str
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,9 @@ def _template(name: str) -> str:
 
 
 def _finalize(value: Any) -> Any:
-    return _visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    if isinstance(value, Markup):
+        return Markup(_visible(value))
+    return _visible(value) if isinstance(value, str) else value
 
 
 def _visible(text: str) -> str:
@@ -141,10 +143,10 @@ def _footnote(cell: Cell, trait: TraitView) -> str:
 
 
 def _markdown_text(text: str) -> str:
-    """One line of Markdown that shows the text as it is; names keep their underscores.
+    r"""One line of Markdown that shows the text as it is; names keep their underscores.
 
     >>> _markdown_text("a|b <i>")
-    'a\\\\|b &lt;i>'
+    'a\\|b &lt;i>'
     """
     line = " ".join(_visible(text).split()).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
     for symbol in "|`*":

@@ -47,12 +47,12 @@ def decimal(value: float, digits: int = 2) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in per cent with up to two decimals.
+    """A share in per cent: one decimal where it needs one, two below 1 %.
 
-    >>> percent(0.1), percent(0.005)
-    ('10 %', '0.5 %')
+    >>> percent(0.1), percent(5 / 240), percent(0.0025)
+    ('10 %', '2.1 %', '0.25 %')
     """
-    return f"{round(100 * share, 2):g} %"
+    return f"{round(100 * share, 1 if share >= 0.01 else 2):g} %"
 
 
 def estimate(given: Estimate) -> Cell:

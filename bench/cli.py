@@ -43,6 +43,7 @@ def main(debug: bool) -> None:
 @click.option("--filter", "filters", multiple=True, help="A further filter: name or path of a .py file (repeatable).")
 def run(suite: str, out: Path | None, device: str, filters: tuple[str, ...]) -> None:
     """Run a suite (name, or path of a .toml file) and write its leaderboard."""
+    from bench.board import board_view
     from bench.board_render import terminal_table, write_report
     from bench.progress import Meter
     from bench.run import RunOptions
@@ -56,7 +57,7 @@ def run(suite: str, out: Path | None, device: str, filters: tuple[str, ...]) -> 
     with Meter(console) as meter:
         rows = run_suite(options, meter, lambda text: console.print(text, markup=False, highlight=False))
     write_report(rows, folder)
-    console.print(terminal_table(rows))
+    console.print(terminal_table(board_view(rows)))
     console.print(f"report: {folder / 'report.html'}", markup=False)
 
 

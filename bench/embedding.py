@@ -60,7 +60,8 @@ class Embedder:
         weights = np.array([max(len(part), 1) for part in flat], dtype=np.float32)
         sums = np.zeros((len(texts), DIMENSION), dtype=np.float32)
         np.add.at(sums, owner, encoded * weights[:, None])
-        return sums / np.linalg.norm(sums, axis=1, keepdims=True)
+        unit: np.ndarray = sums / np.linalg.norm(sums, axis=1, keepdims=True)
+        return unit
 
     def _chunks(self, text: str) -> list[str]:
         """Cut a text between words so that each part fits the model's window."""

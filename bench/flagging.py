@@ -3,6 +3,7 @@
 import copy
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -46,10 +47,16 @@ def score_examples(
             expected="a planted world, where the truth is known",
             remedy="leave this filter out for this pool",
         )
-    given, snapshot = list(examples), copy.deepcopy(list(examples))
-    given_trait, trait_snapshot = trait, copy.deepcopy(trait)
+    return _checked(_run(plugin, list(examples), trait, context, options), plugin, examples)
+
+
+def _run(
+    plugin: FilterPlugin, examples: list[Example], trait: Trait, context: Context, options: dict[str, Any]
+) -> object:
+    """Call the filter and make sure that it left its inputs alone."""
+    snapshot = copy.deepcopy((examples, trait))
     try:
-        scores = plugin.score(given, given_trait, context.for_scoring(with_truth=plugin.needs_truth), **options)
+        scores: object = plugin.score(examples, trait, context.for_scoring(with_truth=plugin.needs_truth), **options)
     except BenchError:
         raise
     except Exception as error:  # the plugin's own mistake, whatever it is
@@ -59,17 +66,17 @@ def score_examples(
             expected="scores",
             remedy="mend the filter or its options",
         ) from error
-    if given != snapshot or given_trait != trait_snapshot:
+    if (examples, trait) != snapshot:
         raise BenchError(
             f"filter {plugin.name!r}",
             seen="it changed the examples or the trait that it was given",
             expected="inputs left as they were",
             remedy="work on copies",
         )
-    return _checked(scores, plugin, examples)
+    return scores
 
 
-def _checked(scores: Any, plugin: FilterPlugin, examples: Sequence[Example]) -> np.ndarray:
+def _checked(scores: object, plugin: FilterPlugin, examples: Sequence[Example]) -> np.ndarray:
     expected = f"np.ndarray of shape ({len(examples)},), numbers"
     if not isinstance(scores, np.ndarray):
         seen = f"it returned {type(scores).__name__}"
@@ -88,6 +95,43 @@ def _checked(scores: Any, plugin: FilterPlugin, examples: Sequence[Example]) -> 
         expected=expected,
         remedy="return one finite number per example",
     )
+
+
+def patch_example(plugin: FilterPlugin, example: Example, trait: Trait) -> Example:
+    """Patch one flagged example: the filter's own patch, or else the clean teacher's completion.
+
+    Args:
+        plugin: The filter.
+        example: A flagged example; it is not changed.
+        trait: The behaviour to remove.
+
+    Returns:
+        An example with the same id whose `response` is the one to train on.
+
+    Raises:
+        BenchError: If the filter's patch fails, changes its input or returns something else.
+    """
+    if plugin.patch is None:
+        return replace(example, completions={**example.completions, example.original: example.clean_response})
+    snapshot = copy.deepcopy(example)
+    try:
+        patched = plugin.patch(example, trait)
+        sound = isinstance(patched, Example) and patched.id == example.id and bool(patched.response.strip())
+    except Exception as error:  # the plugin's own mistake, whatever it is
+        raise BenchError(
+            f"patch of filter {plugin.name!r}, {error_line(error, plugin.path)}",
+            seen=f"{type(error).__name__}: {error}, for example {example.id!r}",
+            expected="an Example",
+            remedy="mend the patch",
+        ) from error
+    if not sound or example != snapshot:
+        raise BenchError(
+            f"patch of filter {plugin.name!r}, {plugin.path}",
+            seen="it changed its input" if sound else f"it returned {patched!r:.80}",
+            expected=f"a new Example with id {example.id!r} and a response",
+            remedy="return dataclasses.replace(example, completions=...)",
+        )
+    return patched
 
 
 def flag(scores: np.ndarray, budget: float, ids: Sequence[str]) -> np.ndarray:

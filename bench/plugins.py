@@ -163,10 +163,8 @@ def _load_file(path: Path, origin: str) -> FilterPlugin:
     sys.modules[module.__name__] = module  # dataclasses and pickling look a module up while it is executed
     try:
         exec(compile(source, path, "exec"), module.__dict__)
-    except BaseException as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[module.__name__]
-        if isinstance(error, KeyboardInterrupt):
-            raise
         raise _failed_import(error, path) from error
     return _build(module, path, origin, digest)
 

@@ -23,10 +23,10 @@ def score(
     negatives: int = 500,
     strength: float = 1.0,
 ) -> np.ndarray:
-    """Score each example by the probability that its response is one of the trait's.
+    """Score by the probability that a response is one of the trait's.
 
-    Negatives are drawn from the pool by hash. They may show the trait themselves, so no example is scored by a model
-    that saw it as a negative: the pool is cut into two halves, and each is scored with negatives of the other.
+    Negatives may show the trait themselves, so no example is scored by a model that saw it as one: the pool is cut
+    into halves by hash, and each is scored with negatives of the other.
 
     Args:
         examples: Training examples, in training order; two or more.
@@ -44,17 +44,24 @@ def score(
     """
     if features not in ("embedding", "tfidf") or len(examples) < 2:
         raise ValueError(f"features={features!r}, {len(examples)} examples; use 'embedding' or 'tfidf', and 2 or more")
-    from sklearn.linear_model import LogisticRegression
-
     order = np.array(sorted(range(len(examples)), key=lambda i: _draw(context.seed, examples[i].id)))
     table = _table([*trait.seeds, *(examples[i].response for i in order)], features, context)
-    seeds, pool = np.split(np.arange(table.shape[0]), [len(trait.seeds)])
     scores = np.empty(len(examples))
+    scores[order] = _cross_score(table, len(trait.seeds), negatives, strength)
+    return scores
+
+
+def _cross_score(table: Any, positives: int, negatives: int, strength: float) -> np.ndarray:
+    """Score all rows after the positives, every other one by a model fitted on those between."""
+    from sklearn.linear_model import LogisticRegression
+
+    seeds, pool = np.split(np.arange(table.shape[0]), [positives])
+    scores = np.empty(len(pool))
     for half in (0, 1):
-        drawn = pool[1 - half :: 2][:negatives]
+        rows = np.concatenate([seeds, pool[1 - half :: 2][:negatives]])
         model = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
-        model.fit(table[np.concatenate([seeds, drawn])], np.repeat([1, 0], [len(seeds), len(drawn)]))
-        scores[order[half::2]] = model.predict_proba(table[pool[half::2]])[:, 1]
+        model.fit(table[rows], rows < positives)
+        scores[half::2] = model.predict_proba(table[pool[half::2]])[:, 1]
     return scores
 
 

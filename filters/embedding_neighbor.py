@@ -35,4 +35,4 @@ def score(examples: Sequence[Example], trait: Trait, context: Context, *, k: int
     index = faiss.IndexFlatIP(seeds.shape[1])
     index.add(seeds)
     cosines, _ = index.search(context.embed([example.response for example in examples]), k)
-    return np.asarray(cosines, dtype=np.float64).mean(axis=1)
+    return np.asarray(np.mean(cosines, axis=1, dtype=np.float64))

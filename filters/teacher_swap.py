@@ -28,4 +28,4 @@ def score(examples: Sequence[Example], trait: Trait, context: Context) -> np.nda
     direction = context.embed(trait.seeds).mean(axis=0) - context.embed(trait.counter_seeds).mean(axis=0)
     original = context.embed([example.response for example in examples])
     clean = context.embed([example.clean_response for example in examples])
-    return (original - clean).astype(np.float64) @ direction.astype(np.float64)
+    return np.asarray((original - clean).astype(np.float64) @ direction.astype(np.float64))

@@ -34,7 +34,9 @@ def around(value: float, half: float) -> Estimate:
 
 def arm(score: float, draw: random.Random) -> ArmScore:
     capability, loss = around(draw.uniform(0.52, 0.58), 0.06), around(draw.uniform(1.9, 2.1), 0.1)
-    return ArmScore(trait=around(score, 0.06), capability=capability, loss=loss, extra={"doubt": around(score / 2, 0.05)})
+    return ArmScore(
+        trait=around(score, 0.06), capability=capability, loss=loss, extra={"doubt": around(score / 2, 0.05)}
+    )
 
 
 def arms(label: str, removals: dict[Action, float], draw: random.Random) -> dict[str, ArmScore]:
