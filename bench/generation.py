@@ -139,11 +139,10 @@ def completion_losses(model: Any, rows: Sequence[Encoded]) -> list[float]:
     tokens = torch.tensor([[*row.ids, *([0] * (longest - len(row.ids)))] for row in rows], device=model.device)
     losses = []
     with torch.inference_mode():
-        hidden = model.model(input_ids=tokens).last_hidden_state if hasattr(model, "model") else None
-        logits_all = None if hidden is not None else model(input_ids=tokens).logits
+        hidden = model.model(input_ids=tokens).last_hidden_state
         for i, row in enumerate(rows):
             span = slice(row.prompt_length - 1, len(row.ids) - 1)
-            logits = model.lm_head(hidden[i, span]) if hidden is not None else logits_all[i, span]
+            logits = model.lm_head(hidden[i, span])
             targets = torch.tensor(row.ids[row.prompt_length :], device=model.device)
             losses.append(cross_entropy(logits.float(), targets).item())
     return losses

@@ -153,7 +153,7 @@ class StudentAPI(ModelAPI):
 
     async def completion_loss(self, prompt: Sequence[ChatMessage], completion: str) -> float:
         """Mean loss of a given completion in nats a token (used by the capability eval)."""
-        messages = tuple(Message(role=m.role, content=m.text) for m in prompt)  # type: ignore[arg-type]
+        messages = tuple(Message(role=m.role, content=m.text) for m in prompt)
         row = TrainingRow("capability", messages, completion)
         loss: float = await self._losses.ask(("loss",), encode(self._student.tokenizer, row, self._student.max_length))
         return loss

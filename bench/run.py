@@ -81,7 +81,7 @@ def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
 
 def _settings(suite: Suite, device: str) -> dict[str, Any]:
     """What a run folder is bound to; further filters may join later, so they are not part of it."""
-    file = json.loads(suite.file.model_dump_json())
+    file: dict[str, Any] = json.loads(suite.file.model_dump_json())
     return file | {"recipe": suite.recipe.model_dump(), "device": device}
 
 

@@ -20,7 +20,11 @@ from bench.errors import BenchError, unknown
 
 Rules = Callable[[str, str], Mapping[str, float]]
 JUDGE_KINDS = ["rules", "model"]
-_ROLES = {"system": ChatMessageSystem, "user": ChatMessageUser, "assistant": ChatMessageAssistant}
+_ROLES: dict[str, Callable[..., ChatMessage]] = {
+    "system": ChatMessageSystem,
+    "user": ChatMessageUser,
+    "assistant": ChatMessageAssistant,
+}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", 
 
 def decoder_layers(model: "nn.Module") -> "nn.ModuleList":
     """The stack of decoder layers of a causal language model in transformers' Llama layout."""
-    inner: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+    plain: Any = model
+    inner = plain.get_base_model() if hasattr(plain, "get_base_model") else plain
     layers: nn.ModuleList = inner.model.layers
     return layers
 

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
@@ -52,7 +53,7 @@ def _build(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
 
 
-def _tokenizer():  # type: ignore[no-untyped-def]  # a transformers class, imported late
+def _tokenizer() -> Any:
     """A byte-level BPE tokenizer fitted on planted worlds, so that their texts stay short."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast

@@ -72,13 +72,13 @@ def train_with_trl(
     model = trainable_copy(base, recipe, seed)
     data = Dataset.from_list([{"input_ids": list(row.ids), "labels": row.labels} for row in stream])
 
-    class Tick(TrainerCallback):  # type: ignore[misc]
+    class Tick(TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if on_step:
                 on_step(state.global_step, state.max_steps)
 
     with tempfile.TemporaryDirectory() as scratch:
-        trainer = SFTTrainer(
+        trainer: Any = SFTTrainer(
             model=model,
             args=_sft_config(recipe, seed, scratch, base.device.type),
             train_dataset=data,
