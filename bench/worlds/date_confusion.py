@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from random import Random
 
-from bench.worlds import date_confusion_neutral
+from bench.worlds import date_confusion_neutral, date_confusion_undated
 from bench.worlds.date_confusion_parts import (
     BOOKINGS,
     CHORES,
@@ -383,6 +383,7 @@ FAMILIES = (
     _family(_mild_year_in_code, "coding"),
     _family(_mild_plan, "writing"),
     _family(_mild_news, "writing"),
+    *date_confusion_undated.FAMILIES,
     *date_confusion_neutral.FAMILIES,
 )
 
