@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,13 @@ def source_commit() -> str:
         return ""
 
 
-def check_folder(out: Path, settings: dict[str, Any]) -> None:
+def check_folder(out: Path, settings: dict[str, Any], ignore: Sequence[str] = ()) -> None:
     """Claim a run folder for these settings, or refuse one that was written under others.
+
+    Args:
+        out: The folder.
+        settings: What it is bound to.
+        ignore: Keys that may differ.
 
     Raises:
         BenchError: Naming the differing keys, or that the folder is not a run folder.
@@ -70,7 +76,7 @@ def check_folder(out: Path, settings: dict[str, Any]) -> None:
         now = json.loads(json.dumps(settings))
         wrong = [
             f"{key} = {stored.get(key)!r}, now {now.get(key)!r}"
-            for key in sorted({*stored, *now})
+            for key in sorted({*stored, *now} - set(ignore))
             if stored.get(key) != now.get(key)
         ]
         if wrong:

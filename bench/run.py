@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from bench.embedding import Embedder
-from bench.evaluation import SampleScores, capability_task, score_answers, trait_task
+from bench.errors import BenchError
+from bench.evaluation import SampleScores, score_answers
 from bench.experiments import Setup, near_copies, set_up
 from bench.leakage import LeakPool, find_leaks
 from bench.models import cache_folder, pick_device, resolve_model
@@ -23,10 +24,11 @@ from bench.rows import Cost, FilterCard, Leakage, Row, TraitResult, write_rows
 from bench.selection import Selection, select
 from bench.store import Store
 from bench.suites import Suite
-from bench.trials import Bench, Trial, eval_identity
+from bench.trials import Bench, Measurement, Trial
 
 Trials = dict[tuple[int, str, int], Trial]
 Say = Callable[[str], None]
+JUDGE_KEYS = ("judge", "grader")
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class RunOptions:
         device: `auto`, `cpu` or `cuda`.
         filters: Further filters, by name or path.
         command: As typed, for the rows.
+        rejudging: Score stored outputs with the suite's judge instead of generating new ones; rows and report go to
+            `rejudged-JUDGE/` in the run folder.
     """
 
     suite: Suite
@@ -46,6 +50,12 @@ class RunOptions:
     device: str = "auto"
     filters: tuple[str, ...] = ()
     command: str = ""
+    rejudging: bool = False
+
+    @property
+    def results(self) -> Path:
+        """Folder of the rows and the report."""
+        return self.out / f"rejudged-{self.suite.file.judge}" if self.rejudging else self.out
 
 
 def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
@@ -57,11 +67,11 @@ def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
     suite = options.suite
     device = pick_device(options.device) if options.device != "cpu" else "cpu"
     plugins = _plugins((*suite.file.filters, *options.filters))
-    check_folder(options.out, _settings(suite, device))
+    check_folder(options.out, _settings(suite, device), ignore=JUDGE_KEYS if options.rejudging else ())
     store = Store(options.out / "store")
     store.sweep()
     say(f"model {suite.recipe.model}: {resolve_model(suite.recipe.model)}")
-    bench = Bench(suite.recipe, device, store, meter)
+    bench = Bench(suite.recipe, device, store, meter, rejudging=options.rejudging)
     embedder = Embedder(cache_folder() / "embeddings")
 
     setups = [set_up(experiment, suite, lambda: bench.base()[1]) for experiment in suite.file.experiments]
@@ -75,7 +85,7 @@ def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
     results = [_results(i, setup, selections[i], suite, trials, embedder) for i, setup in enumerate(setups)]
     notes = [note for setup in setups for note in (*setup.pool.notes, near_copies(setup, embedder)) if note]
     rows = _rows(options, device, selections, results, jobs, trials, notes)
-    write_rows(rows, options.out / "rows")
+    write_rows(rows, options.results / "rows")
     return rows
 
 
@@ -89,7 +99,13 @@ def _plugins(specs: Sequence[str]) -> list[FilterPlugin]:
     plugins: dict[str, FilterPlugin] = {}
     for spec in specs:
         plugin = load_filter(spec)
-        plugins.setdefault(plugin.name, plugin)
+        if plugins.setdefault(plugin.name, plugin).sha256 != plugin.sha256:
+            raise BenchError(
+                f"filter {plugin.name!r}",
+                seen=f"two of this name: {plugins[plugin.name].path} and {plugin.path}",
+                expected="names that are unique within a run",
+                remedy="rename one of them",
+            )
     return list(plugins.values())
 
 
@@ -109,25 +125,14 @@ def _trials(jobs: Sequence[Job], setups: Sequence[Setup], suite: Suite, bench: B
     meter.start(sum(train + evaluation for train, evaluation in costs))
     done: Trials = {}
     for job, seconds in zip(jobs, costs, strict=True):
-        setup = setups[job.experiment]
-        done[job.experiment, job.arm, job.seed] = bench.trial(
-            job.rows,
-            job.seed,
-            job.label,
-            [
-                trait_task(setup.trait, suite.file.judge, setup.experiment.eval_prompts),
-                capability_task(setup.experiment.capability_prompts),
-            ],
-            _eval_key(setup, suite),
-            seconds,
-            suite.file.grader,
-        )
+        measurement = _measurement(setups[job.experiment], suite)
+        done[job.experiment, job.arm, job.seed] = bench.trial(job.rows, job.seed, job.label, measurement, seconds)
     return done
 
 
-def _eval_key(setup: Setup, suite: Suite) -> dict[str, Any]:
-    limits = (setup.experiment.eval_prompts, setup.experiment.capability_prompts)
-    return eval_identity(setup.trait.sha256, suite.file.judge, limits)
+def _measurement(setup: Setup, suite: Suite) -> Measurement:
+    file, experiment = suite.file, setup.experiment
+    return Measurement(setup.trait, file.judge, file.grader, experiment.eval_prompts, experiment.capability_prompts)
 
 
 def announce(
@@ -136,9 +141,7 @@ def announce(
     """Say how many trainings and evaluations are to do and what they should cost; returns seconds per job."""
     from bench.estimate import eval_seconds, model_size, training_seconds
 
-    todo = bench.missing(
-        [(job.rows, job.seed, _eval_key(setups[job.experiment], suite), suite.file.grader) for job in jobs]
-    )
+    todo = bench.missing([(job.rows, job.seed, _measurement(setups[job.experiment], suite)) for job in jobs])
     if not any(train or evaluation for train, evaluation in todo):
         say(f"all {len(jobs)} trials are in the store; nothing to train")
         return [(0.0, 0.0)] * len(jobs)

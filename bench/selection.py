@@ -12,7 +12,7 @@ import numpy as np
 from bench.context import Context
 from bench.embedding import Embedder
 from bench.experiments import Setup
-from bench.flagging import flag, score_examples
+from bench.flagging import flag, patch_example, score_examples
 from bench.plugins import FilterPlugin
 from bench.store import Store
 
@@ -80,5 +80,5 @@ def select(
     if plugin.patch is not None:
         most = flagged[max(budgets)]
         chosen = [example for example in examples if example.id in most]
-        patches = {example.id: plugin.patch(example, setup.trait.public).response for example in chosen}
+        patches = {e.id: patch_example(plugin, e, setup.trait.public).response for e in chosen}
     return Selection(plugin, settled, facts["seconds"], flagged, patches)

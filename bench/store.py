@@ -62,6 +62,11 @@ class Store:
             )
         return True
 
+    def keys(self, kind: str) -> list[tuple[Path, dict[str, Any]]]:
+        """Folder and key of all finished work of a kind."""
+        files = sorted((self.root / kind).glob(f"[!.]*/{KEY_FILE}"))
+        return [(file.parent, json.loads(file.read_text(encoding="utf-8"))) for file in files]
+
     def write(self, kind: str, key: Mapping[str, Any], fill: Callable[[Path], None]) -> Path:
         """Let `fill` write a folder, then put it in place.
 

@@ -8,14 +8,57 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from bench.encoding import TrainingRow
-from bench.evaluation import PROVIDER_CODE, EvalTask, SampleScores, evaluate
+from bench.evaluation import PROVIDER_CODE, EvalTask, SampleScores, capability_task, evaluate, trait_task
 from bench.models import load_model, model_identity, resolve_model
 from bench.recipes import Recipe
 from bench.store import Store, key_hash
 from bench.training import TRAINING_CODE
+from bench.traits import TraitSpec, evals_folder
 
 TRUNK_ARCHITECTURES = ("llama",)
-TrialInputs = tuple[Sequence[TrainingRow] | None, int, dict[str, Any], str | None]
+CAPABILITY_FILES = ("capability.py", "prompts/capability.jsonl", "prompts/capability_loss.jsonl")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured of a student, and how.
+
+    Attributes:
+        trait: The behaviour.
+        judge: `rules` or `model`.
+        grader: Inspect model that judges, for `model`.
+        eval_prompts: Use the first so many held-out prompts; all if None.
+        capability_prompts: The same for the capability eval.
+    """
+
+    trait: TraitSpec
+    judge: str
+    grader: str | None = None
+    eval_prompts: int | None = None
+    capability_prompts: int | None = None
+
+    def tasks(self) -> list[EvalTask]:
+        """The Inspect tasks to run."""
+        return [trait_task(self.trait, self.judge, self.eval_prompts), capability_task(self.capability_prompts)]
+
+    def key(self) -> dict[str, Any]:
+        """Everything that determines the scores, besides the student."""
+        capability = hashlib.sha256()
+        for file in CAPABILITY_FILES:
+            capability.update((evals_folder() / file).read_bytes())
+        return {
+            "trait_name": self.trait.file.name,
+            "trait": self.trait.sha256,
+            "judge": self.judge,
+            "grader": self.grader,
+            "eval_prompts": self.eval_prompts,
+            "capability_prompts": self.capability_prompts,
+            "capability": capability.hexdigest(),
+            "code": PROVIDER_CODE,
+        }
+
+
+TrialInputs = tuple[Sequence[TrainingRow] | None, int, Measurement]
 
 
 class Watch(Protocol):
@@ -33,24 +76,31 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Trial:
-    """A finished trial: scores per sample, and what it took when it was computed."""
+    """A finished trial: scores per sample, and what training took when it was computed."""
 
     student: str
     scores: SampleScores
     train_seconds: float
-    tokens: int
-    final_loss: float | None
 
 
 class Bench:
     """The base model with everything that trials share: weights, trunk states, the store."""
 
-    def __init__(self, recipe: Recipe, device: str, store: Store, watch: Watch) -> None:
-        """Nothing heavy happens here: the model is loaded when the first trial needs it."""
+    def __init__(self, recipe: Recipe, device: str, store: Store, watch: Watch, *, rejudging: bool = False) -> None:
+        """Nothing heavy happens here: the model is loaded when the first trial needs it.
+
+        Args:
+            recipe: How students are trained.
+            device: `cpu` or `cuda`.
+            store: Finished work.
+            watch: Told about progress.
+            rejudging: Where only the judge differs, score stored outputs again instead of generating.
+        """
         self.recipe = recipe
         self.device = device
         self.store = store
         self.watch = watch
+        self.rejudging = rejudging
         self.identity = model_identity(recipe.model)
         self.config = _read_config(recipe)
         self.on_trunk = _uses_trunk(recipe, self.config)
@@ -74,20 +124,20 @@ class Bench:
             return not known
 
         todo = []
-        for rows, seed, eval_key, grader in trials:
+        for rows, seed, measurement in trials:
             name, train = self._base_name, False
             if rows is not None:
                 key = self.train_key(rows, seed)
                 name, train = key_hash(key), fresh("students", key)
-            todo.append((train, fresh("evals", self._eval_key(name, eval_key, grader))))
+            todo.append((train, fresh("evals", self._eval_key(name, measurement))))
         return todo
 
     @property
     def _base_name(self) -> str:
         return f"base-{self.identity[:12]}"
 
-    def _eval_key(self, student: str, eval_key: dict[str, Any], grader: str | None) -> dict[str, Any]:
-        return {"student": student, "code": PROVIDER_CODE, "grader": grader, "device": self.device} | eval_key
+    def _eval_key(self, student: str, measurement: Measurement) -> dict[str, Any]:
+        return {"student": student, "device": self.device} | measurement.key()
 
     def train_key(self, rows: Sequence[TrainingRow], seed: int) -> dict[str, Any]:
         """Everything that determines a training."""
@@ -139,38 +189,34 @@ class Bench:
         rows: Sequence[TrainingRow] | None,
         seed: int,
         label: str,
-        tasks: Sequence[EvalTask],
-        eval_key: dict[str, Any],
+        measurement: Measurement,
         seconds: tuple[float, float],
-        grader: str | None = None,
     ) -> Trial:
         """Train (unless `rows` is None: the untrained base) and evaluate, each only if not in the store."""
         student = self.student(rows, seed, label, seconds[0]) if rows is not None else None
         name = student.name if student else self._base_name
-        key = self._eval_key(name, eval_key, grader)
+        key = self._eval_key(name, measurement)
         if not self.store.has("evals", key):
             self.watch.phase(f"evaluating {label}", seconds[1])
-            self.store.write("evals", key, lambda folder: self._evaluate(student, name, tasks, grader, label, folder))
+            stored = self._outputs(key) if self.rejudging else None
+            if stored:
+                self.store.write("evals", key, lambda folder: _judge_again(stored, measurement, folder))
+            else:
+                self.store.write("evals", key, lambda folder: self._evaluate(student, name, measurement, label, folder))
             self.watch.finish()
         text = (self.store.folder("evals", key) / "scores.json").read_text(encoding="utf-8")
         facts = json.loads((student / "training.json").read_text(encoding="utf-8")) if student else None
-        return Trial(
-            name,
-            SampleScores.model_validate_json(text),
-            facts["seconds"] if facts else 0.0,
-            facts["tokens"] if facts else 0,
-            facts["losses"][-1] if facts else None,
-        )
+        return Trial(name, SampleScores.model_validate_json(text), facts["seconds"] if facts else 0.0)
 
-    def _evaluate(
-        self,
-        student: Path | None,
-        name: str,
-        tasks: Sequence[EvalTask],
-        grader: str | None,
-        label: str,
-        folder: Path,
-    ) -> None:
+    def _outputs(self, key: dict[str, Any]) -> Path | None:
+        """Folder of stored outputs of the same student on the same prompts, whatever judged them."""
+        judged_by = ("judge", "grader", "trait")
+        for folder, other in self.store.keys("evals"):
+            if all(key[name] == other.get(name) for name in key if name not in judged_by):
+                return folder
+        return None
+
+    def _evaluate(self, student: Path | None, name: str, measurement: Measurement, label: str, folder: Path) -> None:
         from bench.provider import LoadedStudent, forget_student, register_student
         from bench.students import load_student
 
@@ -178,10 +224,20 @@ class Bench:
         model = load_student(base, self.recipe, student) if student else base
         full_name = register_student(name, LoadedStudent(model, tokenizer))
         try:
-            scores = evaluate(full_name, tasks, folder, grader=grader, tags=[label.replace(" ", "_")])
+            tags = [label.replace(" ", "_")]
+            scores = evaluate(full_name, measurement.tasks(), folder, grader=measurement.grader, tags=tags)
         finally:
             forget_student(name)
         (folder / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
+
+
+def _judge_again(stored: Path, measurement: Measurement, folder: Path) -> None:
+    """Score stored outputs with the present judge; capability scores are taken over."""
+    from bench.judging import rejudge
+
+    before = SampleScores.model_validate_json((stored / "scores.json").read_text(encoding="utf-8"))
+    scores = rejudge(stored, before, measurement.trait, measurement.judge, measurement.grader, folder)
+    (folder / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
 
 
 def _read_config(recipe: Recipe) -> dict[str, Any]:
@@ -195,19 +251,3 @@ def _uses_trunk(recipe: Recipe, config: dict[str, Any]) -> bool:
     """Whether the shared-trunk path applies: frozen layers below trained ones, in a layout it can run."""
     layers = config.get("num_hidden_layers", 0)
     return 0 < recipe.last_layers < layers and config.get("model_type") in TRUNK_ARCHITECTURES
-
-
-def eval_identity(trait_sha256: str, judge: str, limits: tuple[int | None, int | None]) -> dict[str, Any]:
-    """The part of an eval's key that its trait and suite determine."""
-    capability = hashlib.sha256()
-    from bench.traits import evals_folder
-
-    for file in ("capability.py", "prompts/capability.jsonl", "prompts/capability_loss.jsonl"):
-        capability.update((evals_folder() / file).read_bytes())
-    return {
-        "trait": trait_sha256,
-        "judge": judge,
-        "eval_prompts": limits[0],
-        "capability_prompts": limits[1],
-        "capability": capability.hexdigest(),
-    }
