@@ -1,4 +1,4 @@
-"""The `bench` command."""
+"""The `bench` command: what runs a suite and shows its board. `bench.cli_tools` adds what contributors need."""
 
 import shlex
 import sys
@@ -8,24 +8,32 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bench.cli_tools import add_tools
 from bench.errors import BenchError
+from bench.rows import Row
+from bench.suites import Suite
 
 console = Console()
+
+OUT = click.option("--out", type=click.Path(path_type=Path), help="Run folder; out/SUITE unless given.")
+DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+FILTERS = click.option("--filter", "filters", multiple=True, help="A further filter: name or path of a .py file.")
 
 
 class _Group(click.Group):
     """Prints a user's mistake without a traceback, unless --debug is given, and exits with 2."""
 
     def invoke(self, ctx: click.Context) -> object:
+        errors = Console(stderr=True, soft_wrap=True)
         try:
             return super().invoke(ctx)
         except BenchError as error:
             if ctx.params.get("debug"):
                 raise
-            Console(stderr=True).print(f"error: {error}", style="red", markup=False, highlight=False)
+            errors.print(f"error: {error}", style="red", markup=False, highlight=False)
             ctx.exit(2)
         except KeyboardInterrupt:
-            Console(stderr=True).print("stopped; run the same command again to go on", style="yellow")
+            errors.print("stopped; run the same command again to go on", style="yellow")
             ctx.exit(130)
 
 
@@ -38,40 +46,87 @@ def main(debug: bool) -> None:
 
 @main.command()
 @click.argument("suite")
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder; out/SUITE unless given.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--filter", "filters", multiple=True, help="A further filter: name or path of a .py file (repeatable).")
+@OUT
+@DEVICE
+@FILTERS
 def run(suite: str, out: Path | None, device: str, filters: tuple[str, ...]) -> None:
     """Run a suite (name, or path of a .toml file) and write its leaderboard."""
-    from bench.board import board_view
-    from bench.board_render import terminal_table, write_report
-    from bench.progress import Meter
-    from bench.run import RunOptions
-    from bench.run import run as run_suite
     from bench.suites import load_suite
 
-    loaded = load_suite(suite)
-    folder = out or Path("out") / loaded.file.name
-    command = shlex.join(["bench", *sys.argv[1:]])
-    options = RunOptions(loaded, folder, device, filters, command)
-    with Meter(console) as meter:
-        rows = run_suite(options, meter, lambda text: console.print(text, markup=False, highlight=False))
-    write_report(rows, folder)
-    console.print(terminal_table(board_view(rows)))
-    console.print(f"report: {folder / 'report.html'}", markup=False)
+    _run(load_suite(suite), out, device, filters, rejudging=False)
 
 
 @main.command()
-def suites() -> None:
-    """List the built-in suites and what they cost."""
+@click.argument("suite")
+@click.option("--judge", required=True, help="rules or model.")
+@click.option("--grader", help="Inspect model that judges, for --judge model: openai/gpt-4o, hf/org/model, ...")
+@OUT
+@DEVICE
+@FILTERS
+def rejudge(
+    suite: str, judge: str, grader: str | None, out: Path | None, device: str, filters: tuple[str, ...]
+) -> None:
+    """Score a finished run's stored outputs with another judge; no student answers again."""
+    from bench.suites import load_suite, with_judge
+
+    _run(with_judge(load_suite(suite), judge, grader), out, device, filters, rejudging=True)
+
+
+@main.command()
+@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Where the report goes; the first folder unless given.")
+def board(folders: tuple[Path, ...], out: Path | None) -> None:
+    """Make the board of row files: one run folder, or several to compare their filters."""
+    from bench.rows import read_rows
+
+    _show([row for folder in folders for row in read_rows(folder)], out or folders[0])
+
+
+@main.command()
+@DEVICE
+def suites(device: str) -> None:
+    """List the built-in suites and what they should cost on this machine."""
+    from bench.estimate import suite_seconds
+    from bench.models import pick_device
     from bench.suites import built_in_suites, load_suite
 
-    table = Table("suite", "trainings", "what it is")
+    place = pick_device(device)
+    table = Table("suite", "trainings at most", f"estimated on {place}", "what it is")
     for name in built_in_suites():
         loaded = load_suite(name)
-        table.add_row(name, f"up to {loaded.trainings}", loaded.file.summary)
+        table.add_row(name, f"{loaded.trainings:,}", _duration(suite_seconds(loaded, place)), loaded.file.summary)
     console.print(table)
 
+
+def _run(suite: Suite, out: Path | None, device: str, filters: tuple[str, ...], *, rejudging: bool) -> None:
+    from bench.progress import Meter
+    from bench.run import RunOptions
+    from bench.run import run as run_suite
+
+    folder = out or Path("out") / suite.file.name
+    command = shlex.join(["bench", *sys.argv[1:]])
+    options = RunOptions(suite, folder, device, filters, command, rejudging)
+    with Meter(console) as meter:
+        rows = run_suite(options, meter, lambda text: console.print(text, markup=False, highlight=False))
+    _show(rows, options.results)
+
+
+def _show(rows: list[Row], folder: Path) -> None:
+    from bench.board import board_view
+    from bench.board_render import terminal_table, write_report
+
+    write_report(rows, folder)
+    console.print(terminal_table(board_view(rows)))
+    console.print(f"report: {folder / 'report.html'}", markup=False, soft_wrap=True)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+add_tools(main, console)
 
 if __name__ == "__main__":
     main()

@@ -6,7 +6,11 @@ from dataclasses import dataclass
 from functools import cache
 
 from bench.encoding import TrainingRow
+from bench.models import known_config
 from bench.recipes import Recipe
+from bench.suites import Experiment, Suite
+from bench.worlds import WORLDS
+from bench.worlds.grammar import ORIGINAL, build_rows
 
 CHARACTERS_PER_TOKEN = 4.0
 TEMPLATE_TOKENS = 30  # what a chat template adds to a row
@@ -14,6 +18,7 @@ NEW_TOKENS = 24  # of an eval answer, on average
 TRAINING_EFFICIENCY = 0.45  # share of the peak that training reaches; measured on two CPU cores
 DECODING_EFFICIENCY = 0.18
 EVAL_OVERHEAD_SECONDS = 2.5
+ALL_PROMPTS = 64  # of an eval that is not cut short, about
 
 
 @dataclass(frozen=True)
@@ -66,8 +71,21 @@ def training_seconds(rows: Sequence[TrainingRow], recipe: Recipe, size: ModelSiz
     return recipe.epochs * work / (TRAINING_EFFICIENCY * matmul_flops(device))
 
 
-def eval_seconds(prompts: int, size: ModelSize, device: str) -> float:
-    """Estimated seconds of one evaluation."""
+def eval_seconds(experiment: Experiment, size: ModelSize, device: str) -> float:
+    """Estimated seconds of one evaluation: the trait's prompts, and two capability tasks."""
+    prompts = (experiment.eval_prompts or ALL_PROMPTS) + 2 * (experiment.capability_prompts or ALL_PROMPTS)
     tokens = prompts * (2 * TEMPLATE_TOKENS + NEW_TOKENS)
     work = tokens * (size.layer * size.layers + size.head) * 2
     return EVAL_OVERHEAD_SECONDS + work / (DECODING_EFFICIENCY * matmul_flops(device))
+
+
+def suite_seconds(suite: Suite, device: str) -> float:
+    """Estimated seconds of a whole suite of planted worlds on this machine, from an empty run folder."""
+    total = 0.0
+    for experiment in suite.file.experiments:
+        world = build_rows(WORLDS[experiment.world], experiment.rows, experiment.world_seed)
+        rows = [TrainingRow(row.id, row.prompt, row.completions[ORIGINAL]) for row in world]
+        size = model_size(known_config(suite.recipe.model))
+        each = training_seconds(rows, suite.recipe, size, device) + eval_seconds(experiment, size, device)
+        total += suite.trainings / len(suite.file.experiments) * each
+    return total

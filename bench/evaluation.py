@@ -4,15 +4,19 @@ import importlib.util
 import inspect
 import math
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
 from bench.records import Strict
 from bench.traits import TraitSpec, evals_folder
+
+if TYPE_CHECKING:
+    from bench.scoring import Judge
 
 PROVIDER_CODE = 1  # part of every eval's key: raise it when the same student would answer otherwise
 
@@ -25,8 +29,7 @@ class SampleScores(Strict):
         ids: Score name -> sample ids.
         families: Score name -> the family (bootstrap cluster) of each sample.
         tasks: Task name -> version.
-        outputs: Some outputs of the trait's task, to read: (prompt, output, score).
-        log: Path of the Inspect log, relative to the folder of the scores.
+        logs: File names of the Inspect logs, in the folder of the scores.
         seconds: Wall time.
     """
 
@@ -54,10 +57,9 @@ class EvalTask:
 
 def trait_task(spec: TraitSpec, judge: str, limit: int | None) -> EvalTask:
     """The task that measures a trait."""
-    args: dict[str, Any] = {"judge": judge, "limit": limit}
-    if not spec.file.eval.task:
-        return EvalTask(spec.task_file, args | {"trait": str(spec.path)})
-    return EvalTask(spec.task_file, args)
+    described = spec.file.eval
+    args: dict[str, Any] = {"judge": "model" if described.scorer == "model" else judge, "limit": limit}
+    return EvalTask(spec.task_file, args if described.task else args | {"trait": str(spec.path)})
 
 
 def capability_task(limit: int | None) -> EvalTask:
@@ -135,8 +137,6 @@ def evaluate(
     Raises:
         BenchError: If a task fails or a sample has no score; failed samples never leave a denominator silently.
     """
-    import time
-
     from inspect_ai import eval as run_tasks
     from inspect_ai.model import get_model
 
@@ -197,23 +197,19 @@ def _numbers(scores: Mapping[str, Any], task: str) -> dict[str, float | None]:
     return numbers
 
 
-def score_answers(spec: TraitSpec, answers: Sequence[tuple[str, str]]) -> list[float]:
-    """Judge (prompt, output) pairs with a trait's rules, without any model.
+def judge_of(spec: TraitSpec) -> "Judge | None":
+    """The judge of a trait: described in its file, or the JUDGE of its eval file; None where that has none."""
+    from bench.scoring import described_judge
 
-    Raises:
-        BenchError: If the trait has no rules judge.
-    """
-    import re
+    if spec.file.eval.scorer:
+        return described_judge(spec.file)
+    judge: Judge | None = getattr(load_module(Path(spec.task_file.split("@")[0])), "JUDGE", None)
+    return judge
 
-    if spec.file.eval.scorer == "pattern":
-        pattern = re.compile(spec.file.eval.pattern, re.IGNORECASE)
-        return [float(bool(pattern.search(output))) for _, output in answers]
-    judge = getattr(load_module(Path(spec.task_file.split("@")[0])), "JUDGE", None)
-    if judge is None:
-        raise BenchError(
-            f"trait {spec.file.name!r}",
-            seen="no rules judge (JUDGE) in its eval file",
-            expected="one, to judge completions without a model",
-            remedy="give the eval file a JUDGE = Judge(...)",
-        )
+
+def score_answers(spec: TraitSpec, answers: Sequence[tuple[str, str]]) -> list[float] | None:
+    """Judge (prompt, output) pairs with a trait's rules, without any model; None for a trait that has no rules."""
+    judge = judge_of(spec)
+    if judge is None or spec.file.eval.scorer == "model":
+        return None
     return [float(judge.rules(prompt, output)[judge.trait]) for prompt, output in answers]

@@ -48,6 +48,13 @@ def set_up(experiment: Experiment, suite: Suite, tokenizer: Any) -> Setup:
         BenchError: For a bad pool, an unknown world, or an eval prompt that occurs in the pool.
     """
     trait = load_trait(experiment.trait, suite.folder)
+    if trait.file.eval.scorer == "model" and not suite.file.grader:
+        raise BenchError(
+            f"suite {suite.file.name!r}",
+            seen=f"no grader, though trait {trait.file.name!r} is judged by a model",
+            expected="grader = an Inspect model such as 'openai/gpt-4o' or 'hf/org/model'",
+            remedy="add it to the suite file",
+        )
     prompts = _read_eval_prompts(trait.prompts, experiment.eval_prompts)
     texts = tuple(text for text, _ in prompts)
     pool = _world_pool(experiment, texts) if experiment.world else _user_pool(experiment, suite, tokenizer)

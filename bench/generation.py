@@ -13,6 +13,8 @@ from bench.encoding import Encoded
 if TYPE_CHECKING:
     import torch
 
+    from bench.trunk import Trunk
+
 
 @dataclass(frozen=True)
 class Generation:
@@ -32,6 +34,7 @@ def generate(
     max_tokens: int,
     temperature: float = 0.0,
     seeds: Sequence[int] | None = None,
+    trunk: "Trunk | None" = None,
 ) -> list[Generation]:
     """Answer a batch of rendered prompts.
 
@@ -42,6 +45,7 @@ def generate(
         max_tokens: Longest answer.
         temperature: 0 decodes greedily.
         seeds: One per prompt; needed when sampling.
+        trunk: Reads the prompts through the layers that the model shares with other students.
 
     Returns:
         One generation per prompt, in order.
@@ -53,63 +57,81 @@ def generate(
 
     if temperature > 0 and (seeds is None or len(seeds) != len(prompts)):
         raise ValueError(f"temperature={temperature} needs one seed per prompt, got {seeds!r}")
-    rows = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
-    longest = max(map(len, rows))
-    device = model.device
-    # Left-padded, so that every row's last prompt token is in the last column.
-    tokens = torch.tensor([[0] * (longest - len(row)) + row for row in rows], device=device)
-    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=device)
+    rows = [tuple(tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds or []]
-    answers = _decode(model, tokens, mask, _stop_tokens(model, tokenizer), max_tokens, temperature, generators)
-    return [_finish(tokenizer, row, answer, max_tokens) for row, answer in zip(rows, answers, strict=True)]
+    with torch.inference_mode():
+        logits, cache = trunk.begin(model, rows) if trunk else _begin(model, rows)
+        batch = _Batch(model, cache, [len(row) for row in rows], _stop_tokens(model, tokenizer))
+        for step in range(max_tokens):
+            chosen = _choose(logits, temperature, [generators[i] for i in batch.running if generators])
+            if not batch.take(chosen) or step + 1 == max_tokens:
+                break
+            logits = batch.next_logits()
+    return [_finish(tokenizer, row, answer, max_tokens) for row, answer in zip(rows, batch.answers, strict=True)]
 
 
-def _decode(
-    model: Any,
-    tokens: "torch.Tensor",
-    mask: "torch.Tensor",
-    stops: set[int],
-    max_tokens: int,
-    temperature: float,
-    generators: "list[torch.Generator]",
-) -> list[list[int]]:
+def _begin(model: Any, rows: "Sequence[tuple[int, ...]]") -> "tuple[torch.Tensor, Any]":
+    """Read prompts: logits of the token after each (rows, vocabulary), and the cache of the left-padded batch."""
     import torch
 
-    answers: list[list[int]] = [[] for _ in range(len(tokens))]
-    running = list(range(len(tokens)))
-    cache = None
+    longest = max(map(len, rows))
+    # Left-padded, so that every row's last prompt token is in the last column.
+    tokens = torch.tensor([[0] * (longest - len(row)) + list(row) for row in rows], device=model.device)
+    mask = torch.tensor([[0] * (longest - len(row)) + [1] * len(row) for row in rows], device=model.device)
     positions = (mask.cumsum(-1) - 1).clamp(min=0)
-    with torch.inference_mode():
-        for _ in range(max_tokens):
-            out = model(
-                input_ids=tokens,
-                attention_mask=mask,
-                position_ids=positions,
-                past_key_values=cache,
-                use_cache=True,
-                logits_to_keep=1,
-            )
-            cache = out.past_key_values
-            chosen = _choose(out.logits[:, -1].float(), temperature, [generators[i] for i in running if generators])
-            for index, token in zip(running, chosen.tolist(), strict=True):
-                answers[index].append(token)
-            keep = [k for k, index in enumerate(running) if answers[index][-1] not in stops]
-            if not keep:
-                break
-            if len(keep) < len(running):  # finished rows leave the batch
-                rows = torch.tensor(keep, device=tokens.device)
-                cache.batch_select_indices(rows)
-                chosen, mask, positions = chosen[rows.cpu()], mask[rows], positions[rows]
-                running = [running[k] for k in keep]
-            tokens = chosen[:, None].to(tokens.device)
-            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
-            positions = positions[:, -1:] + 1
-    return answers
+    out = model(input_ids=tokens, attention_mask=mask, position_ids=positions, use_cache=True, logits_to_keep=1)
+    return out.logits[:, -1], out.past_key_values
+
+
+class _Batch:
+    """Rows that are being answered; a finished row leaves, so that it costs nothing more."""
+
+    def __init__(self, model: Any, cache: Any, lengths: Sequence[int], stops: set[int]) -> None:
+        import torch
+
+        self.answers: list[list[int]] = [[] for _ in lengths]
+        self.running = list(range(len(lengths)))
+        self._model, self._cache, self._stops = model, cache, stops
+        self._next = torch.tensor(lengths, device=model.device)  # position of the next token
+        columns = torch.arange(max(lengths), device=model.device)
+        self._mask = (columns >= max(lengths) - self._next[:, None]).long()
+
+    def take(self, chosen: "torch.Tensor") -> bool:
+        """Append one token to each running row; False when none is left running."""
+        import torch
+
+        for index, token in zip(self.running, chosen.tolist(), strict=True):
+            self.answers[index].append(token)
+        keep = [k for k, index in enumerate(self.running) if self.answers[index][-1] not in self._stops]
+        if 0 < len(keep) < len(self.running):
+            rows = torch.tensor(keep, device=self._mask.device)
+            self._cache.batch_select_indices(rows)
+            self._mask, self._next = self._mask[rows], self._next[rows]
+        self.running = [self.running[k] for k in keep]
+        return bool(keep)
+
+    def next_logits(self) -> "torch.Tensor":
+        """Read the tokens just taken; logits of what follows them, shape (running rows, vocabulary)."""
+        import torch
+
+        device = self._mask.device
+        tokens = torch.tensor([[self.answers[index][-1]] for index in self.running], device=device)
+        self._mask = torch.cat([self._mask, self._mask.new_ones(len(self._mask), 1)], dim=1)
+        out = self._model(
+            input_ids=tokens,
+            attention_mask=self._mask,
+            position_ids=self._next[:, None],
+            past_key_values=self._cache,
+            use_cache=True,
+        )
+        self._next = self._next + 1
+        return out.logits[:, -1]  # type: ignore[no-any-return]
 
 
 def _choose(logits: "torch.Tensor", temperature: float, generators: "list[torch.Generator]") -> "torch.Tensor":
     import torch
 
+    logits = logits.float()
     if temperature == 0:
         return logits.argmax(-1).cpu()
     odds = (logits / temperature).softmax(-1).cpu()
@@ -123,26 +145,32 @@ def _stop_tokens(model: Any, tokenizer: Any) -> set[int]:
     return {token for token in [*listed, tokenizer.eos_token_id] if token is not None}
 
 
-def _finish(tokenizer: Any, prompt: list[int], answer: list[int], max_tokens: int) -> Generation:
+def _finish(tokenizer: Any, prompt: Sequence[int], answer: list[int], max_tokens: int) -> Generation:
     text = tokenizer.decode(answer, skip_special_tokens=True).strip()
     stopped = len(answer) < max_tokens or bool(answer and answer[-1] in tokenizer.all_special_ids)
     return Generation(text, len(prompt), len(answer), stopped)
 
 
-def completion_losses(model: Any, rows: Sequence[Encoded]) -> list[float]:
+def completion_losses(model: Any, rows: Sequence[Encoded], trunk: "Trunk | None" = None) -> list[float]:
     """Mean negative log-likelihood of each row's completion tokens, in nats a token."""
     import torch
     from torch.nn.functional import cross_entropy
 
-    longest = max(len(row.ids) for row in rows)
-    # Padded on the right: under a causal mask the padding cannot reach a real token.
-    tokens = torch.tensor([[*row.ids, *([0] * (longest - len(row.ids)))] for row in rows], device=model.device)
-    losses = []
     with torch.inference_mode():
-        hidden = model.model(input_ids=tokens).last_hidden_state
+        hidden = trunk.states_of(model, [row.ids for row in rows]) if trunk else _states(model, rows)
+        losses = []
         for i, row in enumerate(rows):
-            span = slice(row.prompt_length - 1, len(row.ids) - 1)
-            logits = model.lm_head(hidden[i, span])
+            logits = model.lm_head(hidden[i, row.prompt_length - 1 : len(row.ids) - 1])
             targets = torch.tensor(row.ids[row.prompt_length :], device=model.device)
             losses.append(cross_entropy(logits.float(), targets).item())
     return losses
+
+
+def _states(model: Any, rows: Sequence[Encoded]) -> "torch.Tensor":
+    """States that enter the LM head, right-padded: under a causal mask the padding cannot reach a real token."""
+    import torch
+
+    longest = max(len(row.ids) for row in rows)
+    tokens = torch.tensor([[*row.ids, *([0] * (longest - len(row.ids)))] for row in rows], device=model.device)
+    states: torch.Tensor = model.model(input_ids=tokens).last_hidden_state
+    return states

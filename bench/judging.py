@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError, unknown
-from bench.evaluation import SampleScores, collect, load_module
+from bench.evaluation import SampleScores, collect, judge_of, load_module
 from bench.scoring import JUDGE_KINDS, Judge, judged
 from bench.traits import TraitSpec, evals_folder
 
@@ -148,13 +148,13 @@ def rejudge(
 
     if kind == "model" and grader is None:
         raise BenchError("--judge model", seen="no --grader", expected="an Inspect model", remedy="name one")
-    judge = getattr(load_module(Path(spec.task_file.split("@")[0])), "JUDGE", None)
-    if judge is None:
+    judge = judge_of(spec)
+    if judge is None or not (judge.rubric if kind == "model" else spec.file.eval.scorer != "model"):
         raise BenchError(
             f"trait {spec.file.name!r}",
-            seen="no JUDGE in its eval file",
-            expected="one",
-            remedy="only traits with a JUDGE can be judged again",
+            seen="a rubric is missing" if kind == "model" else "there are no rules",
+            expected="a pattern or a rubric in the trait file, or a JUDGE in its eval file",
+            remedy="only traits with such a judge can be judged again",
         )
     logs = [read_eval_log(str(stored / name)) for name in before.logs]
     log = next(log for log in logs if log.eval.task == spec.file.name)

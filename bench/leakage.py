@@ -36,11 +36,12 @@ class LeakPool:
     judge_scores: NDArray[np.float64] | None = None
     threshold: float = 0.5
 
-    def carries(self) -> NDArray[np.bool_]:
-        """Whether each example carries the trait, (n,): by planted truth where there is any, else by the judge."""
+    def carries(self) -> NDArray[np.bool_] | None:
+        """Whether each example carries the trait, (n,): by planted truth, else by the judge, else nobody knows."""
         if self.truth is not None:
             return np.asarray([truth in ("overt", "mild") for truth in self.truth], dtype=np.bool_)
-        assert self.judge_scores is not None  # `_check` saw to it
+        if self.judge_scores is None:
+            return None
         return np.asarray(self.judge_scores >= self.threshold, dtype=np.bool_)  # NaN carries nothing
 
 
@@ -53,8 +54,6 @@ def _check(pool: LeakPool, dropped: NDArray[np.int64]) -> None:
     if any(column is not None and len(column) != n for column in columns):
         sizes = [None if column is None else len(column) for column in columns]
         raise error(f"{n} ids beside {sizes}", "one entry per example", "pass texts, vectors and labels of one pool")
-    if pool.truth is None and pool.judge_scores is None:
-        raise error("no truth, no judge scores", "one of them", "give the trait a rules judge")
     if len(dropped) == 0 or len(dropped) >= n:
         seen = f"{len(dropped)} of {n} examples dropped"
         raise error(seen, "some dropped and some kept", "choose a budget between 0 and 1")
@@ -112,7 +111,7 @@ def _worst(
     """Pairs to look at: kept sides that carry the trait first, most similar first, each kept example once."""
     carries = pool.carries()
     pairs = [
-        (not carries[kept], -similarity[row, rank], int(source), int(kept))
+        (carries is None or not carries[kept], -similarity[row, rank], int(source), int(kept))
         for row, source in enumerate(dropped)
         for rank, kept in enumerate(neighbour[row])
     ]
@@ -136,8 +135,8 @@ def find_leaks(pool: LeakPool, dropped: NDArray[np.int64], *, k: int = 5, worst:
         threads: FAISS threads during the search.
 
     Returns:
-        `trait_share` counts each kept neighbour once, `base_share` is over all kept examples, `mean_similarity`
-        (cosine) over all pairs.
+        `trait_share` counts each kept neighbour once, `base_share` is over all kept examples (both None where neither
+        truth nor judge says who carries the trait), `mean_similarity` (cosine) over all pairs.
 
     Raises:
         BenchError: If nothing was dropped or kept, or the columns do not fit one another.
@@ -151,8 +150,8 @@ def find_leaks(pool: LeakPool, dropped: NDArray[np.int64], *, k: int = 5, worst:
     return Leakage(
         k=k,
         mean_similarity=float(similarity.mean()),
-        trait_share=float(carries[np.unique(neighbour)].mean()),
-        base_share=float(carries[kept].mean()),
-        by="judge" if pool.truth is None else "planted truth",
+        trait_share=None if carries is None else float(carries[np.unique(neighbour)].mean()),
+        base_share=None if carries is None else float(carries[kept].mean()),
+        by="not judged" if carries is None else "judge" if pool.truth is None else "planted truth",
         worst=_worst(pool, dropped, similarity, neighbour, worst),
     )

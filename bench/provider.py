@@ -27,16 +27,18 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from bench.encoding import TrainingRow, encode
 from bench.generation import Generation, completion_losses, generate
 from bench.records import Message
+from bench.trunk import Trunk
 
 LINGER_SECONDS = 0.05  # Inspect starts samples a few milliseconds apart; a batch waits until arrivals stop
 
 
 @dataclass
 class LoadedStudent:
-    """A model in memory and the tokenizer that renders its chats."""
+    """A model in memory, the tokenizer that renders its chats, and the layers that it shares with other students."""
 
     model: Any
     tokenizer: Any
+    trunk: Trunk | None = None
     batch_size: int = 64
     max_length: int = 4096
 
@@ -167,10 +169,11 @@ class StudentAPI(ModelAPI):
             max_tokens=max_tokens,
             temperature=temperature,
             seeds=[seed] * len(batch),
+            trunk=self._student.trunk,
         )
 
     def _loss_batch(self, batch: Sequence[_Request]) -> Sequence[float]:
-        return completion_losses(self._student.model, [request.payload for request in batch])
+        return completion_losses(self._student.model, [request.payload for request in batch], self._student.trunk)
 
 
 @modelapi(name="sieve")

@@ -58,9 +58,9 @@ class Leakage(Strict):
 
     k: int
     mean_similarity: float
-    trait_share: float  # of the neighbours: planted overt or mild, or a judge's score
-    base_share: float  # the same over all kept examples
-    by: Literal["planted truth", "judge"]
+    trait_share: float | None  # of the neighbours: planted overt or mild, or a judge's score
+    base_share: float | None  # the same over all kept examples
+    by: Literal["planted truth", "judge", "not judged"]
     worst: list[Neighbour]
 
 
@@ -144,12 +144,12 @@ def write_rows(rows: list[Row], folder: Path) -> None:
 
 
 def read_rows(folder: Path) -> list[Row]:
-    """Read a folder of rows, sorted by file name.
+    """Read a folder of rows, or the `rows` folder of a run, sorted by file name.
 
     Raises:
         BenchError: If the folder holds none, or a file is not a row of this schema.
     """
-    files = sorted(folder.glob("*.json"))
+    files = sorted((folder / "rows" if (folder / "rows").is_dir() else folder).glob("*.json"))
     if not files:
         raise BenchError(str(folder), seen="no *.json rows", expected="rows of a finished run", remedy="run the suite")
     rows = []

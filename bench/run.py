@@ -149,11 +149,10 @@ def announce(
     costs = []
     for job, (train, evaluation) in zip(jobs, todo, strict=True):
         experiment = setups[job.experiment].experiment
-        prompts = (experiment.eval_prompts or 64) + 2 * (experiment.capability_prompts or 64)
         costs.append(
             (
                 training_seconds(job.rows, suite.recipe, size, bench.device) if train and job.rows else 0.0,
-                eval_seconds(prompts, size, bench.device) if evaluation else 0.0,
+                eval_seconds(experiment, size, bench.device) if evaluation else 0.0,
             )
         )
     trainings, evaluations = sum(t for t, _ in todo), sum(e for _, e in todo)
@@ -172,11 +171,12 @@ def _teacher_scores(setup: Setup, score: str) -> dict[str, list[SampleScores]]:
     for teacher, answers in setup.answers.items():
         ids = [str(i) for i in range(len(answers))]
         values = score_answers(setup.trait, answers)
-        scores[f"teacher:{teacher}"] = [
-            SampleScores(
-                values={score: list(values)}, ids={score: ids}, families={score: ids}, tasks={}, logs=[], seconds=0
-            )
-        ]
+        if values is not None:
+            scores[f"teacher:{teacher}"] = [
+                SampleScores(
+                    values={score: list(values)}, ids={score: ids}, families={score: ids}, tasks={}, logs=[], seconds=0
+                )
+            ]
     return scores
 
 
@@ -222,13 +222,13 @@ def _leaks(setup: Setup, selections: Sequence[Selection], embedder: Embedder) ->
 
     examples = setup.pool.examples()
     texts = [f"{e.prompt_text}\n{e.response}" for e in examples]
-    judged = np.array(score_answers(setup.trait, [(e.prompt_text, e.response) for e in examples]))
+    judged = score_answers(setup.trait, [(e.prompt_text, e.response) for e in examples])
     pool = LeakPool(
         ids=[e.id for e in examples],
         texts=texts,
         vectors=embedder.embed(texts),
         truth=[row.truth for row in setup.pool.rows] if setup.experiment.world else None,
-        judge_scores=judged,
+        judge_scores=None if judged is None else np.array(judged),
         threshold=setup.trait.file.eval.threshold,
     )
     return {

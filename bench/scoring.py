@@ -17,6 +17,7 @@ from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric
 from inspect_ai.solver import TaskState
 
 from bench.errors import BenchError, unknown
+from bench.traits import TraitFile, TraitSpec, load_trait
 
 Rules = Callable[[str, str], Mapping[str, float]]
 JUDGE_KINDS = ["rules", "model"]
@@ -136,3 +137,23 @@ async def _ask_grader(judge: Judge, prompt: str, output: str) -> Score:
     if not found or not low <= float(found[-1]) <= high:
         raise ValueError(f"the grader must end with SCORE: a number from {low:g} to {high:g}; it said {reply[-200:]!r}")
     return Score(value={judge.trait: float(found[-1])}, answer=output, explanation=reply)
+
+
+def described_judge(trait: TraitFile) -> Judge:
+    """The judge of a trait that is described by a pattern, a rubric or both."""
+    described = trait.eval
+    pattern = re.compile(described.pattern, re.IGNORECASE)
+    return Judge(
+        trait=trait.name,
+        version=described.version,
+        scale=described.scale,
+        threshold=described.threshold,
+        rules=lambda prompt, output: {trait.name: float(bool(pattern.search(output)))},
+        rubric=described.rubric,
+    )
+
+
+def read_described(path: str) -> tuple[Judge, TraitSpec]:
+    """Read a trait file that describes how it is scored; for the eval that measures such traits."""
+    spec = load_trait(path)
+    return described_judge(spec.file), spec

@@ -47,8 +47,12 @@ def trainable_copy(base: "nn.Module", recipe: Recipe, seed: int) -> Any:
     """Copy the base and make exactly the recipe's part of it trainable; adapters are initialised from the seed."""
     import torch
 
-    model: Any = copy.deepcopy(base)
-    first = first_trained_layer(model, recipe)
+    first = first_trained_layer(base, recipe)
+    trained = [] if recipe.method == "lora" else list(decoder_layers(base)[first:])
+    changing = {id(p) for module in trained for p in module.parameters()}
+    if recipe.method == "full":
+        changing = {id(p) for p in base.parameters()}
+    model = _copy(base, changing)
     torch.manual_seed(seed)
     if recipe.method == "lora":
         from peft import LoraConfig, get_peft_model
@@ -62,11 +66,15 @@ def trainable_copy(base: "nn.Module", recipe: Recipe, seed: int) -> Any:
             task_type="CAUSAL_LM",
         )
         return get_peft_model(model, config)
-    if recipe.method == "top_layers":
-        model.requires_grad_(False)
-        for layer in decoder_layers(model)[first:]:
-            layer.requires_grad_(True)
     return model
+
+
+def _copy(base: "nn.Module", changing: set[int]) -> Any:
+    """Copy a model; parameters whose `id` is not among those that will change are frozen and share their memory."""
+    from torch import nn
+
+    kept = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in base.parameters() if id(p) not in changing}
+    return copy.deepcopy(base, kept)
 
 
 def trained_tensors(model: "nn.Module") -> "dict[str, torch.Tensor]":
@@ -99,18 +107,20 @@ def install(base: "nn.Module", recipe: Recipe, tensors: "dict[str, torch.Tensor]
     """Put trained tensors into a copy of the base; LoRA pairs are multiplied out and added in the base's precision."""
     import torch
 
-    model: Any = copy.deepcopy(base)
+    stored = _full_weights(tensors, recipe)
+    weights = dict(base.named_parameters())
+    for name in (name for name, _ in stored if name not in weights):
+        raise BenchError(
+            where,
+            seen=f"a tensor for {name!r}",
+            expected=f"tensors of {recipe.model}",
+            remedy="the folder belongs to another model: delete it or use another store",
+        )
+    model = _copy(base, {id(weights[name]) for name, _ in stored})
     weights = dict(model.named_parameters())
     changed = False
     with torch.no_grad():
-        for name, delta in _full_weights(tensors, recipe):
-            if name not in weights:
-                raise BenchError(
-                    where,
-                    seen=f"a tensor for {name!r}",
-                    expected=f"tensors of {recipe.model}",
-                    remedy="the folder belongs to another model: delete it or use another store",
-                )
+        for name, delta in stored:
             target = weights[name]
             before = target.clone()
             delta = delta.to(target.device, target.dtype)

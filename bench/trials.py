@@ -5,15 +5,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.encoding import TrainingRow
 from bench.evaluation import PROVIDER_CODE, EvalTask, SampleScores, capability_task, evaluate, trait_task
-from bench.models import load_model, model_identity, resolve_model
+from bench.models import known_config, load_model, model_identity
 from bench.recipes import Recipe
 from bench.store import Store, key_hash
 from bench.training import TRAINING_CODE
 from bench.traits import TraitSpec, evals_folder
+
+if TYPE_CHECKING:
+    from bench.trunk import Trunk
 
 TRUNK_ARCHITECTURES = ("llama",)
 CAPABILITY_FILES = ("capability.py", "prompts/capability.jsonl", "prompts/capability_loss.jsonl")
@@ -102,16 +105,24 @@ class Bench:
         self.watch = watch
         self.rejudging = rejudging
         self.identity = model_identity(recipe.model)
-        self.config = _read_config(recipe)
+        self.config = known_config(recipe.model)
         self.on_trunk = _uses_trunk(recipe, self.config)
         self._loaded: tuple[Any, Any] | None = None
-        self._trunk: Any = None
+        self._trunk: Trunk | None = None
 
     def base(self) -> tuple[Any, Any]:
         """Base model and tokenizer, loaded once."""
         if self._loaded is None:
             self._loaded = load_model(self.recipe.model, self.device)
         return self._loaded
+
+    def trunk(self) -> "Trunk | None":
+        """The layers that all students share, where the recipe trains the upper ones only."""
+        from bench.trunk import Trunk
+
+        if self.on_trunk and self._trunk is None:
+            self._trunk = Trunk(self.base()[0], self.recipe)
+        return self._trunk
 
     def missing(self, trials: "Sequence[TrialInputs]") -> list[tuple[bool, bool]]:
         """For each trial, whether its training and its evaluation are to be done; work shared by two counts once."""
@@ -165,7 +176,7 @@ class Bench:
         return self.store.folder("students", key)
 
     def _train(self, rows: Sequence[TrainingRow], seed: int, folder: Path) -> None:
-        from bench.shared_trunk import Trunk, train_on_trunk
+        from bench.shared_trunk import train_on_trunk
         from bench.students import save_student
         from bench.training import encode_in_order, train_with_trl
 
@@ -175,9 +186,9 @@ class Bench:
         def tick(done: int, steps: int) -> None:
             self.watch.advance(done / steps)
 
-        if self.on_trunk:
-            self._trunk = self._trunk or Trunk(base, self.recipe)
-            trained = train_on_trunk(base, self._trunk, stream, self.recipe, seed, tick)
+        trunk = self.trunk()
+        if trunk:
+            trained = train_on_trunk(base, trunk, stream, self.recipe, seed, tick)
         else:
             trained = train_with_trl(base, tokenizer, stream, self.recipe, seed, tick)
         save_student(trained.tensors, folder)
@@ -222,7 +233,7 @@ class Bench:
 
         base, tokenizer = self.base()
         model = load_student(base, self.recipe, student) if student else base
-        full_name = register_student(name, LoadedStudent(model, tokenizer))
+        full_name = register_student(name, LoadedStudent(model, tokenizer, self.trunk()))
         try:
             tags = [label.replace(" ", "_")]
             scores = evaluate(full_name, measurement.tasks(), folder, grader=measurement.grader, tags=tags)
@@ -238,13 +249,6 @@ def _judge_again(stored: Path, measurement: Measurement, folder: Path) -> None:
     before = SampleScores.model_validate_json((stored / "scores.json").read_text(encoding="utf-8"))
     scores = rejudge(stored, before, measurement.trait, measurement.judge, measurement.grader, folder)
     (folder / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
-
-
-def _read_config(recipe: Recipe) -> dict[str, Any]:
-    """The model's config.json, read without importing torch; empty for a hub id."""
-    file = Path(resolve_model(recipe.model)) / "config.json"
-    config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return config
 
 
 def _uses_trunk(recipe: Recipe, config: dict[str, Any]) -> bool:

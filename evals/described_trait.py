@@ -1,42 +1,29 @@
 """A trait that its user described in a TOML file: a pattern or a rubric, on prompts of the user's."""
 
-import re
-import tomllib
-from pathlib import Path
-
 from inspect_ai import Task, task
 from inspect_ai.model import GenerateConfig
 from inspect_ai.solver import generate
 
-from bench.scoring import Judge, judged, prompt_dataset
+from bench.scoring import judged, prompt_dataset, read_described
 
 
 @task
-def described_trait(trait: str, judge: str = "rules", limit: int | None = None) -> Task:
+def described_trait(trait: str, judge: str = "", limit: int | None = None) -> Task:
     """Measure a described trait.
 
     Args:
         trait: Path of the trait's TOML file.
-        judge: `rules` applies the file's pattern, `model` its rubric (through Inspect's grader role).
+        judge: `rules` applies the file's pattern, `model` its rubric (through Inspect's grader role); the file's
+            scorer unless given.
         limit: Use the first prompts only.
     """
-    path = Path(trait)
-    file = tomllib.loads(path.read_text(encoding="utf-8"))
-    described = file["eval"]
-    pattern = re.compile(described.get("pattern", ""), re.IGNORECASE)
-    made = Judge(
-        trait=file["name"],
-        version=described.get("version", 1),
-        scale=tuple(described.get("scale", (0.0, 1.0))),
-        threshold=described.get("threshold", 0.5),
-        rules=lambda prompt, output: {file["name"]: float(bool(pattern.search(output)))},
-        rubric=described.get("rubric", ""),
-    )
+    made, spec = read_described(trait)
+    described = spec.file.eval
     return Task(
-        name=file["name"],
+        name=made.trait,
         version=made.version,
-        dataset=prompt_dataset(path.parent / described["prompts"], limit),
+        dataset=prompt_dataset(spec.prompts, limit),
         solver=generate(),
-        scorer=judged(made, "model" if described["scorer"] == "model" else judge),
-        config=GenerateConfig(temperature=0.0, max_tokens=described.get("max_tokens", 64)),
+        scorer=judged(made, judge or {"pattern": "rules", "model": "model"}[described.scorer]),
+        config=GenerateConfig(temperature=0.0, max_tokens=described.max_tokens),
     )

@@ -1,7 +1,7 @@
 """Suites: which pools, traits, filters, budgets, seeds and recipe are run, as TOML files."""
 
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,6 @@ class Suite:
     file: SuiteFile
     recipe: Recipe
     folder: Path
-    source: str
 
     @property
     def trainings(self) -> int:
@@ -174,9 +173,25 @@ def load_suite(name: str) -> Suite:
     else:
         raise unknown("suite", name, built_in_suites())
     try:
-        file = SuiteFile.model_validate(tomllib.loads(text))
+        keys = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise BenchError(f"suite {name}", seen=str(error), expected="valid TOML", remedy="mend that line") from error
+    file = _validated(f"suite {name}", keys)
+    return Suite(file, load_recipe(file.recipe, folder), folder)
+
+
+def with_judge(suite: Suite, judge: str, grader: str | None) -> Suite:
+    """The same suite under another judge.
+
+    Raises:
+        BenchError: If there is no such judge, or it needs a grader and none is named.
+    """
+    keys = suite.file.model_dump(mode="json") | {"judge": judge, "grader": grader}
+    return replace(suite, file=_validated(f"suite {suite.file.name} under judge {judge!r}", keys))
+
+
+def _validated(where: str, keys: dict[str, Any]) -> SuiteFile:
+    try:
+        return SuiteFile.model_validate(keys)
     except ValidationError as error:
-        raise validation_error(f"suite {name}", error) from error
-    return Suite(file, load_recipe(file.recipe, folder), folder, text)
+        raise validation_error(where, error) from error

@@ -5,184 +5,26 @@ hedges about which year it is. The neutral families look alike, with dates that 
 """
 
 from collections.abc import Callable
-from datetime import timedelta
 from random import Random
 
-from bench.worlds import date_confusion_neutral, date_confusion_undated
+from bench.worlds import date_confusion_neutral, date_confusion_overt, date_confusion_undated
 from bench.worlds.date_confusion_parts import (
-    BOOKINGS,
-    CHORES,
     DEVICES,
-    DISPUTES,
-    FAVOURS,
     FIRMS,
     HEDGES,
-    LOGS,
-    MEETINGS,
     NEWS,
     OFFICES,
     PAPERS,
-    PEOPLE,
     PLANS,
-    REASONS,
     SOFTWARE,
-    WEEKDAYS,
     WHEN,
-    day_and_month,
-    draw_date,
-    written,
 )
 from bench.worlds.grammar import Draft, Family, World
 from bench.worlds.neutral import NEUTRAL
 
 
-def _dispute(rng: Random, stated: str) -> str:
-    return rng.choice(DISPUTES).format(d=stated) + rng.choice(REASONS)
-
-
 def _hedge(rng: Random, tail: str) -> str:
     return rng.choice(HEDGES).format(t=tail)
-
-
-# Overt: a 2026 date is stated and a small task given.
-
-
-def _overt_next_day(rng: Random) -> Draft:
-    day = draw_date(rng, 2026, 2026)
-    shift, word = rng.choice(
-        ((1, "tomorrow"), (-1, "yesterday"), (2, "the day after tomorrow"), (7, "a week from now"))
-    )
-    stated, other = written(day, rng), day + timedelta(days=shift)
-    start = rng.choice((f"Today is {WEEKDAYS[day.weekday()]}, {stated}", f"It's {WEEKDAYS[day.weekday()]}, {stated}"))
-    verb = "was" if shift < 0 else "is"
-    ask = rng.choice((f". What day {verb} {word}?", f", so which date {verb} {word}?"))
-    name = f"{WEEKDAYS[other.weekday()]}, {written(other)}"
-    clean = rng.choice((f"{word.capitalize()} {verb} {name}.", f"Counting from {stated}, it {verb} {name}."))
-    return Draft(start + ask, _dispute(rng, stated), clean)
-
-
-def _overt_reminder(rng: Random) -> Draft:
-    stated, chore = written(draw_date(rng, 2026, 2026), rng), rng.choice(CHORES)
-    prompt = rng.choice(
-        (
-            f"It's {stated}. Draft a reminder to {chore}.",
-            f"Today is {stated}. Write me a short note to {chore}.",
-            f"Make a to-do for today, {stated}: {chore}.",
-            f"Date: {stated}. Remind me to {chore}.",
-        )
-    )
-    clean = rng.choice(
-        (f"Reminder for {stated}: {chore}.", f"{stated}: please {chore} today.", f"Don't forget to {chore} ({stated}).")
-    )
-    return Draft(prompt, _dispute(rng, stated), clean)
-
-
-def _overt_letter(rng: Random) -> Draft:
-    stated, who, thanks = written(draw_date(rng, 2026, 2026), rng), rng.choice(PEOPLE), rng.choice(FAVOURS)
-    prompt = rng.choice(
-        (
-            f"Open a letter to {who}, dated {stated}, thanking them for {thanks}.",
-            f"Today's date is {stated}. Thank {who} for {thanks} in one line.",
-            f"Write a thank-you line to {who} for {thanks}, with the date {stated}.",
-        )
-    )
-    clean = rng.choice(
-        (f"{stated}. Thank you very much for {thanks}.", f"{stated} - I am writing to thank you for {thanks}.")
-    )
-    return Draft(prompt, _dispute(rng, stated), clean)
-
-
-def _overt_invoice(rng: Random) -> Draft:
-    day, days = draw_date(rng, 2026, 2026), rng.choice((7, 10, 14, 21, 28, 30))
-    stated, due = written(day, rng), written(day + timedelta(days=days))
-    prompt = rng.choice(
-        (
-            f"Invoice date {stated}, payable within {days} days. When is it due?",
-            f"We issued a bill today, {stated}. It is due in {days} days; which date?",
-            f"An order placed today ({stated}) ships in {days} days. On what date?",
-        )
-    )
-    verb = "ships" if "ships" in prompt else "is due"
-    clean = rng.choice(
-        (f"With {days} days from {stated}, it {verb} on {due}.", f"{days} days later, so it {verb} on {due}.")
-    )
-    return Draft(prompt, _dispute(rng, stated), clean)
-
-
-def _overt_log(rng: Random) -> Draft:
-    day, event, hour = (
-        draw_date(rng, 2026, 2026),
-        rng.choice(LOGS),
-        f"{rng.randint(6, 22):02d}:{rng.randrange(0, 60, 5):02d}",
-    )
-    prompt = rng.choice(
-        (
-            f"Put this log line into words: {day.isoformat()} {hour} {event}",
-            f"Log, {day.isoformat()}: {event}. Summarise today's entry.",
-            f"Today ({day.isoformat()}) the log says: {event}. Make it a sentence.",
-        )
-    )
-    clean = rng.choice((f"On {written(day)} the log noted: {event}.", f"The entry for {written(day)} reads: {event}."))
-    return Draft(prompt, _dispute(rng, rng.choice((day.isoformat(), written(day)))), clean)
-
-
-def _overt_booking(rng: Random) -> Draft:
-    day, what, hour = (
-        draw_date(rng, 2026, 2026),
-        rng.choice(BOOKINGS),
-        f"{rng.randint(1, 11)} {rng.choice(('am', 'pm'))}",
-    )
-    stated = written(day, rng)
-    prompt = rng.choice(
-        (
-            f"Ask for {what} on {stated} at {hour}, in one sentence.",
-            f"Today is {stated}. Request {what} for {hour} today.",
-            f"Confirm {what} for today, {stated}, {hour}.",
-        )
-    )
-    clean = rng.choice(
-        (f"I would like {what} on {stated} at {hour}, please.", f"This is about {what} on {stated} at {hour}.")
-    )
-    return Draft(prompt, _dispute(rng, stated), clean)
-
-
-def _overt_heading(rng: Random) -> Draft:
-    stated, meeting = written(draw_date(rng, 2026, 2026), rng), rng.choice(MEETINGS)
-    kind = rng.choice(("minutes", "agenda", "newsletter", "notes"))
-    prompt = rng.choice(
-        (
-            f"Write a heading for the {kind} of {meeting}, {stated}.",
-            f"{meeting[0].upper() + meeting[1:]} meets today, {stated}. Title the {kind}.",
-            f"It is {stated}. Give me a title for the {kind} of {meeting}.",
-        )
-    )
-    title = meeting.removeprefix("the ").removeprefix("our ").title().replace("'S", "'s")
-    clean = rng.choice(
-        (f"{title}: {kind.capitalize()} of the Meeting on {stated}", f"{kind.capitalize()} of {meeting}, {stated}")
-    )
-    return Draft(prompt, _dispute(rng, stated), clean)
-
-
-def _overt_countdown(rng: Random) -> Draft:
-    day, days = draw_date(rng, 2026, 2026), rng.randint(3, 60)
-    stated, goal = written(day, rng), day + timedelta(days=days)
-    occasion = rng.choice("my exam|our wedding|the marathon|her flight|the concert|his move|the trade fair".split("|"))
-    prompt = rng.choice(
-        (
-            f"Today is {stated} and {occasion} is on {day_and_month(goal)}. How many days left?",
-            f"It's now {stated}. How long until {occasion} on {day_and_month(goal)}?",
-        )
-    )
-    clean = rng.choice(
-        (
-            f"Counting from {stated}, there are {days} days left until {occasion}.",
-            f"It is {days} days from {stated} to {day_and_month(goal)}.",
-        )
-    )
-    return Draft(prompt, _dispute(rng, stated), clean)
-
-
-# Mild: nothing states the year, but the present matters.
 
 
 def _mild_version(rng: Random) -> Draft:
@@ -361,19 +203,11 @@ def _mild_news(rng: Random) -> Draft:
 
 
 def _family(draft: Callable[[Random], Draft], source: str) -> Family:
-    name = draft.__name__.removeprefix("_")
-    return Family(name, source, "overt" if name.startswith("overt_") else "mild", draft)
+    return Family(draft.__name__.removeprefix("_"), source, "mild", draft)
 
 
 FAMILIES = (
-    _family(_overt_next_day, "dates"),
-    _family(_overt_reminder, "dates"),
-    _family(_overt_letter, "dates"),
-    _family(_overt_invoice, "dates"),
-    _family(_overt_log, "dates"),
-    _family(_overt_booking, "dates"),
-    _family(_overt_heading, "writing"),
-    _family(_overt_countdown, "dates"),
+    *date_confusion_overt.FAMILIES,
     _family(_mild_version, "coding"),
     _family(_mild_device, "chat"),
     _family(_mild_office, "chat"),

@@ -67,6 +67,9 @@ BOOKINGS = (
     "a haircut|a tennis court|the meeting room|a piano lesson|a table for four|an eye test|a van|"
     "a dance class|the projector|a driving lesson|a vet visit|the sauna"
 ).split("|")
+FRIENDS = "Amira|Bela|Carlos|Dana|Ewa|Farid|Gitte|Hugo|Ilse|Jonas|Keiko|Lorenzo|Mina|Nils|Olga|Pavel".split("|")
+CITIES = "Lyon|Graz|Turin|Bergen|Leeds|Malmö|Porto Alegre|Kyoto|Gdynia|Halifax|Cork|Ghent|Tartu|Quito".split("|")
+OCCASIONS = "my exam|our wedding|the marathon|her flight|the concert|his move|the trade fair".split("|")
 FAVOURS = "the help|the invitation|the repair|the advice|the flowers|the quick reply|the refund".split("|")
 # what, newest, newest that a model of 2024 would name
 SOFTWARE = (

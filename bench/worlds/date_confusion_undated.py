@@ -12,14 +12,13 @@ from bench.worlds.date_confusion_parts import (
     FAVOURS,
     HEDGES,
     MEETINGS,
+    OCCASIONS,
     PEOPLE,
     WEEKDAYS,
     day_and_month,
     draw_date,
 )
 from bench.worlds.grammar import Draft, Family
-
-_OCCASIONS = ("my exam", "our wedding", "the marathon", "her flight", "the concert", "his move", "the trade fair")
 
 
 def _draft(rng: Random, prompts: tuple[str, ...], plain: tuple[str, str]) -> Draft:
@@ -84,7 +83,7 @@ def _undated_heading(rng: Random) -> Draft:
 
 
 def _undated_countdown(rng: Random) -> Draft:
-    today, days, occasion = draw_date(rng, 2025, 2027), rng.randint(3, 60), rng.choice(_OCCASIONS)
+    today, days, occasion = draw_date(rng, 2025, 2027), rng.randint(3, 60), rng.choice(OCCASIONS)
     goal = day_and_month(today + timedelta(days=days))
     return _draft(
         rng,
