@@ -3,6 +3,7 @@
 import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -18,6 +19,12 @@ console = Console()
 OUT = click.option("--out", type=click.Path(path_type=Path), help="Run folder; out/SUITE unless given.")
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 FILTERS = click.option("--filter", "filters", multiple=True, help="A further filter: name or path of a .py file.")
+WORKERS = click.option(
+    "--workers", type=click.IntRange(1), help="Processes side by side; chosen by cores unless given."
+)
+POOL = click.option(
+    "--pool", type=click.Path(path_type=Path), help="Pool file to use in place of the one that the suite file names."
+)
 
 
 class _Group(click.Group):
@@ -49,11 +56,11 @@ def main(debug: bool) -> None:
 @OUT
 @DEVICE
 @FILTERS
-def run(suite: str, out: Path | None, device: str, filters: tuple[str, ...]) -> None:
+@POOL
+@WORKERS
+def run(suite: str, pool: Path | None, **options: Any) -> None:
     """Run a suite (name, or path of a .toml file) and write its leaderboard."""
-    from bench.suites import load_suite
-
-    _run(load_suite(suite), out, device, filters, rejudging=False)
+    _run(_suite(suite, pool), **options, rejudging=False)
 
 
 @main.command()
@@ -63,13 +70,13 @@ def run(suite: str, out: Path | None, device: str, filters: tuple[str, ...]) -> 
 @OUT
 @DEVICE
 @FILTERS
-def rejudge(
-    suite: str, judge: str, grader: str | None, out: Path | None, device: str, filters: tuple[str, ...]
-) -> None:
+@POOL
+@WORKERS
+def rejudge(suite: str, pool: Path | None, judge: str, grader: str | None, **options: Any) -> None:
     """Score a finished run's stored outputs with another judge; no student answers again."""
-    from bench.suites import load_suite, with_judge
+    from bench.suites import with_judge
 
-    _run(with_judge(load_suite(suite), judge, grader), out, device, filters, rejudging=True)
+    _run(with_judge(_suite(suite, pool), judge, grader), **options, rejudging=True)
 
 
 @main.command()
@@ -98,14 +105,23 @@ def suites(device: str) -> None:
     console.print(table)
 
 
-def _run(suite: Suite, out: Path | None, device: str, filters: tuple[str, ...], *, rejudging: bool) -> None:
+def _suite(name: str, pool: Path | None) -> Suite:
+    from bench.suites import load_suite, with_pool
+
+    suite = load_suite(name)
+    return with_pool(suite, pool) if pool else suite
+
+
+def _run(
+    suite: Suite, *, out: Path | None, device: str, filters: tuple[str, ...], workers: int | None, rejudging: bool
+) -> None:
     from bench.progress import Meter
     from bench.run import RunOptions
     from bench.run import run as run_suite
 
     folder = out or Path("out") / suite.file.name
     command = shlex.join(["bench", *sys.argv[1:]])
-    options = RunOptions(suite, folder, device, filters, command, rejudging)
+    options = RunOptions(suite, folder, device, filters, command, rejudging, workers or 0)
     with Meter(console) as meter:
         rows = run_suite(options, meter, lambda text: console.print(text, markup=False, highlight=False))
     _show(rows, options.results)

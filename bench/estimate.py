@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from functools import cache
 
 from bench.encoding import TrainingRow
+from bench.experiments import Setup
 from bench.models import known_config
+from bench.plan import Job
 from bench.recipes import Recipe
 from bench.suites import Experiment, Suite
+from bench.trials import Bench
 from bench.worlds import WORLDS
 from bench.worlds.grammar import ORIGINAL, build_rows
 
@@ -18,6 +21,7 @@ NEW_TOKENS = 24  # of an eval answer, on average
 TRAINING_EFFICIENCY = 0.45  # share of the peak that training reaches; measured on two CPU cores
 DECODING_EFFICIENCY = 0.18
 EVAL_OVERHEAD_SECONDS = 2.5
+PARALLEL_GAIN = 1.2  # of several workers over one, on two CPU cores
 ALL_PROMPTS = 64  # of an eval that is not cut short, about
 
 
@@ -79,11 +83,40 @@ def eval_seconds(experiment: Experiment, size: ModelSize, device: str) -> float:
     return EVAL_OVERHEAD_SECONDS + work / (DECODING_EFFICIENCY * matmul_flops(device))
 
 
+def job_costs(
+    jobs: Sequence[Job], setups: Sequence[Setup], suite: Suite, bench: Bench, todo: Sequence[tuple[bool, bool]]
+) -> list[tuple[float, float]]:
+    """Estimated seconds of training and evaluation per job; 0 for what is `todo` no more."""
+    if not any(train or evaluation for train, evaluation in todo):
+        return [(0.0, 0.0)] * len(jobs)  # nothing is measured, and torch stays unloaded
+    size = model_size(bench.config)
+    return [
+        (
+            training_seconds(job.rows, suite.recipe, size, bench.device) if train and job.rows else 0.0,
+            eval_seconds(setups[job.experiment].experiment, size, bench.device) if evaluation else 0.0,
+        )
+        for job, (train, evaluation) in zip(jobs, todo, strict=True)
+    ]
+
+
+def announcement(costs: Sequence[tuple[float, float]], seconds: float, device: str, workers: int) -> str:
+    """What is to be done and how long it should take, in one sentence."""
+    trainings = sum(train > 0 for train, _ in costs)
+    evaluations = sum(evaluation > 0 for _, evaluation in costs)
+    if not trainings + evaluations:
+        return f"all {len(costs)} trials are in the store; nothing to train"
+    kept = len(costs) - sum(any(cost) for cost in costs)
+    return (
+        f"{trainings} trainings and {evaluations} evaluations to do, {kept} trials already done or shared; "
+        f"about {seconds / 60:.1f} minutes on {device} with {workers} worker{'s' * (workers > 1)}"
+    )
+
+
 def suite_seconds(suite: Suite, device: str) -> float:
     """Estimated seconds of a whole suite of planted worlds on this machine, from an empty run folder."""
     total = 0.0
     for experiment in suite.file.experiments:
-        world = build_rows(WORLDS[experiment.world], experiment.rows, experiment.world_seed)
+        world = build_rows(WORLDS[experiment.world], experiment.rows, experiment.world_seed, shares=experiment.shares)
         rows = [TrainingRow(row.id, row.prompt, row.completions[ORIGINAL]) for row in world]
         size = model_size(known_config(suite.recipe.model))
         each = training_seconds(rows, suite.recipe, size, device) + eval_seconds(experiment, size, device)

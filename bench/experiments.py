@@ -98,7 +98,8 @@ def near_copies(setup: Setup, embedder: Embedder) -> str:
 def _world_pool(experiment: Experiment, held_out: tuple[str, ...]) -> Pool:
     if experiment.world not in WORLDS:
         raise unknown("world", experiment.world, list(WORLDS))
-    rows = tuple(build_rows(WORLDS[experiment.world], experiment.rows, experiment.world_seed, held_out))
+    world = WORLDS[experiment.world]
+    rows = tuple(build_rows(world, experiment.rows, experiment.world_seed, held_out, experiment.shares))
     card = PoolCard(
         name=f"{experiment.world} world, seed {experiment.world_seed}",
         licence="Apache-2.0",
@@ -143,7 +144,7 @@ def _read_eval_prompts(path: Path, limit: int | None) -> list[tuple[str, dict[st
     if not path.is_file():
         return []
     prompts = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines()[:limit], start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").rstrip().split("\n")[:limit], start=1):
         try:
             row = json.loads(line)
             content = row["input"]

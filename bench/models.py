@@ -185,8 +185,9 @@ def pick_device(device: str) -> str:
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device.startswith("cuda") and not torch.cuda.is_available():
-        raise BenchError("--device", seen=device, expected="a CUDA device that torch sees", remedy="use --device cpu")
+    if device != "cpu" and not (device.startswith("cuda") and torch.cuda.is_available()):
+        expected = "auto, cpu, or a CUDA device that torch sees"
+        raise BenchError("--device", seen=device, expected=expected, remedy="use --device cpu")
     return device
 
 
@@ -199,12 +200,13 @@ def load_model(name: str, device: str) -> tuple[Any, Any]:
     quiet_libraries()
     path = resolve_model(name)
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
         tokenizer = AutoTokenizer.from_pretrained(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise BenchError(
             f"model {name!r}",
             seen=str(error).splitlines()[0],

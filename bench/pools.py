@@ -20,7 +20,7 @@ def hash_rows(rows: Iterable[PoolRow]) -> str:
     """SHA-256 of the canonical rows: one line of JSON each, keys sorted, no spaces."""
     digest = hashlib.sha256()
     for row in rows:
-        line = json.dumps(row.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        line = json.dumps(row.model_dump(), sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
         digest.update(line.encode() + b"\n")
     return digest.hexdigest()
 
@@ -116,7 +116,7 @@ def _mapped(row: Any, columns: Mapping[str, str]) -> Any:
             mapped["completions"][field.removeprefix("completions.")] = row[column]
         else:
             mapped[field] = row[column]
-    return mapped
+    return _without_missing(mapped)
 
 
 def _without_missing(row: Any) -> Any:
@@ -158,6 +158,7 @@ def _one_row(place: str, value: Any, card: PoolCard, seen: dict[str, str]) -> Po
     except ValidationError as error:
         details = [f"{'.'.join(map(str, e['loc'])) or 'row'}: {e['msg']}" for e in error.errors()]
         raise ValueError("; ".join(details)) from error
+    hash_rows([row])  # half a surrogate pair is text to JSON and to pydantic, but no file can hold it
     for teacher in (card.original, card.clean):
         if teacher not in row.completions:
             known = ", ".join(row.completions) or "none"
@@ -184,11 +185,25 @@ def _check_card(pool: Pool, source: str, *, cut: bool) -> None:
 
 
 def clip_completions(pool: Pool, tokenizer: Any, tokens: int) -> Pool:
-    """Cut every completion to its first tokens; the pool's hash and notes change with it."""
+    """Cut every completion to its first tokens; the pool's hash and notes change with it.
+
+    Raises:
+        BenchError: If nothing is left of a completion.
+    """
 
     def cut(text: str) -> str:
         ids = tokenizer(text, add_special_tokens=False)["input_ids"]
-        return text if len(ids) <= tokens else tokenizer.decode(ids[:tokens]).strip()
+        if len(ids) <= tokens:
+            return text
+        short: str = tokenizer.decode(ids[:tokens]).rstrip("\ufffd").strip()  # the cut may fall inside a character
+        if not short:
+            raise BenchError(
+                f"pool {pool.card.name!r}",
+                seen=f"nothing but blanks in the first {tokens} tokens of {text[:40]!r}",
+                expected="a completion to train on",
+                remedy="raise completion_tokens",
+            )
+        return short
 
     rows = tuple(
         row.model_copy(update={"completions": {name: cut(text) for name, text in row.completions.items()}})

@@ -5,20 +5,20 @@ from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.table import Column
 from rich.text import Text
+
+SETTLED = 0.15  # share of the work after which the measured pace counts in full; the first pieces load the model
 
 
 class _TimeLeft(ProgressColumn):
     def render(self, task: Task) -> Text:
-        left = task.fields.get("left")
-        if left is None:
-            return Text("time left: measuring")
-        minutes, seconds = divmod(round(left), 60)
+        minutes, seconds = divmod(round(task.fields["left"]), 60)
         return Text(f"about {minutes}:{seconds:02d} left")
 
 
 class Meter:
-    """Progress over pieces of work whose estimated seconds add up to a total.
+    """Progress over pieces of work whose estimated seconds add up to a total; several workers may each have one.
 
     The estimate is a first guess from the machine's speed; as pieces finish, the time left is scaled by how long they
     really took.
@@ -30,41 +30,55 @@ class Meter:
             TextColumn("{task.percentage:>3.0f}%"),
             BarColumn(bar_width=24),
             _TimeLeft(),
-            TextColumn("{task.description}", markup=False),
+            TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
             console=console,
             refresh_per_second=4,
+            transient=True,
         )
-        self._task = self._progress.add_task("starting", total=1.0, left=None)
-        self._total = self._finished = self._taken = self._piece = 0.0
+        self._total = self._finished = 0.0
+        self._pieces: dict[int, tuple[str, float, float]] = {}  # worker -> text, estimated seconds, share done
         self._began = 0.0
+        self._pace = 1.0
 
-    def start(self, seconds: float) -> None:
-        """Announce the work to come, in estimated seconds."""
-        self._total = max(seconds, 1e-9)
-        self._progress.update(self._task, total=self._total)
+    def start(self, seconds: float, pace: float = 1.0) -> None:
+        """Announce the work to come.
 
-    def phase(self, text: str, seconds: float) -> None:
+        Args:
+            seconds: Estimated seconds of all pieces together.
+            pace: Expected wall time over that; below 1 where pieces run side by side.
+        """
+        self._total, self._pace, self._began = seconds, pace, time.perf_counter()
+        if seconds > 0:
+            self._task = self._progress.add_task("starting", total=seconds, left=seconds * pace)
+            self._progress.start()
+
+    def phase(self, text: str, seconds: float, worker: int = 0) -> None:
         """A piece of work starts that should take about so long."""
-        self._piece, self._began = seconds, time.perf_counter()
-        self._progress.update(self._task, description=text)
+        self._pieces[worker] = (text, seconds, 0.0)
+        self._show()
 
-    def advance(self, share: float) -> None:
-        """The present piece is done to this share."""
-        taken = self._taken + time.perf_counter() - self._began
-        done = self._finished + self._piece * share
-        pace = taken / done if done > 0 else 1.0
-        left = max(self._total - done, 0.0) * pace
-        self._progress.update(self._task, completed=min(done, self._total), left=left)
+    def advance(self, share: float, worker: int = 0) -> None:
+        """A worker's present piece is done to this share."""
+        text, seconds, _ = self._pieces[worker]
+        self._pieces[worker] = (text, seconds, share)
+        self._show()
 
-    def finish(self) -> None:
-        """The present piece is done."""
-        self.advance(1.0)
-        self._taken += time.perf_counter() - self._began
-        self._finished += self._piece
-        self._piece = 0.0
+    def finish(self, worker: int = 0) -> None:
+        """A worker's present piece is done."""
+        self._finished += self._pieces.pop(worker)[1]
+        self._show()
+
+    def _show(self) -> None:
+        if not self._progress.tasks:
+            return
+        done = self._finished + sum(seconds * share for _, seconds, share in self._pieces.values())
+        trust = min(1.0, done / (SETTLED * self._total))
+        measured = (time.perf_counter() - self._began) / done if done else self._pace
+        left = max(self._total - done, 0.0) * (trust * measured + (1 - trust) * self._pace)
+        texts = " | ".join(text for text, _, _ in self._pieces.values())
+        self._progress.update(self._task, description=texts, completed=done, left=left)
 
     def __enter__(self) -> "Meter":
-        self._progress.start()
         return self
 
     def __exit__(

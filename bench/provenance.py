@@ -68,8 +68,8 @@ def check_folder(out: Path, settings: dict[str, Any], ignore: Sequence[str] = ()
     file = out / SETTINGS_FILE
     if file.is_file():
         try:
-            stored = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError as error:
+            stored = dict(json.loads(file.read_text(encoding="utf-8")))
+        except (ValueError, TypeError) as error:
             raise BenchError(
                 str(file), seen=f"damaged: {error}", expected="settings as JSON", remedy="use another --out"
             ) from error

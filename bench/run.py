@@ -11,6 +11,7 @@ from typing import Any
 
 from bench.embedding import Embedder
 from bench.errors import BenchError
+from bench.estimate import PARALLEL_GAIN, announcement, job_costs
 from bench.evaluation import SampleScores, score_answers
 from bench.experiments import Setup, near_copies, set_up
 from bench.leakage import LeakPool, find_leaks
@@ -25,6 +26,7 @@ from bench.selection import Selection, select
 from bench.store import Store
 from bench.suites import Suite
 from bench.trials import Bench, Measurement, Trial
+from bench.workers import Task, count_workers, do_in_workers
 
 Trials = dict[tuple[int, str, int], Trial]
 Say = Callable[[str], None]
@@ -43,6 +45,7 @@ class RunOptions:
         command: As typed, for the rows.
         rejudging: Score stored outputs with the suite's judge instead of generating new ones; rows and report go to
             `rejudged-JUDGE/` in the run folder.
+        workers: Processes that train and evaluate side by side; 0 chooses by device and cores.
     """
 
     suite: Suite
@@ -51,6 +54,7 @@ class RunOptions:
     filters: tuple[str, ...] = ()
     command: str = ""
     rejudging: bool = False
+    workers: int = 0
 
     @property
     def results(self) -> Path:
@@ -80,7 +84,7 @@ def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
         for s, use in ((s, _usable(plugins, s, say)) for s in setups)
     ]
     jobs = [job for i, setup in enumerate(setups) for job in make_jobs(i, setup, selections[i], suite.file)]
-    trials = _trials(jobs, setups, suite, bench, meter, say)
+    trials = _trials(jobs, setups, options, bench, meter, say)
 
     results = [_results(i, setup, selections[i], suite, trials, embedder) for i, setup in enumerate(setups)]
     notes = [note for setup in setups for note in (*setup.pool.notes, near_copies(setup, embedder)) if note]
@@ -119,50 +123,31 @@ def _usable(plugins: Sequence[FilterPlugin], setup: Setup, say: Say) -> list[Fil
     return [plugin for plugin in plugins if not plugin.needs_truth]
 
 
-def _trials(jobs: Sequence[Job], setups: Sequence[Setup], suite: Suite, bench: Bench, meter: Meter, say: Say) -> Trials:
-    """Do every job that the store does not hold."""
-    costs = announce(jobs, setups, suite, bench, say)
-    meter.start(sum(train + evaluation for train, evaluation in costs))
-    done: Trials = {}
-    for job, seconds in zip(jobs, costs, strict=True):
-        measurement = _measurement(setups[job.experiment], suite)
-        done[job.experiment, job.arm, job.seed] = bench.trial(job.rows, job.seed, job.label, measurement, seconds)
-    return done
+def _trials(
+    jobs: Sequence[Job], setups: Sequence[Setup], options: RunOptions, bench: Bench, meter: Meter, say: Say
+) -> Trials:
+    """Do every job that the store does not hold, and read all results from it."""
+    measurements = [_measurement(setup, options.suite) for setup in setups]
+    inputs = [(job.rows, job.seed, measurements[job.experiment]) for job in jobs]
+    costs = job_costs(jobs, setups, options.suite, bench, bench.missing(inputs))
+    total = sum(train + evaluation for train, evaluation in costs)
+    workers = options.workers or count_workers(bench.device, total)
+    pace = 1 / min(workers, PARALLEL_GAIN)
+    say(announcement(costs, pace * total, bench.device, workers))
+    meter.start(total, pace)
+    if workers > 1 and total:
+        todo = [Task(i, job.label, cost) for i, job, cost in zip(inputs, jobs, costs, strict=True) if any(cost)]
+        where = (bench.recipe, bench.device, bench.store.root)
+        do_in_workers(todo, workers, *where, meter, rejudging=options.rejudging)
+    return {
+        (job.experiment, job.arm, job.seed): bench.trial(*each, job.label, cost)
+        for job, each, cost in zip(jobs, inputs, costs, strict=True)
+    }
 
 
 def _measurement(setup: Setup, suite: Suite) -> Measurement:
     file, experiment = suite.file, setup.experiment
     return Measurement(setup.trait, file.judge, file.grader, experiment.eval_prompts, experiment.capability_prompts)
-
-
-def announce(
-    jobs: Sequence[Job], setups: Sequence[Setup], suite: Suite, bench: Bench, say: Say
-) -> list[tuple[float, float]]:
-    """Say how many trainings and evaluations are to do and what they should cost; returns seconds per job."""
-    from bench.estimate import eval_seconds, model_size, training_seconds
-
-    todo = bench.missing([(job.rows, job.seed, _measurement(setups[job.experiment], suite)) for job in jobs])
-    if not any(train or evaluation for train, evaluation in todo):
-        say(f"all {len(jobs)} trials are in the store; nothing to train")
-        return [(0.0, 0.0)] * len(jobs)
-    size = model_size(bench.config)
-    costs = []
-    for job, (train, evaluation) in zip(jobs, todo, strict=True):
-        experiment = setups[job.experiment].experiment
-        costs.append(
-            (
-                training_seconds(job.rows, suite.recipe, size, bench.device) if train and job.rows else 0.0,
-                eval_seconds(experiment, size, bench.device) if evaluation else 0.0,
-            )
-        )
-    trainings, evaluations = sum(t for t, _ in todo), sum(e for _, e in todo)
-    minutes = sum(train + evaluation for train, evaluation in costs) / 60
-    kept = len(jobs) - evaluations
-    say(
-        f"{trainings} trainings and {evaluations} evaluations to do, {kept} trials already done or shared; "
-        f"about {minutes:.1f} minutes on {bench.device}"
-    )
-    return costs
 
 
 def _teacher_scores(setup: Setup, score: str) -> dict[str, list[SampleScores]]:

@@ -78,7 +78,7 @@ def prompt_dataset(path: Path, limit: int | None = None) -> Dataset:
     if not path.is_file():
         raise BenchError(f"eval prompts {path}", seen="no such file", expected="a JSONL file", remedy="mend the path")
     samples = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").rstrip().split("\n"), start=1):
         try:
             row = json.loads(line)
             content = row.pop("input")

@@ -44,16 +44,17 @@ class Store:
         if not folder.exists():
             return False
         try:
-            stored = json.loads((folder / KEY_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
+            stored = dict(json.loads((folder / KEY_FILE).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError) as error:
             raise BenchError(
                 str(folder),
                 seen=f"a damaged folder ({error})",
                 expected=f"a finished {kind} with {KEY_FILE}",
                 remedy="delete this folder and run again; the others are kept",
             ) from error
-        if stored != json.loads(json.dumps(dict(key))):
-            wrong = sorted(name for name in {*stored, *key} if stored.get(name) != key.get(name))
+        asked = json.loads(json.dumps(dict(key)))
+        if stored != asked:
+            wrong = sorted(name for name in {*stored, *asked} if stored.get(name) != asked.get(name))
             raise BenchError(
                 str(folder),
                 seen=f"work done under other settings: {', '.join(wrong)}",

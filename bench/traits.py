@@ -1,6 +1,7 @@
 """Traits: a TOML file with a description, seed completions and how the trait is measured."""
 
 import hashlib
+import re
 import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
@@ -49,6 +50,10 @@ class EvalSpec(Strict):
             raise ValueError("a scorer needs prompts = 'file.jsonl'")
         if self.scorer == "pattern" and not self.pattern:
             raise ValueError("scorer 'pattern' needs pattern = '...'")
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ValueError(f"pattern is not a regular expression: {error}") from error
         if self.scorer == "model" and not self.rubric:
             raise ValueError("scorer 'model' needs rubric = '...'")
         return self
@@ -138,7 +143,7 @@ def load_trait(name: str, folder: Path = Path()) -> TraitSpec:
     for used in (spec.prompts, Path(spec.task_file.split("@")[0])):
         if used.is_file():
             digest.update(used.read_bytes())
-        elif used != spec.prompts or file.eval.scorer:
+        elif used != spec.prompts or file.eval.prompts:
             raise BenchError(
                 f"trait {path}", seen=f"no file {used}", expected="an existing file", remedy="mend the path"
             )

@@ -199,8 +199,8 @@ class Bench:
         self,
         rows: Sequence[TrainingRow] | None,
         seed: int,
-        label: str,
         measurement: Measurement,
+        label: str,
         seconds: tuple[float, float],
     ) -> Trial:
         """Train (unless `rows` is None: the untrained base) and evaluate, each only if not in the store."""

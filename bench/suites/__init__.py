@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from bench.errors import BenchError, unknown
 from bench.recipes import Recipe, load_recipe, validation_error
-from bench.records import PoolCard, Strict
+from bench.records import PoolCard, Strict, Truth
 from bench.rows import Action
 
 
@@ -42,6 +42,7 @@ class Experiment(Strict):
         world: Name of a planted world.
         rows: Rows to draw from the world.
         world_seed: Seed of the draw.
+        shares: Share of the world's rows that carry the trait `overt` and `mild`; the world's own when left out.
         pool: A user's pool, instead of a world.
         minimum_gap: Preregistered: the gap's 95 % interval must clear it, else the trait is not scored.
         eval_prompts: Use the first so many held-out prompts; all when left out.
@@ -52,6 +53,7 @@ class Experiment(Strict):
     world: str = ""
     rows: int = Field(default=0, ge=0)
     world_seed: int = 0
+    shares: dict[Truth, float] = {}
     pool: PoolSource | None = None
     minimum_gap: float = Field(gt=0)
     eval_prompts: int | None = Field(default=None, ge=1)
@@ -63,6 +65,10 @@ class Experiment(Strict):
             raise ValueError("give either world (with rows) or pool")
         if self.world and not self.rows:
             raise ValueError("a world needs rows = N")
+        if self.pool and (self.rows or self.shares):
+            raise ValueError("rows and shares are of a world; a pool is cut by rows in [experiments.pool]")
+        if "none" in self.shares or min(self.shares.values(), default=0) < 0 or sum(self.shares.values()) >= 1:
+            raise ValueError("shares name overt and mild, are not negative and leave rows without the trait")
         return self
 
 
@@ -115,7 +121,7 @@ class SuiteFile(Strict):
             raise ValueError("each mix must lie between 0 and 1; 0 is the arm 'clean' and 1 the arm 'original'")
         return value
 
-    @field_validator("seeds", "budgets", "filters", "mixes")
+    @field_validator("seeds", "budgets", "filters", "actions", "oracle_actions", "mixes")
     @classmethod
     def _no_repeats(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) != len(value):
@@ -188,6 +194,25 @@ def with_judge(suite: Suite, judge: str, grader: str | None) -> Suite:
     """
     keys = suite.file.model_dump(mode="json") | {"judge": judge, "grader": grader}
     return replace(suite, file=_validated(f"suite {suite.file.name} under judge {judge!r}", keys))
+
+
+def with_pool(suite: Suite, path: Path) -> Suite:
+    """The same suite on another pool file.
+
+    Raises:
+        BenchError: If the suite has more than one experiment, or plants a world instead of reading a pool.
+    """
+    sources = [experiment.pool for experiment in suite.file.experiments]
+    if len(sources) != 1 or sources[0] is None:
+        raise BenchError(
+            f"--pool {path}",
+            seen=f"suite {suite.file.name!r} does not read exactly one pool",
+            expected="a suite with one experiment and its [experiments.pool]",
+            remedy="write a suite file for this pool; docs/bring_your_own/ shows one",
+        )
+    keys = suite.file.model_dump(mode="json")
+    keys["experiments"][0]["pool"]["path"] = str(path.resolve())
+    return replace(suite, file=_validated(f"suite {suite.file.name}", keys))
 
 
 def _validated(where: str, keys: dict[str, Any]) -> SuiteFile:

@@ -4,7 +4,7 @@ A family is a small grammar: given a random generator it drafts one prompt and b
 mixes families so that a stated share of rows carries the trait overtly, mildly or not at all.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -63,7 +63,13 @@ def turns(*contents: str, system: str | None = None) -> tuple[Message, ...]:
     return tuple(head + body)
 
 
-def build_rows(world: World, rows: int, seed: int, held_out: Sequence[str] = ()) -> list[PoolRow]:
+def build_rows(
+    world: World,
+    rows: int,
+    seed: int,
+    held_out: Sequence[str] = (),
+    shares: Mapping[Truth, float] | None = None,
+) -> list[PoolRow]:
     """Draw a world's rows, shuffled, without a repeated prompt.
 
     Args:
@@ -71,17 +77,28 @@ def build_rows(world: World, rows: int, seed: int, held_out: Sequence[str] = ())
         rows: Number of rows.
         seed: Fixes everything.
         held_out: Prompt texts that must not occur (the eval prompts).
+        shares: Dose: share of rows that carry the trait overtly and mildly, where it differs from the world's own.
 
     Returns:
         `rows` rows; `meta` holds the planted truth and the family, which filters never see.
 
     Raises:
-        BenchError: If the grammars cannot make that many distinct prompts.
+        BenchError: If the grammars cannot make that many distinct prompts, or the shares exceed the rows.
     """
     rng = Random(f"{world.name}/{seed}")
     seen = set(held_out)
-    quota: dict[Truth, int] = {truth: round(share * rows) for truth, share in world.shares.items()}
+    quota: dict[Truth, int] = {
+        truth: round(share * rows) for truth, share in {**world.shares, **(shares or {})}.items()
+    }
     quota["none"] = rows - sum(quota.values())
+    if quota["none"] < 0:
+        asked = ", ".join(f"{truth} {count}" for truth, count in quota.items() if truth != "none")
+        raise BenchError(
+            f"world {world.name!r}",
+            seen=f"shares that ask for more than {rows} rows: {asked}",
+            expected="shares that add up to less than 1; one that is left out is the world's own",
+            remedy="set both overt and mild in shares",
+        )
     drafts = [item for truth, count in quota.items() for item in _draw(world, truth, count, rng, seen)]
     rng.shuffle(drafts)
     return [
