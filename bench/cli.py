@@ -19,9 +19,6 @@ console = Console()
 OUT = click.option("--out", type=click.Path(path_type=Path), help="Run folder; out/SUITE unless given.")
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 FILTERS = click.option("--filter", "filters", multiple=True, help="A further filter: name or path of a .py file.")
-WORKERS = click.option(
-    "--workers", type=click.IntRange(1), help="Processes side by side; chosen by cores unless given."
-)
 POOL = click.option(
     "--pool", type=click.Path(path_type=Path), help="Pool file to use in place of the one that the suite file names."
 )
@@ -57,7 +54,6 @@ def main(debug: bool) -> None:
 @DEVICE
 @FILTERS
 @POOL
-@WORKERS
 def run(suite: str, pool: Path | None, **options: Any) -> None:
     """Run a suite (name, or path of a .toml file) and write its leaderboard."""
     _run(_suite(suite, pool), **options, rejudging=False)
@@ -71,7 +67,6 @@ def run(suite: str, pool: Path | None, **options: Any) -> None:
 @DEVICE
 @FILTERS
 @POOL
-@WORKERS
 def rejudge(suite: str, pool: Path | None, judge: str, grader: str | None, **options: Any) -> None:
     """Score a finished run's stored outputs with another judge; no student answers again."""
     from bench.suites import with_judge
@@ -112,16 +107,14 @@ def _suite(name: str, pool: Path | None) -> Suite:
     return with_pool(suite, pool) if pool else suite
 
 
-def _run(
-    suite: Suite, *, out: Path | None, device: str, filters: tuple[str, ...], workers: int | None, rejudging: bool
-) -> None:
+def _run(suite: Suite, *, out: Path | None, device: str, filters: tuple[str, ...], rejudging: bool) -> None:
     from bench.progress import Meter
     from bench.run import RunOptions
     from bench.run import run as run_suite
 
     folder = out or Path("out") / suite.file.name
     command = shlex.join(["bench", *sys.argv[1:]])
-    options = RunOptions(suite, folder, device, filters, command, rejudging, workers or 0)
+    options = RunOptions(suite, folder, device, filters, command, rejudging)
     with Meter(console) as meter:
         rows = run_suite(options, meter, lambda text: console.print(text, markup=False, highlight=False))
     _show(rows, options.results)

@@ -1,5 +1,7 @@
 """Every error a user can cause, in one shape: where, what was seen, what was expected, what to do."""
 
+from pathlib import Path
+
 
 class BenchError(Exception):
     """A mistake that the user can mend; the command line prints it without a traceback and exits with 2.
@@ -41,3 +43,17 @@ def unknown(kind: str, name: str, known: list[str]) -> BenchError:
         expected=f"one of: {', '.join(known) or '(there is none)'}",
         remedy=remedy,
     )
+
+
+def read_text(path: Path) -> str:
+    """Read a text file of the user's.
+
+    Raises:
+        BenchError: If it is not UTF-8.
+    """
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise BenchError(
+            str(path), seen=f"byte {error.start + 1} is not UTF-8", expected="UTF-8 text", remedy="save it as UTF-8"
+        ) from error

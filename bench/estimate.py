@@ -17,12 +17,14 @@ from bench.worlds.grammar import ORIGINAL, build_rows
 
 CHARACTERS_PER_TOKEN = 4.0
 TEMPLATE_TOKENS = 30  # what a chat template adds to a row
-NEW_TOKENS = 24  # of an eval answer, on average
-TRAINING_EFFICIENCY = 0.45  # share of the peak that training reaches; measured on two CPU cores
-DECODING_EFFICIENCY = 0.18
-EVAL_OVERHEAD_SECONDS = 2.5
-PARALLEL_GAIN = 1.2  # of several workers over one, on two CPU cores
+PROMPT_TOKENS = 50  # of an eval prompt with its template, on average
+NEW_TOKENS = 20  # of an eval answer, on average
+TRAINING_EFFICIENCY = 0.6  # share of the peak that training reaches; measured on two CPU cores
+READING_EFFICIENCY = 0.6  # the same for eval prompts and given completions
+DECODING_EFFICIENCY = 0.2  # the same for answers, which come token by token
+EVAL_OVERHEAD_SECONDS = 1.5
 ALL_PROMPTS = 64  # of an eval that is not cut short, about
+ATTEMPTS = 6  # at the matrix product; a busy core spoils some
 
 
 @dataclass(frozen=True)
@@ -47,12 +49,12 @@ def model_size(config: dict[str, int]) -> ModelSize:
 
 @cache
 def matmul_flops(device: str) -> float:
-    """Measured float32 matrix-product speed in operations a second (best of three, 1024 x 1024)."""
+    """Measured float32 matrix-product speed in operations a second (the best of some, 1024 x 1024)."""
     import torch
 
     a = torch.randn(1024, 1024, device=device)
     best = 0.0
-    for _ in range(4):  # the first one warms up
+    for _ in range(ATTEMPTS):
         start = time.perf_counter()
         (a @ a @ a).sum().item()
         best = max(best, 2 * 2 * 1024**3 / (time.perf_counter() - start))
@@ -75,12 +77,14 @@ def training_seconds(rows: Sequence[TrainingRow], recipe: Recipe, size: ModelSiz
     return recipe.epochs * work / (TRAINING_EFFICIENCY * matmul_flops(device))
 
 
-def eval_seconds(experiment: Experiment, size: ModelSize, device: str) -> float:
-    """Estimated seconds of one evaluation: the trait's prompts, and two capability tasks."""
-    prompts = (experiment.eval_prompts or ALL_PROMPTS) + 2 * (experiment.capability_prompts or ALL_PROMPTS)
-    tokens = prompts * (2 * TEMPLATE_TOKENS + NEW_TOKENS)
-    work = tokens * (size.layer * size.layers + size.head) * 2
-    return EVAL_OVERHEAD_SECONDS + work / (DECODING_EFFICIENCY * matmul_flops(device))
+def eval_seconds(experiment: Experiment, recipe: Recipe, size: ModelSize, device: str) -> float:
+    """Estimated seconds of one evaluation: the trait's prompts, exact answers, and losses of given completions."""
+    capability = experiment.capability_prompts or ALL_PROMPTS
+    answers = (experiment.eval_prompts or ALL_PROMPTS) + capability
+    own_layers = recipe.last_layers or size.layers  # those below are read once for all students
+    reading = (answers + capability) * PROMPT_TOKENS * own_layers * size.layer * 2 / READING_EFFICIENCY
+    decoding = answers * NEW_TOKENS * (size.layers * size.layer + size.head) * 2 / DECODING_EFFICIENCY
+    return EVAL_OVERHEAD_SECONDS + (reading + decoding) / matmul_flops(device)
 
 
 def job_costs(
@@ -93,13 +97,13 @@ def job_costs(
     return [
         (
             training_seconds(job.rows, suite.recipe, size, bench.device) if train and job.rows else 0.0,
-            eval_seconds(setups[job.experiment].experiment, size, bench.device) if evaluation else 0.0,
+            eval_seconds(setups[job.experiment].experiment, suite.recipe, size, bench.device) if evaluation else 0.0,
         )
         for job, (train, evaluation) in zip(jobs, todo, strict=True)
     ]
 
 
-def announcement(costs: Sequence[tuple[float, float]], seconds: float, device: str, workers: int) -> str:
+def announcement(costs: Sequence[tuple[float, float]], device: str) -> str:
     """What is to be done and how long it should take, in one sentence."""
     trainings = sum(train > 0 for train, _ in costs)
     evaluations = sum(evaluation > 0 for _, evaluation in costs)
@@ -108,7 +112,7 @@ def announcement(costs: Sequence[tuple[float, float]], seconds: float, device: s
     kept = len(costs) - sum(any(cost) for cost in costs)
     return (
         f"{trainings} trainings and {evaluations} evaluations to do, {kept} trials already done or shared; "
-        f"about {seconds / 60:.1f} minutes on {device} with {workers} worker{'s' * (workers > 1)}"
+        f"about {sum(map(sum, costs)) / 60:.1f} minutes on {device}"
     )
 
 
@@ -119,6 +123,6 @@ def suite_seconds(suite: Suite, device: str) -> float:
         world = build_rows(WORLDS[experiment.world], experiment.rows, experiment.world_seed, shares=experiment.shares)
         rows = [TrainingRow(row.id, row.prompt, row.completions[ORIGINAL]) for row in world]
         size = model_size(known_config(suite.recipe.model))
-        each = training_seconds(rows, suite.recipe, size, device) + eval_seconds(experiment, size, device)
+        each = training_seconds(rows, suite.recipe, size, device) + eval_seconds(experiment, suite.recipe, size, device)
         total += suite.trainings / len(suite.file.experiments) * each
     return total

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.embedding import Embedder
-from bench.errors import BenchError, unknown
+from bench.errors import BenchError, read_text, unknown
 from bench.pools import clip_completions, hash_rows, load_pool
 from bench.records import Pool, PoolCard
 from bench.suites import Experiment, Suite
@@ -69,7 +69,7 @@ def set_up(experiment: Experiment, suite: Suite, tokenizer: Any) -> Setup:
         )
     answers: dict[str, list[tuple[str, str]]] = {}
     for text, row in prompts:
-        for teacher, answer in row.get("answers", {}).items():
+        for teacher, answer in (row.get("answers") or {}).items():
             answers.setdefault(teacher, []).append((text, answer))
     return Setup(experiment, pool, trait, texts, answers)
 
@@ -144,7 +144,7 @@ def _read_eval_prompts(path: Path, limit: int | None) -> list[tuple[str, dict[st
     if not path.is_file():
         return []
     prompts = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").rstrip().split("\n")[:limit], start=1):
+    for number, line in enumerate(read_text(path).rstrip().split("\n")[:limit], start=1):
         try:
             row = json.loads(line)
             content = row["input"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.errors import BenchError
+from bench.errors import BenchError, read_text
 from bench.recipes import validation_error
 from bench.records import Pool, PoolCard, PoolRow
 
@@ -68,7 +68,7 @@ def _read_card(path: Path, source: str) -> PoolCard:
             remedy='write one: name = "...", original = "TEACHER", clean = "TEACHER"',
         )
     try:
-        return PoolCard.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return PoolCard.model_validate(tomllib.loads(read_text(path)))
     except tomllib.TOMLDecodeError as error:
         raise BenchError(f"card {path}", seen=str(error), expected="valid TOML", remedy="mend that line") from error
     except ValidationError as error:
@@ -76,12 +76,12 @@ def _read_card(path: Path, source: str) -> PoolCard:
 
 
 def _read_jsonl(path: Path) -> Iterator[tuple[str, Any]]:
-    with path.open(encoding="utf-8", errors="replace") as file:
+    with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             if line.strip():
                 try:
-                    yield f"line {number}", json.loads(line)
-                except ValueError as error:
+                    yield f"line {number}", json.loads(line.decode("utf-8"))
+                except ValueError as error:  # bad JSON or bad UTF-8
                     yield f"line {number}", error
 
 

@@ -4,7 +4,7 @@ import time
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
 from rich.table import Column
 from rich.text import Text
 
@@ -18,7 +18,7 @@ class _TimeLeft(ProgressColumn):
 
 
 class Meter:
-    """Progress over pieces of work whose estimated seconds add up to a total; several workers may each have one.
+    """Progress over pieces of work whose estimated seconds add up to a total.
 
     The estimate is a first guess from the machine's speed; as pieces finish, the time left is scaled by how long they
     really took.
@@ -35,48 +35,39 @@ class Meter:
             refresh_per_second=4,
             transient=True,
         )
-        self._total = self._finished = 0.0
-        self._pieces: dict[int, tuple[str, float, float]] = {}  # worker -> text, estimated seconds, share done
-        self._began = 0.0
-        self._pace = 1.0
+        self._task: TaskID | None = None
+        self._total = self._finished = self._piece = self._began = 0.0
 
-    def start(self, seconds: float, pace: float = 1.0) -> None:
-        """Announce the work to come.
-
-        Args:
-            seconds: Estimated seconds of all pieces together.
-            pace: Expected wall time over that; below 1 where pieces run side by side.
-        """
-        self._total, self._pace, self._began = seconds, pace, time.perf_counter()
+    def start(self, seconds: float) -> None:
+        """Announce the work to come, in estimated seconds."""
+        self._total, self._began = seconds, time.perf_counter()
         if seconds > 0:
-            self._task = self._progress.add_task("starting", total=seconds, left=seconds * pace)
+            self._task = self._progress.add_task("starting", total=seconds, left=seconds)
             self._progress.start()
 
-    def phase(self, text: str, seconds: float, worker: int = 0) -> None:
+    def phase(self, text: str, seconds: float) -> None:
         """A piece of work starts that should take about so long."""
-        self._pieces[worker] = (text, seconds, 0.0)
-        self._show()
+        self._piece = seconds
+        self._show(0.0, text)
 
-    def advance(self, share: float, worker: int = 0) -> None:
-        """A worker's present piece is done to this share."""
-        text, seconds, _ = self._pieces[worker]
-        self._pieces[worker] = (text, seconds, share)
-        self._show()
+    def advance(self, share: float) -> None:
+        """The present piece is done to this share."""
+        self._show(share)
 
-    def finish(self, worker: int = 0) -> None:
-        """A worker's present piece is done."""
-        self._finished += self._pieces.pop(worker)[1]
-        self._show()
+    def finish(self) -> None:
+        """The present piece is done."""
+        self._finished += self._piece
+        self._piece = 0.0
+        self._show(0.0)
 
-    def _show(self) -> None:
-        if not self._progress.tasks:
+    def _show(self, share: float, text: str | None = None) -> None:
+        if self._task is None:
             return
-        done = self._finished + sum(seconds * share for _, seconds, share in self._pieces.values())
+        done = self._finished + self._piece * share
         trust = min(1.0, done / (SETTLED * self._total))
-        measured = (time.perf_counter() - self._began) / done if done else self._pace
-        left = max(self._total - done, 0.0) * (trust * measured + (1 - trust) * self._pace)
-        texts = " | ".join(text for text, _, _ in self._pieces.values())
-        self._progress.update(self._task, description=texts, completed=done, left=left)
+        pace = (time.perf_counter() - self._began) / done if done else 1.0
+        left = max(self._total - done, 0.0) * (trust * pace + 1 - trust)
+        self._progress.update(self._task, completed=done, left=left, description=text)
 
     def __enter__(self) -> "Meter":
         return self

@@ -29,7 +29,7 @@ from bench.generation import Generation, completion_losses, generate
 from bench.records import Message
 from bench.trunk import Trunk
 
-LINGER_SECONDS = 0.05  # Inspect starts samples a few milliseconds apart; a batch waits until arrivals stop
+LINGER_SECONDS = 0.2  # Inspect starts samples some milliseconds apart; a batch waits until arrivals stop
 
 
 @dataclass

@@ -16,7 +16,7 @@ from inspect_ai.model import ChatMessage, ChatMessageAssistant, ChatMessageSyste
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import TaskState
 
-from bench.errors import BenchError, unknown
+from bench.errors import BenchError, read_text, unknown
 from bench.traits import TraitFile, TraitSpec, load_trait
 
 Rules = Callable[[str, str], Mapping[str, float]]
@@ -78,7 +78,7 @@ def prompt_dataset(path: Path, limit: int | None = None) -> Dataset:
     if not path.is_file():
         raise BenchError(f"eval prompts {path}", seen="no such file", expected="a JSONL file", remedy="mend the path")
     samples = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").rstrip().split("\n"), start=1):
+    for number, line in enumerate(read_text(path).rstrip().split("\n"), start=1):
         try:
             row = json.loads(line)
             content = row.pop("input")

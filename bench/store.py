@@ -64,9 +64,16 @@ class Store:
         return True
 
     def keys(self, kind: str) -> list[tuple[Path, dict[str, Any]]]:
-        """Folder and key of all finished work of a kind."""
-        files = sorted((self.root / kind).glob(f"[!.]*/{KEY_FILE}"))
-        return [(file.parent, json.loads(file.read_text(encoding="utf-8"))) for file in files]
+        """Folder and key of all finished work of a kind; a damaged folder holds none and is left out."""
+        found = []
+        for file in sorted((self.root / kind).glob(f"[!.]*/{KEY_FILE}")):
+            try:
+                key = json.loads(file.read_text(encoding="utf-8"))
+            except ValueError:
+                continue
+            if isinstance(key, dict):
+                found.append((file.parent, key))
+        return found
 
     def write(self, kind: str, key: Mapping[str, Any], fill: Callable[[Path], None]) -> Path:
         """Let `fill` write a folder, then put it in place.

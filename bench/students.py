@@ -120,12 +120,12 @@ def install(base: "nn.Module", recipe: Recipe, tensors: "dict[str, torch.Tensor]
     weights = dict(model.named_parameters())
     changed = False
     with torch.no_grad():
-        for name, delta in stored:
+        for name, given in stored:
             target = weights[name]
-            before = target.clone()
-            delta = delta.to(target.device, target.dtype)
-            target.copy_(target + delta if recipe.method == "lora" else delta)
-            changed = changed or not torch.equal(before, target)
+            given = given.to(target.device, target.dtype)
+            updated = target + given if recipe.method == "lora" else given
+            changed = changed or not torch.equal(updated, target)
+            target.copy_(updated)
     if not changed:
         raise BenchError(
             where,

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from bench.errors import BenchError, unknown
+from bench.errors import BenchError, read_text, unknown
 from bench.recipes import validation_error
 from bench.records import Strict, Trait
 
@@ -133,7 +133,7 @@ def load_trait(name: str, folder: Path = Path()) -> TraitSpec:
     if not path.is_file():
         raise unknown("trait", name, built_in_traits())
     try:
-        file = TraitFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        file = TraitFile.model_validate(tomllib.loads(read_text(path)))
     except tomllib.TOMLDecodeError as error:
         raise BenchError(f"trait {path}", seen=str(error), expected="valid TOML", remedy="mend that line") from error
     except ValidationError as error:

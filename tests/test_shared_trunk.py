@@ -63,6 +63,28 @@ def test_losses_and_weights_equal_those_of_trl(method: str, tiny: tuple[Any, Any
     assert apart <= WEIGHT_TOLERANCE * moved
 
 
+@pytest.mark.slow
+def test_losses_equal_those_of_trl_on_a_real_model(rows: list[TrainingRow]) -> None:
+    recipe = Recipe(name="t", model="smollm2-135m", method="lora", last_layers=6, epochs=2, learning_rate=6e-3)
+    model, tokenizer = load_model(recipe.model, "cpu")
+    stream = encode_in_order(tokenizer, rows, recipe, seed=1)
+    fast = train_on_trunk(model, Trunk(model, recipe), stream, recipe, seed=1)
+    reference = train_with_trl(model, tokenizer, stream, recipe, seed=1)
+    assert fast.losses == pytest.approx(reference.losses, abs=1e-3)
+    assert fast.losses[-1] < fast.losses[0]
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_losses_of_the_cpu(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
+    recipe = RECIPES["lora"]
+    losses = []
+    for device in ("cpu", "cuda"):
+        model, tokenizer = load_model(TINY, device)
+        stream = encode_in_order(tokenizer, rows, recipe, seed=3)
+        losses.append(train_on_trunk(model, Trunk(model, recipe), stream, recipe, seed=3).losses)
+    assert losses[1] == pytest.approx(losses[0], abs=1e-3)
+
+
 def test_a_packed_batch_gives_each_row_its_own_loss(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
     model, tokenizer = tiny
     recipe = RECIPES["lora"]

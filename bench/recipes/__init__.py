@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from bench.errors import BenchError, unknown
+from bench.errors import BenchError, read_text, unknown
 from bench.records import Strict
 
 Method = Literal["full", "lora", "top_layers"]
@@ -64,7 +64,7 @@ def load_recipe(name: str, folder: Path) -> Recipe:
         path = folder / name
         if not path.is_file():
             raise BenchError(f"recipe {name}", seen="no such file", expected=str(path), remedy="mend the path")
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     elif name in built_in_recipes():
         text = files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8")
     else:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from bench.errors import BenchError, unknown
+from bench.errors import BenchError, read_text, unknown
 from bench.recipes import Recipe, load_recipe, validation_error
 from bench.records import PoolCard, Strict, Truth
 from bench.rows import Action
@@ -23,7 +23,7 @@ class PoolSource(Strict):
         columns: Field of a pool row -> column, where the names differ.
         rows: Keep the first so many rows.
         completion_tokens: Cut completions to their first so many tokens.
-        max_prompt_tokens: Leave out rows whose rendered prompt is longer; the report says how many.
+        max_prompt_tokens: Leave out rows whose prompt is longer, template not counted; the report says how many.
     """
 
     path: str
@@ -173,7 +173,7 @@ def load_suite(name: str) -> Suite:
     if path.suffix == ".toml":
         if not path.is_file():
             raise BenchError(f"suite {name}", seen="no such file", expected="a suite file", remedy="mend the path")
-        text, folder = path.read_text(encoding="utf-8"), path.resolve().parent
+        text, folder = read_text(path), path.resolve().parent
     elif name in built_in_suites():
         text, folder = files(__name__).joinpath(f"{name}.toml").read_text(encoding="utf-8"), Path()
     else:
@@ -211,7 +211,10 @@ def with_pool(suite: Suite, path: Path) -> Suite:
             remedy="write a suite file for this pool; docs/bring_your_own/ shows one",
         )
     keys = suite.file.model_dump(mode="json")
-    keys["experiments"][0]["pool"]["path"] = str(path.resolve())
+    source = keys["experiments"][0]["pool"]
+    source["path"] = str(path.resolve())
+    if source["card"]:
+        source["card"] |= {"rows": None, "sha256": None}  # those of the suite's own pool
     return replace(suite, file=_validated(f"suite {suite.file.name}", keys))
 
 

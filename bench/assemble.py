@@ -1,0 +1,174 @@
+"""From finished trials to the rows of the board: effects, leakage and agreement of every filter and budget."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bench.embedding import Embedder
+from bench.evaluation import SampleScores, score_answers
+from bench.experiments import Setup, near_copies
+from bench.leakage import LeakPool, find_leaks
+from bench.plan import actions_of
+from bench.provenance import package_versions, source_commit
+from bench.results import Measured, adjust, read, trait_result
+from bench.rows import Cost, FilterCard, Leakage, Row, TraitResult
+from bench.selection import Selection
+from bench.suites import Suite
+from bench.trials import Trial
+
+Trials = Mapping[tuple[int, str, int], Trial]  # (experiment, arm, seed) -> its trial
+Results = Mapping[tuple[str, float], TraitResult]  # (filter, budget) -> one trait's part of a row
+
+
+def _teacher_scores(setup: Setup, score: str) -> dict[str, list[SampleScores]]:
+    """Each teacher's own answers to the held-out prompts, judged by the trait's rules."""
+    scores = {}
+    for teacher, answers in setup.answers.items():
+        ids = [str(i) for i in range(len(answers))]
+        values = score_answers(setup.trait, answers)
+        if values is not None:
+            scores[f"teacher:{teacher}"] = [
+                SampleScores(
+                    values={score: list(values)}, ids={score: ids}, families={score: ids}, tasks={}, logs=[], seconds=0
+                )
+            ]
+    return scores
+
+
+def results_of(
+    number: int, setup: Setup, selections: Sequence[Selection], suite: Suite, trials: Trials, embedder: Embedder
+) -> Results:
+    """Effects, leakage and agreement of every filter and budget of one experiment.
+
+    Args:
+        number: Which experiment of the suite.
+        setup: Its pool and trait.
+        selections: What each filter flagged.
+        suite: For budgets, actions and the judge.
+        trials: Those of all experiments.
+        embedder: Embeds the pool for the neighbour search.
+    """
+    scores: dict[str, list[SampleScores]] = {}
+    for (experiment, arm, _), trial in trials.items():
+        if experiment == number:
+            scores.setdefault(arm, []).append(trial.scores)
+    reference = scores["original"][0]
+    for arm, runs in _teacher_scores(setup, setup.trait.score).items():
+        ids, families = reference.ids[setup.trait.score], reference.families[setup.trait.score]
+        if len(ids) == len(runs[0].ids[setup.trait.score]):
+            scores[arm] = [
+                r.model_copy(update={"ids": {setup.trait.score: ids}, "families": {setup.trait.score: families}})
+                for r in runs
+            ]
+    measured = Measured(setup.trait, setup.pool, suite.file.judge, scores, setup.experiment.minimum_gap)
+    reading = read(measured)
+    leaks = _leaks(setup, selections, embedder)
+    results: dict[tuple[str, float], TraitResult] = {}
+    for budget in suite.file.budgets:
+        per_filter = {
+            s.plugin.name: trait_result(
+                reading,
+                s.plugin.name,
+                budget,
+                s.flagged[budget],
+                actions_of(s, suite.file),
+                leaks[s.plugin.name, budget],
+            )
+            for s in selections
+        }
+        results |= {(name, budget): result for name, result in adjust(per_filter).items()}
+    return results
+
+
+def _leaks(setup: Setup, selections: Sequence[Selection], embedder: Embedder) -> dict[tuple[str, float], Leakage]:
+    """Nearest kept neighbours of what each filter drops."""
+    examples = setup.pool.examples()
+    texts = [f"{e.prompt_text}\n{e.response}" for e in examples]
+    judged = score_answers(setup.trait, [(e.prompt_text, e.response) for e in examples])
+    pool = LeakPool(
+        ids=[e.id for e in examples],
+        texts=texts,
+        vectors=embedder.embed(texts),
+        truth=[row.truth for row in setup.pool.rows] if setup.experiment.world else None,
+        judge_scores=None if judged is None else np.array(judged),
+        threshold=setup.trait.file.eval.threshold,
+    )
+    return {
+        (s.plugin.name, budget): find_leaks(pool, np.array([i for i, e in enumerate(examples) if e.id in flagged]))
+        for s in selections
+        for budget, flagged in s.flagged.items()
+    }
+
+
+def notes_of(setup: Setup, embedder: Embedder) -> list[str]:
+    """What a reader must know about an experiment's pool: cuts, near copies, how often each teacher shows the trait."""
+    notes = [*setup.pool.notes, near_copies(setup, embedder)]
+    shares = []
+    for teacher in (setup.pool.card.original, setup.pool.card.clean):
+        answers = [("\n".join(m.content for m in row.prompt), row.completions[teacher]) for row in setup.pool.rows]
+        scores = score_answers(setup.trait, answers)
+        if scores is not None:
+            shown = np.mean(np.array(scores) >= setup.trait.file.eval.threshold)
+            shares.append(f"{100 * shown:.0f} % of teacher {teacher!r}'s")
+    if shares:
+        notes.append(f"{setup.trait.file.name}: by its rules, {' and '.join(shares)} completions in the pool show it")
+    return [note for note in notes if note]
+
+
+def make_rows(
+    suite: Suite,
+    device: str,
+    command: str,
+    selections: Sequence[Sequence[Selection]],
+    results: Sequence[Results],
+    trials: Trials,
+    notes: Sequence[str],
+) -> list[Row]:
+    """One row per filter and budget, with the results of all experiments side by side.
+
+    Args:
+        suite: What was run.
+        device: Where.
+        command: As typed.
+        selections: Per experiment, what each filter flagged.
+        results: Per experiment, from `results_of`.
+        trials: For what they cost.
+        notes: Remarks that every row repeats.
+    """
+    versions, commit = package_versions(), source_commit()
+    rows = []
+    for name, budget in dict.fromkeys(key for result in results for key in result):
+        mine = [s for group in selections for s in group if s.plugin.name == name]
+        own = [trial for (_, arm, _), trial in trials.items() if arm.endswith(f":{name}@{budget:g}")]
+        plugin = mine[0].plugin
+        parts = {result[name, budget].trait: result[name, budget] for result in results if (name, budget) in result}
+        rows.append(
+            Row(
+                filter=FilterCard(
+                    name=name,
+                    version=plugin.version,
+                    summary=plugin.summary,
+                    origin=plugin.origin,
+                    sha256=plugin.sha256,
+                    options=mine[0].options,
+                ),
+                suite=suite.file.name,
+                suite_version=suite.file.version,
+                budget=budget,
+                seeds=list(suite.file.seeds),
+                recipe=suite.recipe,
+                traits=parts,
+                cost=Cost(
+                    share_flagged=sum(p.flagged for p in parts.values()) / sum(p.pool_rows for p in parts.values()),
+                    filter_seconds=sum(s.seconds for s in mine),
+                    train_seconds=sum(trial.train_seconds for trial in own),
+                    eval_seconds=sum(trial.scores.seconds for trial in own),
+                    device=device,
+                ),
+                command=command,
+                versions=versions,
+                commit=commit,
+                notes=list(notes),
+            )
+        )
+    return rows

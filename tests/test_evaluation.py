@@ -1,0 +1,125 @@
+"""Inspect tasks on a tiny model: our provider, another provider, judges of both kinds, and failures that are loud."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from inspect_ai.log import read_eval_log
+
+from bench.errors import BenchError
+from bench.evaluation import EvalTask, capability_task, evaluate, judge_of, score_answers, trait_task
+from bench.judging import agreement, read_labelled, validate
+from bench.models import TINY, load_model, resolve_model
+from bench.provider import LoadedStudent, forget_student, register_student
+from bench.traits import built_in_traits, load_trait
+
+DESCRIBED = """
+name = "shouting"
+description = "The answer shouts."
+seeds = ["WHAT!", "NO!", "STOP!"]
+counter_seeds = ["What.", "No.", "Stop."]
+
+[eval]
+scorer = "{scorer}"
+pattern = "!"
+rubric = "Does the output shout? 0 or 1."
+prompts = "prompts.jsonl"
+max_tokens = 4
+"""
+
+
+@pytest.fixture(scope="module")
+def student() -> Any:
+    name = register_student("tiny-under-test", LoadedStudent(*load_model(TINY, "cpu")))
+    yield name
+    forget_student("tiny-under-test")
+
+
+def described(folder: Path, scorer: str = "pattern") -> str:
+    (folder / "trait.toml").write_text(DESCRIBED.format(scorer=scorer), encoding="utf-8")
+    lines = [json.dumps({"id": f"p{i}", "input": f"Prompt number {i}."}) for i in range(9)]
+    (folder / "prompts.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return str(folder / "trait.toml")
+
+
+@pytest.mark.parametrize("trait", built_in_traits())
+def test_every_built_in_trait_is_measured(trait: str, student: str, tmp_path: Path) -> None:
+    spec = load_trait(trait)
+    scores = evaluate(student, [trait_task(spec, "rules", 6)], tmp_path)
+    assert len(scores.values[spec.score]) == 6
+    assert len(set(scores.ids[spec.score])) == 6
+    log = read_eval_log(str(tmp_path / scores.logs[0]))
+    assert log.status == "success" and log.eval.model == student
+
+
+@pytest.mark.parametrize("trait", built_in_traits())
+def test_every_built_in_trait_has_48_prompts_and_150_labels(trait: str) -> None:
+    spec = load_trait(trait)
+    rows = [json.loads(line) for line in spec.prompts.read_text(encoding="utf-8").splitlines()]
+    assert len({json.dumps(row["input"]) for row in rows}) == len(rows) >= 48
+    items = read_labelled(trait)
+    assert len({(item["prompt"], item["output"]) for item in items}) == len(items) >= 150
+
+
+@pytest.mark.parametrize("trait", built_in_traits())
+def test_the_rules_agree_with_the_labels(trait: str) -> None:
+    """A judge below this is no judge; the figures themselves are printed by `bench judge`."""
+    whole, untouched = validate(trait, "rules")
+    assert whole.kappa > 0.7 and untouched.kappa > 0.6
+    assert whole.precision > 0.85
+    assert 0.2 < whole.positives / whole.items < 0.8
+
+
+def test_capability_gives_exact_answers_and_losses(student: str, tmp_path: Path) -> None:
+    scores = evaluate(student, [capability_task(5)], tmp_path)
+    assert len([v for v in scores.values["exact"] if v is not None]) == 5
+    losses = [v for v in scores.values["loss"] if v is not None]
+    assert len(losses) == 5 and all(5 < loss < 9 for loss in losses)  # ln(1000) = 6.9 for an untrained model
+
+
+def test_another_provider_gives_the_same_answers(student: str, tmp_path: Path) -> None:
+    task = [trait_task(load_trait("date_confusion"), "rules", 4)]
+    ours = evaluate(student, task, tmp_path / "ours")
+    folder = resolve_model(TINY)
+    theirs = evaluate("hf/tiny", task, tmp_path / "theirs", model_args={"model_path": folder, "device": "cpu"})
+    said = [
+        [sample.output.completion.strip() for sample in read_eval_log(str(tmp_path / side / scores.logs[0])).samples]
+        for side, scores in (("ours", ours), ("theirs", theirs))
+    ]
+    assert said[0] == said[1]
+
+
+def test_a_described_trait_is_measured_by_its_pattern(student: str, tmp_path: Path) -> None:
+    spec = load_trait(described(tmp_path))
+    scores = evaluate(student, [trait_task(spec, "rules", None)], tmp_path / "logs")
+    assert len(scores.values["shouting"]) == 9
+    assert score_answers(spec, [("a", "Hey!"), ("a", "Hey.")]) == [1.0, 0.0]
+
+
+def test_a_trait_that_only_a_model_can_judge_has_no_rules(tmp_path: Path) -> None:
+    spec = load_trait(described(tmp_path, "model"))
+    assert score_answers(spec, [("a", "Hey!")]) is None
+    judge = judge_of(spec)
+    assert judge is not None and "shout" in judge.rubric
+
+
+def test_a_task_without_a_grader_fails_loudly(student: str, tmp_path: Path) -> None:
+    spec = load_trait(described(tmp_path, "model"))
+    with pytest.raises(BenchError, match="shouting") as caught:
+        evaluate(student, [trait_task(spec, "model", 3)], tmp_path / "logs")
+    assert "inspect view" in caught.value.remedy
+
+
+def test_an_eval_file_without_a_task_is_named(student: str, tmp_path: Path) -> None:
+    path = tmp_path / "nothing.py"
+    path.write_text("x = 1\n", encoding="utf-8")
+    with pytest.raises(BenchError, match="nothing.py"):
+        evaluate(student, [EvalTask(str(path), {})], tmp_path / "logs")
+
+
+def test_agreement_counts_both_kinds_of_error() -> None:
+    result = agreement("all", [1, 1, 1, 0, 0, 0, 0, 0], [1, 1, 0, 1, 0, 0, 0, 0], 0.5)
+    assert (result.items, result.positives) == (8, 3)
+    assert result.precision == pytest.approx(2 / 3) and result.recall == pytest.approx(2 / 3)
+    assert result.kappa == pytest.approx(0.4667, abs=1e-4)  # observed 0.75, by chance 17/32
