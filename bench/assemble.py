@@ -109,9 +109,10 @@ def notes_of(setup: Setup, embedder: Embedder) -> list[str]:
         scores = score_answers(setup.trait, answers)
         if scores is not None:
             shown = np.mean(np.array(scores) >= setup.trait.file.eval.threshold)
-            shares.append(f"{100 * shown:.0f} % of teacher {teacher!r}'s")
+            shares.append(f"{100 * shown:.0f} % by {teacher}")
     if shares:
-        notes.append(f"{setup.trait.file.name}: by its rules, {' and '.join(shares)} completions in the pool show it")
+        name = setup.trait.file.name
+        notes.append(f"{name}: completions in the pool that show it, by its rules: {', '.join(shares)}")
     return [note for note in notes if note]
 
 

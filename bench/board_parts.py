@@ -3,7 +3,7 @@
 from bench import board_words as words
 from bench.board_records import ArmLine, CostLine, Curve, EffectLine, Evidence, LeakageLine, Line, Pair
 from bench.board_words import Cell
-from bench.rows import Action, ArmScore, Leakage, Neighbour, Row, TraitResult
+from bench.rows import Action, ArmScore, Estimate, Leakage, Neighbour, Row, TraitResult
 
 ACTIONS: tuple[Action, ...] = ("drop", "patch", "patch_in", "only")
 REFERENCES = ("original", "clean", "base", "teacher:original", "teacher:clean")
@@ -26,10 +26,10 @@ def filter_line(number: int, row: Row, result: TraitResult) -> Line:
         Cell(f"{result.flagged} ({words.percent(part)})", value=result.flagged),
         drop,
         patch,
-        words.estimate(result.leakage_gap) if result.scored else Cell(words.NOT_SCORED),
+        _estimate_cell(result, result.leakage_gap),
         _effect_cell(result, "drop", "lift"),
         _effect_cell(result, "patch", "lift"),
-        words.estimate(result.sufficiency) if result.scored else Cell(words.NOT_SCORED),
+        _estimate_cell(result, result.sufficiency),
         words.share(result.precision, NO_TRUTH),
         words.share(result.recall, NO_TRUTH),
         _capability(result, "drop"),
@@ -49,6 +49,12 @@ def _effect_cell(result: TraitResult, action: Action, part: str) -> Cell:
     if effect is None:
         return Cell(words.NOT_RUN)
     return words.lift(effect) if part == "lift" else words.estimate(effect.removal)
+
+
+def _estimate_cell(result: TraitResult, given: Estimate | None) -> Cell:
+    if not result.scored:
+        return Cell(words.NOT_SCORED)
+    return words.estimate(given) if given else Cell(words.NOT_RUN)
 
 
 def _capability(result: TraitResult, action: Action) -> Cell:

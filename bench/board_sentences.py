@@ -65,7 +65,8 @@ def _in_percent(removal: Estimate | None) -> str:
 
 
 def _verdict(result: TraitResult) -> str:
-    low, high = words.finite(result.leakage_gap.low), words.finite(result.leakage_gap.high)
+    given = result.leakage_gap
+    low, high = (words.finite(given.low), words.finite(given.high)) if given else (None, None)
     if low is None or high is None:
         return "Which of the two is better cannot be told from these runs."
     if low > 0:

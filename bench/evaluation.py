@@ -142,9 +142,12 @@ def evaluate(
 
     start = time.perf_counter()
     built = [build_task(task) for task in tasks]
+    greedy: dict[str, Any] = (
+        {"do_sample": False} if model_name.startswith("hf/") else {}
+    )  # transformers refuses a temperature of 0
     logs = run_tasks(
         built,
-        model=get_model(model_name, memoize=False, **(model_args or {})),
+        model=get_model(model_name, memoize=False, **greedy, **(model_args or {})),
         model_roles={"grader": grader} if grader else None,
         display="none",
         log_dir=str(log_dir),

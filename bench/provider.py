@@ -29,6 +29,7 @@ from bench.generation import Generation, completion_losses, generate
 from bench.records import Message
 from bench.trunk import Trunk
 
+BATCH_SIZE = 64
 LINGER_SECONDS = 0.2  # Inspect starts samples some milliseconds apart; a batch waits until arrivals stop
 
 
@@ -39,7 +40,6 @@ class LoadedStudent:
     model: Any
     tokenizer: Any
     trunk: Trunk | None = None
-    batch_size: int = 64
     max_length: int = 4096
 
 
@@ -124,13 +124,19 @@ class StudentAPI(ModelAPI):
     ) -> None:
         """Look the student up; Inspect calls this."""
         super().__init__(model_name, base_url, api_key, [], config)
-        self._student = _LOADED[model_name]
-        self._answers = _Queue(self._generate_batch, self._student.batch_size)
-        self._losses = _Queue(self._loss_batch, self._student.batch_size)
+        self._answers = _Queue(self._generate_batch, BATCH_SIZE)
+        self._losses = _Queue(self._loss_batch, BATCH_SIZE)
+
+    @property
+    def _student(self) -> LoadedStudent:
+        """Looked up late: Inspect also makes a provider when it scores stored outputs, and then none is loaded."""
+        if self.model_name not in _LOADED:
+            raise RuntimeError(f"sieve/{self.model_name} is not in memory; only `bench run` puts students there")
+        return _LOADED[self.model_name]
 
     def max_connections(self) -> int:
         """Let two batches of samples be under way."""
-        return 2 * self._student.batch_size
+        return 2 * BATCH_SIZE
 
     async def generate(
         self,

@@ -15,7 +15,6 @@ from bench.rows import Action, ArmScore, Effect, Estimate, Leakage, TraitResult
 from bench.traits import TraitSpec
 
 Floats = NDArray[np.float64]
-NOT_RUN = Estimate(value=None, note="not estimable: this arm is not part of the suite")
 CLOSED = Estimate(value=None, note="not estimable: the gate is closed")
 
 
@@ -151,18 +150,18 @@ def trait_result(
     )
 
 
-def _leakage_gap(reading: Reading, names: Mapping[Action, str]) -> Estimate:
+def _leakage_gap(reading: Reading, names: Mapping[Action, str]) -> Estimate | None:
     if not reading.opened:
         return CLOSED
     if "drop" not in names or "patch" not in names:
-        return NOT_RUN
+        return None
     return effects.leakage_gap(reading.trait, names["patch"], names["drop"])
 
 
-def _sufficiency(reading: Reading, names: Mapping[Action, str]) -> Estimate:
+def _sufficiency(reading: Reading, names: Mapping[Action, str]) -> Estimate | None:
     if not reading.opened:
         return CLOSED
-    return effects.sufficiency(reading.trait, names["patch_in"]) if "patch_in" in names else NOT_RUN
+    return effects.sufficiency(reading.trait, names["patch_in"]) if "patch_in" in names else None
 
 
 def _effect(reading: Reading, arm: str, control: str) -> Effect:

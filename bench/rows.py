@@ -80,8 +80,8 @@ class TraitResult(Strict):
     gap: Estimate
     minimum_gap: float
     effects: dict[Action, Effect]
-    leakage_gap: Estimate
-    sufficiency: Estimate
+    leakage_gap: Estimate | None  # None: drop or patch is not part of the suite
+    sufficiency: Estimate | None  # None: patch_in is not part of the suite
     capability_retention: dict[Action, Estimate]  # exact answers of the arm / those of `original`
     arms: dict[str, ArmScore]  # reference arms, controls and this filter's arms by name
     precision: float | None  # of the flagged set against planted truth (overt), where it exists

@@ -64,4 +64,4 @@ def test_the_example_runs_on_a_pool_given_by_path(tmp_path: Path) -> None:
     assert result.leakage is not None and result.leakage.by == "judge"
     assert {"original", "clean", "drop:keyword@0.5", "patch:keyword@0.5"} <= set(result.arms)
     assert any("64 tokens" in note for note in rows[0].notes)
-    assert any("completions in the pool" in note for note in rows[0].notes)
+    assert any("completions in the pool that show it" in note for note in rows[0].notes)

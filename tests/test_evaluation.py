@@ -114,7 +114,7 @@ def test_a_task_without_a_grader_fails_loudly(student: str, tmp_path: Path) -> N
 def test_an_eval_file_without_a_task_is_named(student: str, tmp_path: Path) -> None:
     path = tmp_path / "nothing.py"
     path.write_text("x = 1\n", encoding="utf-8")
-    with pytest.raises(BenchError, match="nothing.py"):
+    with pytest.raises(BenchError, match=r"nothing\.py"):
         evaluate(student, [EvalTask(str(path), {})], tmp_path / "logs")
 
 
