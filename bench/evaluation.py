@@ -142,9 +142,8 @@ def evaluate(
 
     start = time.perf_counter()
     built = [build_task(task) for task in tasks]
-    greedy: dict[str, Any] = (
-        {"do_sample": False} if model_name.startswith("hf/") else {}
-    )  # transformers refuses a temperature of 0
+    # transformers refuses a temperature of 0 unless told not to sample
+    greedy: dict[str, Any] = {"do_sample": False} if model_name.startswith("hf/") else {}
     logs = run_tasks(
         built,
         model=get_model(model_name, memoize=False, **greedy, **(model_args or {})),
