@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bench.embedding import Embedder
-from bench.evaluation import SampleScores, score_answers
+from bench.evaluation import SampleScores, judge_label, score_answers
 from bench.experiments import Setup, near_copies
 from bench.leakage import LeakPool, find_leaks
 from bench.plan import actions_of
@@ -20,18 +20,21 @@ Trials = Mapping[tuple[int, str, int], Trial]  # (experiment, arm, seed) -> its 
 Results = Mapping[tuple[str, float], TraitResult]  # (filter, budget) -> one trait's part of a row
 
 
-def _teacher_scores(setup: Setup, score: str) -> dict[str, list[SampleScores]]:
-    """Each teacher's own answers to the held-out prompts, judged by the trait's rules."""
+def _teacher_scores(setup: Setup, judge: str, reference: SampleScores) -> dict[str, list[SampleScores]]:
+    """Each teacher's own answers to the held-out prompts by the trait's rules, in the order of the students' samples.
+
+    A teacher that did not answer every prompt is left out, and all are where a model judges the students.
+    """
+    score = setup.trait.score
+    ids = reference.ids[score]
     scores = {}
     for teacher, answers in setup.answers.items():
-        ids = [str(i) for i in range(len(answers))]
-        values = score_answers(setup.trait, answers)
+        if judge != "rules" or not set(ids) <= set(answers):
+            continue
+        values = score_answers(setup.trait, [answers[identity] for identity in ids])
         if values is not None:
-            scores[f"teacher:{teacher}"] = [
-                SampleScores(
-                    values={score: list(values)}, ids={score: ids}, families={score: ids}, tasks={}, logs=[], seconds=0
-                )
-            ]
+            own = {"values": {score: list(values)}, "tasks": {}, "logs": [], "seconds": 0.0}
+            scores[f"teacher:{teacher}"] = [reference.model_copy(update=own)]
     return scores
 
 
@@ -53,14 +56,10 @@ def results_of(
         if experiment == number:
             scores.setdefault(arm, []).append(trial.scores)
     reference = scores["original"][0]
-    for arm, runs in _teacher_scores(setup, setup.trait.score).items():
-        ids, families = reference.ids[setup.trait.score], reference.families[setup.trait.score]
-        if len(ids) == len(runs[0].ids[setup.trait.score]):
-            scores[arm] = [
-                r.model_copy(update={"ids": {setup.trait.score: ids}, "families": {setup.trait.score: families}})
-                for r in runs
-            ]
-    measured = Measured(setup.trait, setup.pool, suite.file.judge, scores, setup.experiment.minimum_gap)
+    scores |= _teacher_scores(setup, suite.file.judge, reference)
+    who = judge_label(setup.trait, suite.file.judge, suite.file.grader)
+    planted = bool(setup.experiment.world)
+    measured = Measured(setup.trait, setup.pool, who, planted, scores, setup.experiment.minimum_gap)
     reading = read(measured)
     leaks = _leaks(setup, selections, embedder)
     results: dict[tuple[str, float], TraitResult] = {}

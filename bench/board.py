@@ -7,6 +7,7 @@ from bench.board_parts import arm_lines, cost_line, curves, effect_lines, eviden
 from bench.board_records import ArmLine, BoardView, EffectLine, Line, TraitView
 from bench.board_sentences import differences, distinct, facts_of_rows, facts_of_trait, headline, told_notes
 from bench.errors import BenchError
+from bench.results import adjust
 from bench.rows import Action, Row, TraitResult
 
 
@@ -21,6 +22,7 @@ def board_view(rows: list[Row]) -> BoardView:
     """
     if not rows:
         raise BenchError("board", seen="no rows", expected="at least one row", remedy="run a suite first")
+    rows = _corrected(rows)
     ordered = sorted(rows, key=lambda row: (row.budget, row.filter.name, row.model_dump_json()))
     traits = sorted({name for row in ordered for name in row.traits})
     return BoardView(
@@ -33,7 +35,22 @@ def board_view(rows: list[Row]) -> BoardView:
     )
 
 
+def _corrected(rows: list[Row]) -> list[Row]:
+    """Holm's correction over the filters that are shown: rows of several runs were each corrected among fewer."""
+    traits = [dict(row.traits) for row in rows]
+    for family in {(row.suite, row.suite_version, row.budget, name) for row in rows for name in row.traits}:
+        members = {
+            str(i): row.traits[family[3]]
+            for i, row in enumerate(rows)
+            if (row.suite, row.suite_version, row.budget) == family[:3] and family[3] in row.traits
+        }
+        for i, result in adjust(members).items():
+            traits[int(i)][family[3]] = result
+    return [row.model_copy(update={"traits": mine}) for row, mine in zip(rows, traits, strict=True)]
+
+
 def _trait_view(name: str, rows: list[Row]) -> TraitView:
+    rows = _corrected(rows)
     ordered = sorted(rows, key=lambda row: _rank(row, row.traits[name]))
     results = [row.traits[name] for row in ordered]
     lines = [filter_line(number, row, row.traits[name]) for number, row in enumerate(ordered, 1)]

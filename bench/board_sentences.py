@@ -8,7 +8,7 @@ from bench.board_parts import row_label
 from bench.rows import Action, Estimate, Row, TraitResult
 
 CEILING = "oracle"
-FLOOR = "random"  # filters whose names begin so are controls, never "the best filter"
+FLOOR = "random_flag"  # a control, never "the best filter"
 SIGNIFICANT = 0.05
 
 
@@ -30,7 +30,7 @@ def headline(rows: list[Row], trait: str) -> list[str]:
 
 def _at_budget(budget: float, scored: list[Row], trait: str) -> str:
     rows = [row for row in scored if row.budget == budget]
-    contenders = [r for r in rows if r.filter.name != CEILING and not r.filter.name.startswith(FLOOR)]
+    contenders = [r for r in rows if r.filter.name != CEILING and r.filter.name != FLOOR]
     oracle = next((row for row in rows if row.filter.name == CEILING), None)
     told = []
     if contenders and _removal(contenders[0].traits[trait], "patch"):

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cli_tools import TOOLS
-from bench.errors import BenchError
+from bench.errors import BenchError, unwritable
 from bench.rows import Row
 from bench.suites import Suite
 
@@ -124,7 +124,10 @@ def _show(rows: list[Row], folder: Path) -> None:
     from bench.board import board_view
     from bench.board_render import terminal_table, write_report
 
-    write_report(rows, folder)
+    try:
+        write_report(rows, folder)
+    except OSError as error:
+        raise unwritable(folder, error) from error
     console.print(terminal_table(board_view(rows)))
     console.print(f"report: {folder / 'report.html'}", markup=False, soft_wrap=True)
 

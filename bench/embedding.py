@@ -115,8 +115,11 @@ class Embedder:
         records = np.empty(len(self._vectors), dtype=_RECORD)
         records["key"] = list(self._vectors)
         records["vector"] = list(self._vectors.values())
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         partial = self._file.with_suffix(f".{os.getpid()}.partial")
-        with partial.open("wb") as file:
-            np.save(file, records, allow_pickle=False)
-        partial.rename(self._file)
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                np.save(file, records, allow_pickle=False)
+            partial.rename(self._file)
+        except OSError:  # a full disk costs the cache, not the run
+            partial.unlink(missing_ok=True)

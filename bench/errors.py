@@ -45,6 +45,16 @@ def unknown(kind: str, name: str, known: list[str]) -> BenchError:
     )
 
 
+def unwritable(path: Path, error: OSError) -> BenchError:
+    """Build the error for a place that cannot be written, such as a full disk."""
+    return BenchError(
+        str(path),
+        seen=f"could not be written: {error.strerror or error}",
+        expected="a place that can be written, with free disk space",
+        remedy="free space or choose another --out, then run again; finished work is kept",
+    )
+
+
 def read_text(path: Path) -> str:
     """Read a text file of the user's.
 

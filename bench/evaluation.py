@@ -3,6 +3,7 @@
 import importlib.util
 import inspect
 import math
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -165,14 +166,19 @@ def collect(logs: Sequence[Any], log_dir: Path, seconds: float) -> SampleScores:
     values: dict[str, list[float | None]] = {}
     ids: dict[str, list[str]] = {}
     families: dict[str, list[str]] = {}
+    if any(log.status == "cancelled" for log in logs):
+        raise KeyboardInterrupt  # Inspect keeps it to itself
     for log in logs:
         if log.status != "success" or not log.samples or any(not s.scores for s in log.samples):
             reason = log.error.message if log.error else f"{log.status}, unscored samples"
+            kept = log_dir.parent / "failed"  # `log_dir` itself may be given up
+            kept.mkdir(exist_ok=True)
+            shutil.copy(Path(log.location), kept)
             raise BenchError(
                 f"eval {log.eval.task}",
                 seen=reason,
                 expected="every sample answered and scored",
-                remedy=f"read the log with: inspect view --log-dir {log_dir}",
+                remedy=f"read the log with: inspect view --log-dir {kept}",
             )
         for sample in log.samples:
             family = str((sample.metadata or {}).get("family", sample.id))
@@ -207,6 +213,15 @@ def judge_of(spec: TraitSpec) -> "Judge | None":
         return described_judge(spec.file)
     judge: Judge | None = getattr(load_module(Path(spec.task_file.split("@")[0])), "JUDGE", None)
     return judge
+
+
+def judge_label(spec: TraitSpec, kind: str, grader: str | None) -> str:
+    """Who judges a trait, with the judge's version: `rules v1`, or `model v1, grader openai/...`."""
+    judge = judge_of(spec)
+    version = f" v{judge.version}" if judge else ""
+    if spec.file.eval.scorer == "model" or kind == "model":
+        return f"model{version}, grader {grader}"
+    return f"rules{version}"
 
 
 def score_answers(spec: TraitSpec, answers: Sequence[tuple[str, str]]) -> list[float] | None:

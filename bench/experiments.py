@@ -26,14 +26,14 @@ class Setup:
         pool: The examples.
         trait: The behaviour.
         eval_texts: Texts of the held-out prompts.
-        answers: Teacher -> its answers to the held-out prompts, as (prompt, answer), where the prompts file has them.
+        answers: Teacher -> prompt id -> (prompt, its answer), for held-out prompts that come with answers.
     """
 
     experiment: Experiment
     pool: Pool
     trait: TraitSpec
     eval_texts: tuple[str, ...]
-    answers: dict[str, list[tuple[str, str]]]
+    answers: dict[str, dict[str, tuple[str, str]]]
 
 
 def set_up(experiment: Experiment, suite: Suite, tokenizer: Any) -> Setup:
@@ -67,10 +67,10 @@ def set_up(experiment: Experiment, suite: Suite, tokenizer: Any) -> Setup:
             expected="held-out eval prompts",
             remedy="take those rows out of the pool, or those prompts out of the eval",
         )
-    answers: dict[str, list[tuple[str, str]]] = {}
-    for text, row in prompts:
+    answers: dict[str, dict[str, tuple[str, str]]] = {}
+    for number, (text, row) in enumerate(prompts, start=1):
         for teacher, answer in (row.get("answers") or {}).items():
-            answers.setdefault(teacher, []).append((text, answer))
+            answers.setdefault(teacher, {})[str(row.get("id", number))] = (text, answer)
     return Setup(experiment, pool, trait, texts, answers)
 
 

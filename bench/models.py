@@ -181,11 +181,13 @@ def pick_device(device: str) -> str:
     Raises:
         BenchError: If a device is asked for that torch does not see.
     """
+    if device == "cpu":  # known without loading torch
+        return device
     import torch
 
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    if device != "cpu" and not (device.startswith("cuda") and torch.cuda.is_available()):
+    if not (device.startswith("cuda") and torch.cuda.is_available()):
         expected = "auto, cpu, or a CUDA device that torch sees"
         raise BenchError("--device", seen=device, expected=expected, remedy="use --device cpu")
     return device

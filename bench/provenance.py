@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BenchError
+from bench.errors import BenchError, unwritable
 
 PACKAGES = (
     "sievebench",
@@ -96,11 +96,26 @@ def check_folder(out: Path, settings: dict[str, Any], ignore: Sequence[str] = ()
         )
     try:
         out.mkdir(parents=True, exist_ok=True)
-        file.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        partial = file.with_suffix(".partial")
+        partial.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+        partial.rename(file)
     except OSError as error:
+        raise unwritable(out, error) from error
+
+
+def stored_device(out: Path) -> str:
+    """The device that a run folder was written on.
+
+    Raises:
+        BenchError: If it is not a run folder.
+    """
+    file = out / SETTINGS_FILE
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8"))["device"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchError(
             f"run folder {out}",
-            seen=f"could not be written: {error.strerror}",
-            expected="a folder that can be written",
-            remedy="free space or use another --out",
+            seen=f"no readable {SETTINGS_FILE}",
+            expected="the folder of a finished run",
+            remedy="name it with --out",
         ) from error

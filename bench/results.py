@@ -25,7 +25,8 @@ class Measured:
     Attributes:
         trait: What was measured.
         pool: On which pool.
-        judge: `rules` or `model`.
+        judge: Who judged, as `bench.evaluation.judge_label` says it.
+        planted: Whether the pool's truth labels were planted by a world.
         scores: Arm name -> scores per training seed; a model without seeds (base, teacher) has one entry.
         minimum_gap: Of the gate.
     """
@@ -33,6 +34,7 @@ class Measured:
     trait: TraitSpec
     pool: Pool
     judge: str
+    planted: bool
     scores: Mapping[str, Sequence[SampleScores]]
     minimum_gap: float
 
@@ -123,7 +125,7 @@ def trait_result(
     controls = {action: control_arm(action, budget).name for action in actions}
     own = {*names.values(), *controls.values()}
     shown = {arm: score for arm, score in reading.arms.items() if "@" not in arm or arm in own or arm.startswith("mix")}
-    precision, recall = agreement(measured.pool, flagged)
+    precision, recall = agreement(measured.pool, flagged) if measured.planted else (None, None)
     return TraitResult(
         trait=spec.file.name,
         description=spec.file.description,
@@ -137,7 +139,7 @@ def trait_result(
         reason=reading.reason,
         gap=reading.gap,
         minimum_gap=measured.minimum_gap,
-        effects={action: _effect(reading, names[action], controls[action]) for action in actions}
+        effects={action: _effect(reading, action, names[action], controls[action]) for action in actions}
         if reading.opened
         else {},
         leakage_gap=_leakage_gap(reading, names),
@@ -164,11 +166,13 @@ def _sufficiency(reading: Reading, names: Mapping[Action, str]) -> Estimate | No
     return effects.sufficiency(reading.trait, names["patch_in"]) if "patch_in" in names else None
 
 
-def _effect(reading: Reading, arm: str, control: str) -> Effect:
+def _effect(reading: Reading, action: Action, arm: str, control: str) -> Effect:
+    """One action's effect; its p-value asks whether it removes more than its control, or brings back more."""
+    brings_back = action in ("patch_in", "only")
     return Effect(
         removal=effects.removal(reading.trait, arm),
         lift=effects.lift(reading.trait, arm, control),
-        p=reading.measured.paired_p(arm, control),
+        p=reading.measured.paired_p(control, arm) if brings_back else reading.measured.paired_p(arm, control),
     )
 
 

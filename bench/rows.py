@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from bench.errors import BenchError
+from bench.errors import BenchError, unwritable
 from bench.recipes import Recipe, validation_error
 from bench.records import Strict, Truth
 
@@ -134,13 +134,20 @@ def row_file(row: Row) -> str:
 
 
 def write_rows(rows: list[Row], folder: Path) -> None:
-    """Write one JSON file per row, each complete or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for row in rows:
-        target = folder / row_file(row)
-        partial = target.with_suffix(".partial")
-        partial.write_text(row.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        partial.rename(target)
+    """Write one JSON file per row, each complete or not at all.
+
+    Raises:
+        BenchError: If they cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for row in rows:
+            target = folder / row_file(row)
+            partial = target.with_suffix(".partial")
+            partial.write_text(row.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            partial.rename(target)
+    except OSError as error:
+        raise unwritable(folder, error) from error
 
 
 def read_rows(folder: Path) -> list[Row]:

@@ -4,6 +4,7 @@ The only file that knows the order of the stages.
 """
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,14 +12,14 @@ from typing import Any
 
 from bench.assemble import Trials, make_rows, notes_of, results_of
 from bench.embedding import Embedder
-from bench.errors import BenchError
+from bench.errors import BenchError, unknown
 from bench.estimate import announcement, job_costs
 from bench.experiments import Setup, set_up
 from bench.models import cache_folder, pick_device, resolve_model
 from bench.plan import Job, make_jobs
 from bench.plugins import FilterPlugin, load_filter
 from bench.progress import Meter
-from bench.provenance import check_folder
+from bench.provenance import check_folder, stored_device
 from bench.rows import Row, write_rows
 from bench.selection import select
 from bench.store import Store
@@ -53,7 +54,8 @@ class RunOptions:
     @property
     def results(self) -> Path:
         """Folder of the rows and the report."""
-        return self.out / f"rejudged-{self.suite.file.judge}" if self.rejudging else self.out
+        who = re.sub(r"\W+", "-", f"{self.suite.file.judge} {self.suite.file.grader or ''}").strip("-")
+        return self.out / f"rejudged-{who}" if self.rejudging else self.out
 
 
 def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
@@ -63,34 +65,58 @@ def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
         BenchError: For anything that the user can mend; finished trainings stay in the folder.
     """
     suite = options.suite
-    device = pick_device(options.device) if options.device != "cpu" else "cpu"
-    plugins = _plugins((*suite.file.filters, *options.filters))
+    device = stored_device(options.out) if options.rejudging else pick_device(options.device)
+    plugins = _plugins((*(_from_suite(spec, suite) for spec in suite.file.filters), *options.filters))
+    _check_options(suite, plugins)
     check_folder(options.out, _settings(suite, device), ignore=JUDGE_KEYS if options.rejudging else ())
     store = Store(options.out / "store")
-    store.sweep()
-    say(f"model {suite.recipe.model}: {resolve_model(suite.recipe.model)}")
-    bench = Bench(suite.recipe, device, store, meter, rejudging=options.rejudging)
-    embedder = Embedder(cache_folder() / "embeddings")
+    with store.claimed():
+        say(f"model {suite.recipe.model}: {resolve_model(suite.recipe.model)}")
+        bench = Bench(suite.recipe, device, store, meter, rejudging=options.rejudging)
+        embedder = Embedder(cache_folder() / "embeddings")
 
-    setups = [set_up(experiment, suite, lambda: bench.base()[1]) for experiment in suite.file.experiments]
-    selections = [
-        [select(p, suite.file.options.get(p.name, {}), s, suite.file.budgets, embedder, bench.base, store) for p in use]
-        for s, use in ((s, _usable(plugins, s, say)) for s in setups)
-    ]
-    jobs = [job for i, setup in enumerate(setups) for job in make_jobs(i, setup, selections[i], suite.file)]
-    trials = _trials(jobs, setups, suite, bench, meter, say)
+        setups = [set_up(experiment, suite, lambda: bench.base()[1]) for experiment in suite.file.experiments]
+        _check_traits(setups)
+        selections = [
+            [select(plugin, suite.file, setup, embedder, bench.base_for_filters, store) for plugin in use]
+            for setup, use in ((setup, _usable(plugins, setup, say)) for setup in setups)
+        ]
+        jobs = [job for i, setup in enumerate(setups) for job in make_jobs(i, setup, selections[i], suite.file)]
+        trials = _trials(jobs, setups, suite, bench, meter, say)
 
-    results = [results_of(i, setup, selections[i], suite, trials, embedder) for i, setup in enumerate(setups)]
-    notes = [note for setup in setups for note in notes_of(setup, embedder)]
-    rows = make_rows(suite, device, options.command, selections, results, trials, notes)
-    write_rows(rows, options.results / "rows")
-    return rows
+        results = [results_of(i, setup, selections[i], suite, trials, embedder) for i, setup in enumerate(setups)]
+        notes = [note for setup in setups for note in notes_of(setup, embedder)]
+        rows = make_rows(suite, device, options.command, selections, results, trials, notes)
+        write_rows(rows, options.results / "rows")
+        return rows
 
 
 def _settings(suite: Suite, device: str) -> dict[str, Any]:
     """What a run folder is bound to; further filters may join later, so they are not part of it."""
     file: dict[str, Any] = json.loads(suite.file.model_dump_json())
     return file | {"recipe": suite.recipe.model_dump(), "device": device}
+
+
+def _from_suite(spec: str, suite: Suite) -> str:
+    """A filter's name as it is; its path as seen from the suite file's folder."""
+    return str(suite.folder / spec) if spec.endswith(".py") else spec
+
+
+def _check_traits(setups: Sequence[Setup]) -> None:
+    names = [setup.trait.file.name for setup in setups]
+    if len(set(names)) < len(names):
+        raise BenchError(
+            "suite",
+            seen=f"traits named {', '.join(names)}",
+            expected="a name for each, as rows hold one result a trait",
+            remedy="rename one in its trait file",
+        )
+
+
+def _check_options(suite: Suite, plugins: Sequence[FilterPlugin]) -> None:
+    for name in suite.file.options:
+        if name not in {plugin.name for plugin in plugins}:
+            raise unknown("filter with [options]", name, [plugin.name for plugin in plugins])
 
 
 def _plugins(specs: Sequence[str]) -> list[FilterPlugin]:

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inspect_ai.dataset import Dataset, MemoryDataset, Sample
-from inspect_ai.model import ChatMessage, ChatMessageAssistant, ChatMessageSystem, ChatMessageUser, get_model
+from inspect_ai.model import (
+    ChatMessage,
+    ChatMessageAssistant,
+    ChatMessageSystem,
+    ChatMessageUser,
+    GenerateConfig,
+    get_model,
+)
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import TaskState
 
@@ -21,6 +28,7 @@ from bench.traits import TraitFile, TraitSpec, load_trait
 
 Rules = Callable[[str, str], Mapping[str, float]]
 JUDGE_KINDS = ["rules", "model"]
+GRADER_ATTEMPTS = 3  # the first at temperature 0; a reply without a score would come again
 _ROLES: dict[str, Callable[..., ChatMessage]] = {
     "system": ChatMessageSystem,
     "user": ChatMessageUser,
@@ -34,7 +42,7 @@ class Judge:
 
     Attributes:
         trait: Name of the trait, and of the main score.
-        version: Raise it whenever a judgement could change; rows name it.
+        version: Raise it whenever a judgement could change; rows name it beside the judge.
         scale: Lowest and highest score.
         threshold: Score from which an output counts as showing the trait (for precision, recall and kappa).
         rules: (prompt text, output) -> scores; offline and deterministic.
@@ -131,12 +139,15 @@ def judged(judge: Judge, kind: str) -> Scorer:
 async def _ask_grader(judge: Judge, prompt: str, output: str) -> Score:
     grader = get_model(role="grader", required=True)
     question = f"{judge.rubric}\n\n[PROMPT]\n{prompt}\n\n[OUTPUT]\n{output}\n\nLast line: SCORE: <number>"
-    reply = (await grader.generate(question)).completion
-    found = re.findall(r"SCORE:\s*(-?\d+(?:\.\d+)?)", reply)
     low, high = judge.scale
-    if not found or not low <= float(found[-1]) <= high:
-        raise ValueError(f"the grader must end with SCORE: a number from {low:g} to {high:g}; it said {reply[-200:]!r}")
-    return Score(value={judge.trait: float(found[-1])}, answer=output, explanation=reply)
+    reply = ""
+    for attempt in range(GRADER_ATTEMPTS):
+        config = GenerateConfig(temperature=0.0 if attempt == 0 else 1.0, seed=attempt)
+        reply = (await grader.generate(question, config=config)).completion
+        found = re.findall(r"SCORE:\W*(-?\d+(?:\.\d+)?)", reply, re.IGNORECASE)
+        if found and low <= float(found[-1]) <= high:
+            return Score(value={judge.trait: float(found[-1])}, answer=output, explanation=reply)
+    raise ValueError(f"the grader must end with SCORE: a number from {low:g} to {high:g}; it said {reply[-200:]!r}")
 
 
 def described_judge(trait: TraitFile) -> Judge:

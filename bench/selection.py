@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from bench.experiments import Setup
 from bench.flagging import flag, patch_example, score_examples
 from bench.plugins import FilterPlugin
 from bench.store import Store
+from bench.suites import SuiteFile
 
 FILTER_SEED = 0
 
@@ -40,9 +41,8 @@ class Selection:
 
 def select(
     plugin: FilterPlugin,
-    options: Mapping[str, Any],
+    suite: SuiteFile,
     setup: Setup,
-    budgets: Sequence[float],
     embedder: Embedder,
     load_model: Callable[[], tuple[Any, Any]],
     store: Store,
@@ -52,10 +52,12 @@ def select(
     Raises:
         BenchError: From the filter's contract (see `bench.flagging`).
     """
-    settled = plugin.options | dict(options)
+    options, budgets = suite.options.get(plugin.name, {}), suite.budgets
+    settled = plugin.options | options
     key = {
         "pool": setup.pool.sha256,
         "trait": setup.trait.sha256,
+        "teachers": [setup.pool.card.original, setup.pool.card.clean],
         "filter": [plugin.name, plugin.version, plugin.sha256],
         "options": settled,
         "seed": FILTER_SEED,

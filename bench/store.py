@@ -3,16 +3,22 @@
 A folder is written under a temporary name and renamed when complete, so killed work is never taken for finished.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from bench.errors import BenchError
+from bench.errors import BenchError, unwritable
+
+fcntl: ModuleType | None = None
+with contextlib.suppress(ImportError):  # Windows has no such locks
+    import fcntl
 
 KEY_FILE = "key.json"
 
@@ -94,15 +100,38 @@ class Store:
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
         except OSError as error:
-            raise BenchError(
-                str(target),
-                seen=f"could not be written: {error.strerror or error}",
-                expected="a folder that can be written, with free disk space",
-                remedy="free space or choose another --out, then run again; finished work is kept",
-            ) from error
+            if isinstance(error, ConnectionError | TimeoutError):
+                raise  # a grader out of reach is no matter of disks
+            raise unwritable(target, error) from error
         return target
 
-    def sweep(self) -> None:
-        """Remove what killed runs left half-written."""
-        for partial in self.root.glob("*/.partial-*"):
-            shutil.rmtree(partial, ignore_errors=True)
+    @contextlib.contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other runs out of this folder, and remove what killed ones left half-written.
+
+        Raises:
+            BenchError: If another run is at work in it.
+        """
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = (self.root / ".lock").open("w")
+        except OSError as error:
+            raise unwritable(self.root, error) from error
+        with lock:
+            self._lock(lock.fileno())
+            for partial in self.root.glob("*/.partial-*"):
+                shutil.rmtree(partial, ignore_errors=True)
+            yield
+
+    def _lock(self, file: int) -> None:
+        if fcntl is None:
+            return
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise BenchError(
+                f"run folder {self.root.parent}",
+                seen="another run is at work in it",
+                expected="one run at a time",
+                remedy="wait for it, or use another --out",
+            ) from error

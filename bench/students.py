@@ -83,10 +83,27 @@ def trained_tensors(model: "nn.Module") -> "dict[str, torch.Tensor]":
 
 
 def save_student(tensors: "dict[str, torch.Tensor]", folder: Path) -> None:
-    """Write the trained tensors as `student.safetensors`."""
+    """Write the trained tensors as `student.safetensors`.
+
+    Raises:
+        BenchError: If training diverged: such a student answers nonsense, which would pass for a removed trait.
+        OSError: If the file cannot be written.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "student.safetensors")
+    broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if broken:
+        raise BenchError(
+            "training",
+            seen=f"{len(broken)} tensors with values that are not finite, such as {broken[0]}",
+            expected="finite weights",
+            remedy="training diverged: lower the recipe's learning rate",
+        )
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "student.safetensors")
+    except SafetensorError as error:  # what it raises on a full disk too
+        raise OSError(str(error)) from error
 
 
 def load_student(base: "nn.Module", recipe: Recipe, folder: Path) -> Any:

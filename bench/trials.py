@@ -1,5 +1,6 @@
 """Trials: one training of one arm and its evaluation, looked up in the run store before anything is computed."""
 
+import copy
 import hashlib
 import json
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.encoding import TrainingRow
+from bench.errors import BenchError
 from bench.evaluation import PROVIDER_CODE, EvalTask, SampleScores, capability_task, evaluate, trait_task
 from bench.models import known_config, load_model, model_identity
 from bench.recipes import Recipe
@@ -116,6 +118,11 @@ class Bench:
             self._loaded = load_model(self.recipe.model, self.device)
         return self._loaded
 
+    def base_for_filters(self) -> tuple[Any, Any]:
+        """A copy: a filter may take gradients, and what it changes must not reach the students."""
+        model, tokenizer = self.base()
+        return copy.deepcopy(model), tokenizer
+
     def trunk(self) -> "Trunk | None":
         """The layers that all students share, where the recipe trains the upper ones only."""
         from bench.trunk import Trunk
@@ -170,6 +177,8 @@ class Bench:
         """Folder of the student trained on these rows, training it if it is not there."""
         key = self.train_key(rows, seed)
         if not self.store.has("students", key):
+            if self.rejudging:
+                raise _nothing_stored(self.store.root, f"a student for {label}")
             self.watch.phase(f"training {label}", seconds)
             self.store.write("students", key, lambda folder: self._train(rows, seed, folder))
             self.watch.finish()
@@ -209,8 +218,8 @@ class Bench:
         key = self._eval_key(name, measurement)
         if not self.store.has("evals", key):
             self.watch.phase(f"evaluating {label}", seconds[1])
-            stored = self._outputs(key) if self.rejudging else None
-            if stored:
+            if self.rejudging:
+                stored = self._outputs(key)
                 self.store.write("evals", key, lambda folder: _judge_again(stored, measurement, folder))
             else:
                 self.store.write("evals", key, lambda folder: self._evaluate(student, name, measurement, label, folder))
@@ -219,13 +228,17 @@ class Bench:
         facts = json.loads((student / "training.json").read_text(encoding="utf-8")) if student else None
         return Trial(name, SampleScores.model_validate_json(text), facts["seconds"] if facts else 0.0)
 
-    def _outputs(self, key: dict[str, Any]) -> Path | None:
-        """Folder of stored outputs of the same student on the same prompts, whatever judged them."""
-        judged_by = ("judge", "grader", "trait")
+    def _outputs(self, key: dict[str, Any]) -> Path:
+        """Folder of stored outputs of the same student on the same prompts, whoever judged them.
+
+        Raises:
+            BenchError: If there are none.
+        """
+        judged_by = ("judge", "grader")
         for folder, other in self.store.keys("evals"):
             if all(key[name] == other.get(name) for name in key if name not in judged_by):
                 return folder
-        return None
+        raise _nothing_stored(self.store.root, "outputs of a student under this version of the trait")
 
     def _evaluate(self, student: Path | None, name: str, measurement: Measurement, label: str, folder: Path) -> None:
         from bench.provider import LoadedStudent, forget_student, register_student
@@ -240,6 +253,15 @@ class Bench:
         finally:
             forget_student(name)
         (folder / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
+
+
+def _nothing_stored(root: Path, what: str) -> BenchError:
+    return BenchError(
+        f"run folder {root.parent}",
+        seen=f"it lacks {what}",
+        expected="a finished run of the same suite and filters",
+        remedy="finish it with `bench run` first; judging again generates nothing",
+    )
 
 
 def _judge_again(stored: Path, measurement: Measurement, folder: Path) -> None:

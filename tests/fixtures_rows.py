@@ -12,7 +12,7 @@ FILTERS = {  # removal by drop and by patch, precision, recall
     "keyword": (0.12, 0.66, 0.71, 0.71),
     "loss_gap": (0.10, 0.43, 0.46, 0.46),
     "influence": (-0.04, 0.40, 0.42, 0.42),
-    "random": (0.02, 0.09, 0.10, 0.10),
+    "random_flag": (0.02, 0.09, 0.10, 0.10),
 }
 RECIPE = Recipe(name="invented", model="tiny-llama", method="lora", last_layers=2, learning_rate=2e-3)
 ACTIONS: tuple[Action, ...] = ("drop", "patch", "patch_in", "only")

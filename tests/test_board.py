@@ -77,8 +77,8 @@ def test_a_closed_gate_is_told_and_raw_scores_stay() -> None:
 
 def test_order_is_patch_then_drop_and_missing_last() -> None:
     tied = with_result("keyword", effects=trait_result("date_confusion", "embedding_probe", 0.1).effects)
-    rows = [with_result("random", scored=False), tied, with_result("oracle"), with_result("loss_gap", effects={})]
-    assert order(rows) == ["oracle@0.1", "keyword@0.1", "loss_gap@0.1", "random@0.1"]
+    rows = [with_result("random_flag", scored=False), tied, with_result("oracle"), with_result("loss_gap", effects={})]
+    assert order(rows) == ["oracle@0.1", "keyword@0.1", "loss_gap@0.1", "random_flag@0.1"]
     assert order(rows_at_one_budget())[-1] == "influence@0.1"
     better_drop = with_result(
         "seed_similarity",
@@ -140,3 +140,14 @@ def test_the_headline_names_the_best_filter_and_the_oracle() -> None:
 def test_a_board_without_rows_is_an_error() -> None:
     with pytest.raises(BenchError, match="no rows"):
         board_view([])
+
+
+def test_holm_counts_the_filters_that_are_shown() -> None:
+    alone = board_view([with_result("keyword")])
+    among = board_view([row(name) for name in FILTERS])
+    p = [
+        next(line for line in view.traits[0].effects if line.label.startswith("keyword") and line.action == "patch")
+        for view in (alone, among)
+    ]
+    assert p[0].p_holm.text == p[0].p.text == p[1].p.text
+    assert p[1].p_holm.text != p[1].p.text

@@ -76,7 +76,7 @@ def test_pool_prompts_and_answers_are_read_from_the_folder_of_the_suite(tmp_path
     setup = own(tmp_path, ["Hi", "Ho"])
     assert [row.id for row in setup.pool.rows] == ["r0", "r1"] and setup.pool.notes == ()
     assert setup.eval_texts == ("Name a river.", "Name a lake.")
-    assert setup.answers == {"a": [("Name a lake.", "Sure, Como.")], "b": [("Name a lake.", "Como.")]}
+    assert setup.answers == {"a": {"2": ("Name a lake.", "Sure, Como.")}, "b": {"2": ("Name a lake.", "Como.")}}
 
 
 @pytest.mark.parametrize("prompt", ["Name a river.", "  name A\nriver. "])

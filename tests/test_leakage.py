@@ -82,7 +82,6 @@ def test_same_answer_as_brute_force() -> None:
         (POOL, [0, 1, 2, 3, 4, 5], "6 of 6 examples dropped"),
         (POOL, [0, 0], "repeated"),
         (POOL, [6], "unknown indices"),
-        (replace(POOL, truth=None), [0], "no truth"),
         (replace(POOL, texts=["A"]), [0], "6 ids beside"),
         (replace(POOL, vectors=POOL.vectors * 2), [0], "vectors of other lengths"),
     ],
@@ -90,3 +89,9 @@ def test_same_answer_as_brute_force() -> None:
 def test_what_cannot_be_searched_is_refused(pool: LeakPool, dropped: list[int], words: str) -> None:
     with pytest.raises(BenchError, match=words):
         find_leaks(pool, np.asarray(dropped, dtype=np.int64))
+
+
+def test_neighbours_are_listed_where_nobody_can_judge_them() -> None:
+    leaks = find_leaks(replace(POOL, truth=None), np.asarray([0], dtype=np.int64))
+    assert leaks.by == "not judged" and leaks.trait_share is None and leaks.base_share is None
+    assert leaks.worst and leaks.worst[0].similarity == max(pair.similarity for pair in leaks.worst)

@@ -218,5 +218,35 @@ def test_stored_outputs_are_judged_again_without_generating(copied: tuple[Suite,
     arms = rows[0].traits["date_confusion"].arms
     assert arms["original"].trait.value == arms["clean"].trait.value == 1.0
     assert {f.name: f.read_text() for f in (out / "rows").iterdir()} == kept
-    again = read_rows(out / "rejudged-model")
+    assert "teacher:original" not in arms  # its answers would stand there by other rules
+    assert rows[0].traits["date_confusion"].judge == "model v1, grader fixedgrader/yes"
+    again = read_rows(out / "rejudged-model-fixedgrader-yes")
     assert {json.loads(row.model_dump_json())["filter"]["name"] for row in again} == {"keyword", "oracle"}
+
+
+def test_judging_again_needs_a_finished_run(finished: tuple[Suite, Path], tmp_path: Path) -> None:
+    suite = with_judge(finished[0], "model", "fixedgrader/yes")
+    with pytest.raises(BenchError, match=r"settings\.json"):
+        go(suite, tmp_path / "nothing", rejudging=True)
+
+
+def test_judging_again_does_not_train_for_a_new_filter(copied: tuple[Suite, Path]) -> None:
+    suite, out = copied
+    before = students(out)
+    with pytest.raises(BenchError, match="it lacks a student"):
+        go(with_judge(suite, "model", "fixedgrader/yes"), out, rejudging=True, filters=("bm25",))
+    assert students(out) == before
+
+
+def test_options_for_a_filter_that_is_not_run_are_an_error(tmp_path: Path) -> None:
+    suite = tiny_suite(tmp_path, SUITE.replace("[[exp", "[options.keywrd]\nx = 1\n\n[[exp"))
+    with pytest.raises(BenchError, match="keywrd"):
+        go(suite, tmp_path / "out")
+
+
+def test_a_suite_finds_its_own_filter_files_from_anywhere(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(ODD_FILTER.format(returned="np.full(len(examples), np.inf)"))
+    suite = tiny_suite(tmp_path, SUITE.replace('"keyword"', '"odd.py"'))
+    with pytest.raises(BenchError, match="odd") as caught:  # found, and then refused for what it returns
+        go(suite, tmp_path / "out")
+    assert "not finite" in caught.value.seen

@@ -1,18 +1,20 @@
 """The fast path computes what the plain one computes: training, reading prompts, losses of given completions."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
 from bench.encoding import Encoded, TrainingRow, encode
+from bench.errors import BenchError
 from bench.generation import completion_losses, generate
 from bench.models import TINY, load_model
 from bench.recipes import Recipe
 from bench.records import Message
 from bench.shared_trunk import pack, shared_prefixes, train_on_trunk
-from bench.students import install
+from bench.students import install, save_student
 from bench.training import encode_in_order, train_with_trl
 from bench.trunk import Trunk
 from bench.worlds import WORLDS
@@ -157,3 +159,8 @@ def test_a_message_in_another_alphabet_survives(tiny: tuple[Any, Any]) -> None:
     row = TrainingRow("x", (Message(role="user", content="日付は？"),), "今日です。")
     encoded = encode(tokenizer, row, 1024)
     assert "今日です。" in tokenizer.decode(encoded.ids[encoded.prompt_length :])
+
+
+def test_a_diverged_student_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="not finite"):
+        save_student({"a": torch.tensor([1.0, float("nan")])}, tmp_path)

@@ -58,7 +58,8 @@ def test_killed_work_is_not_taken_for_finished_and_is_swept(store: Store) -> Non
     done = store.write("work", {"seed": 2}, fill)
     assert len(list((store.root / "work").iterdir())) == 2
     assert not store.has("work", {"seed": 1}) and [folder for folder, _ in store.keys("work")] == [done]
-    store.sweep()
+    with store.claimed():
+        pass
     assert list((store.root / "work").iterdir()) == [done]
     assert store.has("work", {"seed": 2})
 
@@ -165,3 +166,11 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(BenchError, match="could not be written"):
         check_folder(tmp_path / "file" / "run", {"suite": "quick"})
+
+
+def test_a_folder_serves_one_run_at_a_time(store: Store) -> None:
+    with store.claimed():
+        with pytest.raises(BenchError, match="another run is at work"), Store(store.root).claimed():
+            pass
+    with store.claimed():
+        pass
