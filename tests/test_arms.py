@@ -1,6 +1,7 @@
 """Arms: which completion each row gets. Plan: which arms, seeds and controls a suite asks for."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -123,8 +124,13 @@ def found(jobs: list[Job], arm: str, seed: int) -> dict[str, str]:
     return {row.id: row.completion for row in job.rows}
 
 
+def two_seeds() -> Suite:
+    smoke = load_suite("smoke")
+    return replace(smoke, file=smoke.file.model_copy(update={"seeds": (1, 2)}))
+
+
 def test_the_jobs_of_the_smoke_suite_reference_arms_first() -> None:
-    jobs = planned(load_suite("smoke"))
+    jobs = planned(two_seeds())
     assert (jobs[0].arm, jobs[0].rows, jobs[0].label) == ("base", None, "base")
     assert jobs[1].label == "original, seed 1"
     assert [(job.arm, job.seed) for job in jobs[1:]] == [
@@ -166,7 +172,7 @@ def test_only_the_oracle_has_further_actions() -> None:
 
 
 def test_controls_of_one_seed_share_their_set_and_seeds_do_not() -> None:
-    jobs = planned(load_suite("smoke"))
+    jobs = planned(two_seeds())
     every = {row.id for row in pool().rows}
     sets = []
     for seed in (1, 2):
