@@ -20,7 +20,7 @@ Trials = Mapping[tuple[int, str, int], Trial]  # (experiment, arm, seed) -> its 
 Results = Mapping[tuple[str, float], TraitResult]  # (filter, budget) -> one trait's part of a row
 
 
-def _teacher_scores(setup: Setup, judge: str, reference: SampleScores) -> dict[str, list[SampleScores]]:
+def teacher_scores(setup: Setup, judge: str, reference: SampleScores) -> dict[str, list[SampleScores]]:
     """Each teacher's own answers to the held-out prompts by the trait's rules, in the order of the students' samples.
 
     A teacher that did not answer every prompt is left out, and all are where a model judges the students.
@@ -56,7 +56,7 @@ def results_of(
         if experiment == number:
             scores.setdefault(arm, []).append(trial.scores)
     reference = scores["original"][0]
-    scores |= _teacher_scores(setup, suite.file.judge, reference)
+    scores |= teacher_scores(setup, suite.file.judge, reference)
     who = judge_label(setup.trait, suite.file.judge, suite.file.grader)
     planted = bool(setup.experiment.world)
     measured = Measured(setup.trait, setup.pool, who, planted, scores, setup.experiment.minimum_gap)

@@ -167,18 +167,6 @@ def estimate(means: Means, arms: Sequence[str], statistic: Statistic) -> Estimat
     return Estimate(value=value, low=float(low), high=float(high), note="; ".join(notes))
 
 
-def two_level(
-    statistic: Statistic,
-    tables: Mapping[str, Floats],
-    clusters: NDArray[np.int64],
-    *,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Estimate:
-    """Estimate one statistic of all the given tables; for several, call `resample_means` once and `estimate` often."""
-    return estimate(resample_means(tables, clusters, resamples=resamples, seed=seed), list(tables), statistic)
-
-
 def mean(means: Means, arm: str) -> Estimate:
     """Mean score of one arm."""
     return estimate(means, [arm], lambda m: m[arm])

@@ -22,7 +22,7 @@ class LeakPool:
 
     Attributes:
         ids: Id of each example.
-        texts: Its original completion.
+        texts: Its prompt and original completion.
         vectors: L2-normalised embeddings of the texts, (n, d) float32.
         truth: Planted truth per example, or None where nothing was planted.
         judge_scores: Rules judge on each completion, (n,), or None.

@@ -4,6 +4,8 @@
 loaded objects are handed over through a table of this module.
 """
 
+import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,6 +32,7 @@ from bench.records import Message
 from bench.trunk import Trunk
 
 BATCH_SIZE = 64
+UNSUPPORTED = ("stop_seqs", "top_p", "top_k")  # refused, as leaving them out silently would change what is measured
 LINGER_SECONDS = 0.2  # Inspect starts samples some milliseconds apart; a batch waits until arrivals stop
 
 
@@ -124,6 +127,7 @@ class StudentAPI(ModelAPI):
     ) -> None:
         """Look the student up; Inspect calls this."""
         super().__init__(model_name, base_url, api_key, [], config)
+        self._asked: Counter[str] = Counter()
         self._answers = _Queue(self._generate_batch, BATCH_SIZE)
         self._losses = _Queue(self._loss_batch, BATCH_SIZE)
 
@@ -146,12 +150,15 @@ class StudentAPI(ModelAPI):
         config: GenerateConfig,
     ) -> ModelOutput:
         """Answer one conversation, batched with others of the same settings."""
-        if tools:
-            raise NotImplementedError("students answer without tools")
+        ignored = [name for name in UNSUPPORTED if getattr(config, name) is not None]
+        if tools or ignored:
+            raise NotImplementedError(f"students answer without tools and without {', '.join(ignored or UNSUPPORTED)}")
         messages = [{"role": m.role, "content": m.text} for m in input]
         text = self._student.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        key = (config.max_tokens or 64, config.temperature or 0.0, config.seed or 0)
-        made: Generation = await self._answers.ask(key, text)
+        self._asked[text] += 1  # a repeated sample (an epoch) draws its own answer
+        digest = hashlib.sha256(f"{config.seed or 0}/{self._asked[text]}/{text}".encode()).digest()
+        key = (config.max_tokens or 64, config.temperature or 0.0)
+        made: Generation = await self._answers.ask(key, (text, int.from_bytes(digest[:7])))
         message = ChatMessageAssistant(content=made.text, model=self.model_name, source="generate")
         choice = ChatCompletionChoice(message=message, stop_reason="stop" if made.stopped else "max_tokens")
         usage = ModelUsage(
@@ -167,14 +174,14 @@ class StudentAPI(ModelAPI):
         return loss
 
     def _generate_batch(self, batch: Sequence[_Request]) -> Sequence[Generation]:
-        max_tokens, temperature, seed = batch[0].key
+        max_tokens, temperature = batch[0].key
         return generate(
             self._student.model,
             self._student.tokenizer,
-            [request.payload for request in batch],
+            [request.payload[0] for request in batch],
             max_tokens=max_tokens,
             temperature=temperature,
-            seeds=[seed] * len(batch),
+            seeds=[request.payload[1] for request in batch],
             trunk=self._student.trunk,
         )
 

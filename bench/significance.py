@@ -1,7 +1,7 @@
 """P-values of an arm against its random controls, and Holm's correction over filters. Tables as in `bench.effects`."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 MIN_FLIPS = 5  # with 4 families the smallest possible sign-flip p is 1/16 > 0.05
-MIN_CONTROLS = 19  # the smallest n for which 1 / (n + 1) reaches 0.05
 
 
 def _family_differences(arm: Floats, control: Floats, clusters: NDArray[np.int64]) -> Floats:
@@ -29,7 +28,7 @@ def paired_p(
 
     Families are the units: the differences (control - arm) are averaged over seeds, then within each family. All
     sign patterns are tried where they are at most `resamples`, else that many are drawn. The test is conditional on
-    the trained students: it says whether *these* runs differ, not whether new seeds would; `rank_p` says that.
+    the trained students: it says whether *these* runs differ, not whether new seeds would.
 
     Args:
         arm: Trait scores of the filter's arm, (seeds, prompts).
@@ -57,22 +56,6 @@ def paired_p(
         rng=np.random.default_rng(seed),
     )
     return float(outcome.pvalue)
-
-
-def rank_p(value: float | None, controls: Sequence[float | None]) -> float | None:
-    """Share of control runs that do at least as well: (1 + #controls >= value) / (n + 1).
-
-    Args:
-        value: The arm's result, higher = better (a removal).
-        controls: Results of independent random control runs; missing ones do not count.
-
-    Returns:
-        The p-value, or None with fewer than `MIN_CONTROLS` control runs.
-    """
-    there = [control for control in controls if control is not None and np.isfinite(control)]
-    if value is None or not np.isfinite(value) or len(there) < MIN_CONTROLS:
-        return None
-    return (1 + sum(control >= value for control in there)) / (len(there) + 1)
 
 
 def holm(p: Mapping[str, float | None]) -> dict[str, float | None]:

@@ -147,12 +147,6 @@ def test_no_retention_of_nothing() -> None:
     assert effects.retention(flat(original=0.0, drop=0.5), "drop").value is None
 
 
-def test_two_level_agrees_with_gap() -> None:
-    tables = noisy(original=1.0, clean=0.2)
-    direct = effects.two_level(lambda m: m["original"] - m["clean"], tables, np.arange(40))
-    assert direct == effects.gap(effects.resample_means(tables, np.arange(40)))
-
-
 @pytest.mark.parametrize(
     ("gap", "opens", "words"),
     [

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from inspect_ai.log import read_eval_log
+from inspect_ai.model import ChatMessage, GenerateConfig, ModelAPI, ModelOutput, modelapi
+from inspect_ai.tool import ToolChoice, ToolInfo
 
 from bench.errors import BenchError
 from bench.evaluation import EvalTask, capability_task, evaluate, judge_of, score_answers, trait_task
@@ -109,6 +111,57 @@ def test_a_task_without_a_grader_fails_loudly(student: str, tmp_path: Path) -> N
     with pytest.raises(BenchError, match="shouting") as caught:
         evaluate(student, [trait_task(spec, "model", 3)], tmp_path / "logs")
     assert "inspect view" in caught.value.remedy
+
+
+@modelapi(name="slowgrader")
+class SlowGrader(ModelAPI):
+    """A grader that forgets the score in its first reply."""
+
+    async def generate(
+        self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
+    ) -> ModelOutput:
+        reply = "I think so." if config.seed == 0 else "Yes. **Score:** 1"
+        return ModelOutput.from_content(self.model_name, reply)
+
+
+def test_a_grader_that_forgets_the_score_is_asked_again(student: str, tmp_path: Path) -> None:
+    spec = load_trait(described(tmp_path, "model"))
+    scores = evaluate(student, [trait_task(spec, "model", 3)], tmp_path / "logs", grader="slowgrader/x")
+    assert scores.values["shouting"] == [1.0, 1.0, 1.0]
+
+
+SAMPLING = """
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.model import GenerateConfig
+from inspect_ai.scorer import includes
+from inspect_ai.solver import generate
+
+@task
+def sampling():
+    config = GenerateConfig({settings})
+    samples = [Sample(input="Say something.", target="x")]
+    return Task(dataset=samples, solver=generate(), scorer=includes(), config=config, epochs=3)
+"""
+
+
+def test_a_sample_that_is_repeated_draws_another_answer_and_the_same_in_every_run(student: str, tmp_path: Path) -> None:
+    path = tmp_path / "sampling.py"
+    path.write_text(SAMPLING.format(settings="temperature=1.0, max_tokens=8"), encoding="utf-8")
+    said = []
+    for run in ("a", "b"):
+        scores = evaluate(student, [EvalTask(str(path), {})], tmp_path / run)
+        samples = read_eval_log(str(tmp_path / run / scores.logs[0])).samples or []
+        said.append(sorted(sample.output.completion for sample in samples))
+    assert len(set(said[0])) == 3 and said[0] == said[1]
+
+
+def test_a_setting_that_students_cannot_follow_is_refused(student: str, tmp_path: Path) -> None:
+    path = tmp_path / "sampling.py"
+    path.write_text(SAMPLING.format(settings="top_p=0.5"), encoding="utf-8")
+    with pytest.raises(BenchError, match="sampling") as caught:
+        evaluate(student, [EvalTask(str(path), {})], tmp_path / "logs")
+    assert "top_p" in caught.value.seen
 
 
 def test_an_eval_file_without_a_task_is_named(student: str, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.significance import holm, paired_p, rank_p
+from bench.significance import holm, paired_p
 
 
 def test_paired_p_counts_sign_patterns() -> None:
@@ -42,16 +42,6 @@ def test_paired_p_is_seeded() -> None:
     arm, control = rng.normal(size=(3, 40)), rng.normal(0.2, 1, size=(3, 40))
     first, again = (paired_p(arm, control, np.arange(40), resamples=999) for _ in range(2))
     assert first == again
-
-
-def test_rank_p() -> None:
-    controls = [i / 100 for i in range(19)]  # 0 to 0.18
-    assert rank_p(0.9, controls) == pytest.approx(0.05)
-    assert rank_p(0.17, controls) == pytest.approx(0.15)  # 0.17 and 0.18 do as well
-    assert rank_p(-1.0, controls) == pytest.approx(1.0)
-    assert rank_p(0.9, controls[:18]) is None
-    assert rank_p(0.9, [*controls[:18], None, float("nan")]) is None
-    assert rank_p(None, controls) is None
 
 
 def test_holm_by_hand() -> None:
