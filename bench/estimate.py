@@ -10,7 +10,8 @@ from bench.experiments import Setup
 from bench.models import known_config
 from bench.plan import Job
 from bench.recipes import Recipe
-from bench.suites import Experiment, Suite
+from bench.suites import Suite
+from bench.suites.schema import Experiment
 from bench.trials import Bench
 from bench.worlds import WORLDS
 from bench.worlds.grammar import ORIGINAL, build_rows

@@ -9,7 +9,8 @@ from bench.embedding import Embedder
 from bench.errors import BenchError, read_text, unknown
 from bench.pools import clip_completions, hash_rows, load_pool
 from bench.records import Pool, PoolCard
-from bench.suites import Experiment, Suite
+from bench.suites import Suite
+from bench.suites.schema import DataSource, Experiment
 from bench.traits import TraitSpec, load_trait
 from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
@@ -57,9 +58,19 @@ def set_up(experiment: Experiment, suite: Suite, tokenizer: Any) -> Setup:
         )
     prompts = _read_eval_prompts(trait.prompts, experiment.eval_prompts)
     texts = tuple(text for text, _ in prompts)
-    pool = _world_pool(experiment, texts) if experiment.world else _user_pool(experiment, suite, tokenizer)
-    held_out = {normalised(text) for text in texts}
-    found = [row.id for row in pool.rows if normalised("\n".join(m.content for m in row.prompt)) in held_out]
+    pool = read_source(experiment, suite, tokenizer, trait, texts)
+    answers: dict[str, dict[str, tuple[str, str]]] = {}
+    for number, (text, row) in enumerate(prompts, start=1):
+        for teacher, answer in (row.get("answers") or {}).items():
+            answers.setdefault(teacher, {})[str(row.get("id", number))] = (text, answer)
+    return Setup(experiment, pool, trait, texts, answers)
+
+
+def read_source(source: DataSource, suite: Suite, tokenizer: Any, trait: TraitSpec, held_out: tuple[str, ...]) -> Pool:
+    """Read or draw a pool, and refuse one that holds an eval prompt; `held_out` are their texts, the rest as above."""
+    pool = _world_pool(source, held_out) if source.world else _user_pool(source, suite, tokenizer)
+    texts = {normalised(text) for text in held_out}
+    found = [row.id for row in pool.rows if normalised("\n".join(m.content for m in row.prompt)) in texts]
     if found:
         raise BenchError(
             f"pool {pool.card.name!r}",
@@ -67,11 +78,7 @@ def set_up(experiment: Experiment, suite: Suite, tokenizer: Any) -> Setup:
             expected="held-out eval prompts",
             remedy="take those rows out of the pool, or those prompts out of the eval",
         )
-    answers: dict[str, dict[str, tuple[str, str]]] = {}
-    for number, (text, row) in enumerate(prompts, start=1):
-        for teacher, answer in (row.get("answers") or {}).items():
-            answers.setdefault(teacher, {})[str(row.get("id", number))] = (text, answer)
-    return Setup(experiment, pool, trait, texts, answers)
+    return pool
 
 
 def normalised(text: str) -> str:
@@ -95,13 +102,13 @@ def near_copies(setup: Setup, embedder: Embedder) -> str:
     )
 
 
-def _world_pool(experiment: Experiment, held_out: tuple[str, ...]) -> Pool:
-    if experiment.world not in WORLDS:
-        raise unknown("world", experiment.world, list(WORLDS))
-    world = WORLDS[experiment.world]
-    rows = tuple(build_rows(world, experiment.rows, experiment.world_seed, held_out, experiment.shares))
+def _world_pool(source: DataSource, held_out: tuple[str, ...]) -> Pool:
+    if source.world not in WORLDS:
+        raise unknown("world", source.world, list(WORLDS))
+    world = WORLDS[source.world]
+    rows = tuple(build_rows(world, source.rows, source.world_seed, held_out, source.shares))
     card = PoolCard(
-        name=f"{experiment.world} world, seed {experiment.world_seed}",
+        name=f"{source.world} world, seed {source.world_seed}",
         licence="Apache-2.0",
         original=ORIGINAL,
         clean=CLEAN,
@@ -109,8 +116,8 @@ def _world_pool(experiment: Experiment, held_out: tuple[str, ...]) -> Pool:
     return Pool(card, rows, hash_rows(rows))
 
 
-def _user_pool(experiment: Experiment, suite: Suite, tokenizer: Any) -> Pool:
-    source = experiment.pool
+def _user_pool(data: DataSource, suite: Suite, tokenizer: Any) -> Pool:
+    source = data.pool
     assert source is not None  # the suite file has either a world or a pool
     local = suite.folder / Path(source.path).expanduser()
     path = str(local) if local.suffix in (".jsonl", ".parquet") else source.path

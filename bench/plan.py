@@ -9,7 +9,7 @@ from bench.experiments import Setup
 from bench.records import Pool
 from bench.rows import Action
 from bench.selection import Selection
-from bench.suites import SuiteFile
+from bench.suites.schema import SuiteFile
 
 BASE = "base"
 

@@ -92,8 +92,9 @@ def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
 
 
 def _settings(suite: Suite, device: str) -> dict[str, Any]:
-    """What a run folder is bound to; further filters may join later, so they are not part of it."""
-    file: dict[str, Any] = json.loads(suite.file.model_dump_json())
+    """What a run folder is bound to; further filters and the diff may join later, so they are not part of it."""
+    diff: Any = {"diff": True, "experiments": {"__all__": {"alternative", "teachers"}}}
+    file: dict[str, Any] = json.loads(suite.file.model_dump_json(exclude=diff))
     return file | {"recipe": suite.recipe.model_dump(), "device": device}
 
 

@@ -15,7 +15,7 @@ from bench.experiments import Setup
 from bench.flagging import flag, patch_example, score_examples
 from bench.plugins import FilterPlugin
 from bench.store import Store
-from bench.suites import SuiteFile
+from bench.suites.schema import SuiteFile
 
 FILTER_SEED = 0
 

@@ -11,7 +11,8 @@ from bench.errors import BenchError
 from bench.experiments import Setup, near_copies, set_up
 from bench.models import TINY, resolve_model
 from bench.pools import hash_rows
-from bench.suites import Experiment, PoolSource, Suite, load_suite
+from bench.suites import Suite, load_suite
+from bench.suites.schema import Experiment, PoolSource
 
 TRAIT = """name = "toy"
 description = "A toy."

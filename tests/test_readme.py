@@ -8,7 +8,7 @@ import click
 import pytest
 
 from bench.cli import main
-from bench.suites import SuiteFile
+from bench.suites.schema import SuiteFile
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
