@@ -88,12 +88,11 @@ def fetch(name: str) -> None:
 @click.option("--judge", default="rules", show_default=True, help="rules or model.")
 @click.option("--grader", help="Inspect model that judges, for --judge model.")
 def judge(traits: tuple[str, ...], judge: str, grader: str | None) -> None:
-    """Validate a judge against the labelled outputs of the built-in traits (all of them unless named)."""
-    from bench.judging import validate
-    from bench.traits import built_in_traits
+    """Validate a judge against labelled outputs, of built-in traits and evals (all of them unless named)."""
+    from bench.judging import labelled_sets, validate
 
-    table = Table("trait", "items", "with the trait", "precision", "recall", "kappa", "mean error")
-    for trait in traits or built_in_traits():
+    table = Table("trait or eval", "items", "with the trait", "precision", "recall", "kappa", "mean error")
+    for trait in traits or labelled_sets():
         for part in validate(trait, judge, grader):
             name = trait if part.part == "all" else f"{trait}, untouched part"
             numbers = (part.precision, part.recall, part.kappa, part.mean_error)

@@ -4,11 +4,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Protocol
 
 from bench.encoding import TrainingRow
 from bench.experiments import Setup
 from bench.models import known_config
-from bench.plan import Job
 from bench.recipes import Recipe
 from bench.suites import Suite
 from bench.suites.schema import Experiment
@@ -88,8 +88,20 @@ def eval_seconds(experiment: Experiment, recipe: Recipe, size: ModelSize, device
     return EVAL_OVERHEAD_SECONDS + (reading + decoding) / matmul_flops(device)
 
 
+class Work(Protocol):
+    """A job, as far as its cost goes: the experiment it belongs to, and its rows (None for the untrained base)."""
+
+    @property
+    def experiment(self) -> int:
+        """Number in the suite."""
+
+    @property
+    def rows(self) -> tuple[TrainingRow, ...] | None:
+        """What is trained on."""
+
+
 def job_costs(
-    jobs: Sequence[Job], setups: Sequence[Setup], suite: Suite, bench: Bench, todo: Sequence[tuple[bool, bool]]
+    jobs: Sequence[Work], setups: Sequence[Setup], bench: Bench, todo: Sequence[tuple[bool, bool]]
 ) -> list[tuple[float, float]]:
     """Estimated seconds of training and evaluation per job; 0 for what is `todo` no more."""
     if not any(train or evaluation for train, evaluation in todo):
@@ -97,8 +109,8 @@ def job_costs(
     size = model_size(bench.config)
     return [
         (
-            training_seconds(job.rows, suite.recipe, size, bench.device) if train and job.rows else 0.0,
-            eval_seconds(setups[job.experiment].experiment, suite.recipe, size, bench.device) if evaluation else 0.0,
+            training_seconds(job.rows, bench.recipe, size, bench.device) if train and job.rows else 0.0,
+            eval_seconds(setups[job.experiment].experiment, bench.recipe, size, bench.device) if evaluation else 0.0,
         )
         for job, (train, evaluation) in zip(jobs, todo, strict=True)
     ]

@@ -36,21 +36,25 @@ class Agreement:
     mean_error: float
 
 
+def labelled_sets() -> list[str]:
+    """Names of the evals that have labelled outputs: the built-in traits, and the judged evals of the safety panel."""
+    return sorted(file.stem for file in (evals_folder() / "labelled").glob("*.jsonl"))
+
+
 def read_labelled(trait: str) -> list[dict[str, Any]]:
-    """The labelled outputs of a built-in trait.
+    """The labelled outputs of a built-in trait or eval.
 
     Raises:
-        BenchError: If the trait has none.
+        BenchError: If it has none.
     """
     path = evals_folder() / "labelled" / f"{trait}.jsonl"
     if not path.is_file():
-        known = sorted(file.stem for file in path.parent.glob("*.jsonl"))
-        raise unknown("labelled set", trait, known)
+        raise unknown("labelled set", trait, labelled_sets())
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def read_judge(trait: str) -> Judge:
-    """The judge in a built-in trait's eval file."""
+    """The judge in a built-in eval file."""
     judge: Judge = load_module(evals_folder() / f"{trait}.py").JUDGE
     return judge
 
@@ -78,10 +82,10 @@ def agreement(part: str, labels: Sequence[float], scores: Sequence[float], thres
 
 
 def validate(trait: str, kind: str, grader: str | None = None) -> list[Agreement]:
-    """Run a judge over its labelled set.
+    """Run a judge over its labelled set; where its score does not apply, the item does not show the trait.
 
     Args:
-        trait: A built-in trait.
+        trait: A built-in trait or judged eval.
         kind: `rules` or `model`.
         grader: Inspect model that judges, for `model`.
 
@@ -95,6 +99,7 @@ def validate(trait: str, kind: str, grader: str | None = None) -> list[Agreement
         scores = _ask_grader(judge, items, grader)
     else:
         raise unknown("judge", kind, JUDGE_KINDS)
+    scores = [0.0 if math.isnan(score) else score for score in scores]
     labels = [float(item["label"]) for item in items]
     test = [i for i, item in enumerate(items) if item["kind"].endswith("-test")]
     parts = [("all", range(len(items))), ("test", test)]

@@ -39,8 +39,11 @@ class Meter:
         self._total = self._finished = self._piece = self._began = 0.0
 
     def start(self, seconds: float) -> None:
-        """Announce the work to come, in estimated seconds."""
-        self._total, self._began = seconds, time.perf_counter()
+        """Announce the work to come, in estimated seconds; what was announced before is over."""
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
+        self._total, self._finished, self._began = seconds, 0.0, time.perf_counter()
         if seconds > 0:
             self._task = self._progress.add_task("starting", total=seconds, left=seconds)
             self._progress.start()

@@ -40,11 +40,15 @@ class Measured:
 
     def means(self, score: str) -> effects.Means:
         """Resampled means of one score over all arms that have it."""
+        return effects.resample_means(*self.tables(score))
+
+    def tables(self, score: str) -> tuple[dict[str, Floats], NDArray[np.int64]]:
+        """One score of all arms that have it, each (seeds, prompts), and the family of each prompt, (prompts,)."""
         having = {arm: runs for arm, runs in self.scores.items() if all(score in run.values for run in runs)}
         seeds = max(len(runs) for runs in having.values())
         reference = having["original"][0]
         tables = {arm: _table(runs, score, seeds, reference, arm) for arm, runs in having.items()}
-        return effects.resample_means(tables, self._clusters(score))
+        return tables, self._clusters(score)
 
     def paired_p(self, arm: str, control: str) -> float | None:
         """One-sided p-value that an arm shows less of the trait than its control."""

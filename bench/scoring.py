@@ -1,7 +1,7 @@
 """Judges: how a student's output becomes a score, offline by rules or through Inspect's grader role.
 
-The only module of `bench` that eval files import. A judge's scores are a dictionary: the trait's own score under the
-trait's name, and any side scores beside it. `nan` means "does not apply to this sample".
+With `bench.answers` all of `bench` that eval files import. A judge's scores are a dictionary: the trait's own score
+under the trait's name, and any side scores beside it. `nan` means "does not apply to this sample".
 """
 
 import json

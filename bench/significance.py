@@ -40,16 +40,33 @@ def paired_p(
     Returns:
         The p-value, or None where fewer than `MIN_FLIPS` families hold scores of both arms.
     """
+    return _flip_p(_family_differences(arm, control, clusters), "greater", resamples, seed)
+
+
+def symmetric_p(
+    differences: Floats, clusters: NDArray[np.int64], *, resamples: int = 9999, seed: int = 0
+) -> float | None:
+    """Two-sided sign-flip permutation p that paired differences are centred on 0; the rest as in `paired_p`.
+
+    Args:
+        differences: (seeds, prompts), NaN where one of the two scores is missing.
+        clusters: Family of each prompt, (prompts,).
+        resamples: Most sign patterns to try.
+        seed: Seed of the drawn patterns.
+    """
+    return _flip_p(_family_differences(np.zeros_like(differences), differences, clusters), "two-sided", resamples, seed)
+
+
+def _flip_p(difference: Floats, alternative: str, resamples: int, seed: int) -> float | None:
     from scipy.stats import permutation_test
 
-    difference = _family_differences(arm, control, clusters)
     if len(difference) < MIN_FLIPS:
         return None
     outcome = permutation_test(
         (difference,),
         lambda x, axis: np.mean(x, axis=axis),
         permutation_type="samples",
-        alternative="greater",
+        alternative=alternative,
         vectorized=True,
         n_resamples=resamples,
         batch=1000,

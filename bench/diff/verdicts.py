@@ -2,8 +2,8 @@
 
 Hypotheses and experiments are those of the report "Why Do Naive SFT Filters For Safety Properties Fail?" (Google
 DeepMind Language Model Interpretability team, AI Alignment Forum, June 2026), cited below as [R] with the paragraph
-that a rule rests on. Every condition is a comparison of two cells (`bench.comparison`): an effect must exceed the margin
-and its 95 % interval exclude 0; "no effect" must pass an equivalence test. What is neither decides nothing.
+that a rule rests on. Every condition is a comparison of two cells (`bench.comparison`): an effect must exceed the
+margin and its 95 % interval exclude 0; "no effect" must pass an equivalence test. What is neither decides nothing.
 """
 
 from collections.abc import Mapping
@@ -47,9 +47,7 @@ QUESTIONS = {
     "stays": Question(
         "Does the original model keep the trait on the alternative pipeline's data?", on_alternative(CLEAN), ALTERNATIVE
     ),
-    "stays on clean": Question(
-        "Does it keep the trait on its own prompts with clean completions?", CLEAN, ALTERNATIVE
-    ),
+    "stays on clean": Question("Does it keep the trait on its own prompts with clean completions?", CLEAN, ALTERNATIVE),
     "teacher": Question("Does the teacher matter, on the original prompts?", ORIGINAL, CLEAN),
     "teacher elsewhere": Question(
         "Does the teacher matter, on the alternative prompts?", on_alternative(ORIGINAL), on_alternative(CLEAN)

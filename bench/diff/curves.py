@@ -1,0 +1,111 @@
+"""Interpolation curves: trait score over the share of original completions, against the straight line.
+
+[R] (see `bench.diff.verdicts`) trains on random mixtures of two teachers' completions of the same prompts and compares
+the scores with a linear interpolation: one trait scaled smoothly, another was there with few original examples.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench import effects
+from bench.diff.records import CurvePoint, InterpolationCurve
+from bench.rows import Estimate
+from bench.significance import holm, symmetric_p
+
+Floats = NDArray[np.float64]
+
+
+def curve(
+    prompts: str,
+    ends: tuple[str, str],
+    mixtures: Mapping[str, tuple[float, float]],
+    means: effects.Means,
+    tables: Mapping[str, Floats],
+    clusters: NDArray[np.int64],
+) -> InterpolationCurve:
+    """Describe one curve.
+
+    Args:
+        prompts: `original` or `alternative`.
+        ends: The cells at share 0 and 1.
+        mixtures: Cell -> share asked for and share drawn (mean over seeds).
+        means: Resampled means of all cells.
+        tables: Scores per cell, each (seeds, prompts), NaN where the score does not apply.
+        clusters: Family of each prompt, (prompts,).
+    """
+    clean, original = ends
+    cells = sorted(mixtures, key=lambda cell: mixtures[cell][1])
+    lines = {cell: (1 - mixtures[cell][1]) * tables[clean] + mixtures[cell][1] * tables[original] for cell in cells}
+    away = {cell: tables[cell] - lines[cell] for cell in cells}
+    p = {cell: symmetric_p(away[cell], clusters) for cell in cells}
+    corrected = holm(p)
+
+    def departure(m: Mapping[str, Floats], cell: str) -> Floats:
+        share = mixtures[cell][1]
+        return np.asarray(m[cell] - (1 - share) * m[clean] - share * m[original])
+
+    points = [
+        CurvePoint(
+            asked=mixtures[cell][0],
+            share=mixtures[cell][1],
+            score=effects.mean(means, cell),
+            departure=effects.estimate(means, [cell, *ends], lambda m, cell=cell: departure(m, cell)),  # type: ignore[misc]
+            p=p[cell],
+            p_holm=corrected[cell],
+        )
+        for cell in cells
+    ]
+    return InterpolationCurve.model_validate(
+        {
+            "prompts": prompts,
+            "clean": effects.mean(means, clean),
+            "original": effects.mean(means, original),
+            "points": points,
+            "area": effects.estimate(
+                means, [*cells, *ends], lambda m: np.asarray(sum(departure(m, cell) for cell in cells) / len(cells))
+            ),
+            "p": symmetric_p(np.mean([away[cell] for cell in cells], axis=0), clusters),
+            "half_dose": _half_dose(means, ends, cells, [mixtures[cell][1] for cell in cells]),
+        }
+    )
+
+
+def _half_dose(means: effects.Means, ends: tuple[str, str], cells: Sequence[str], shares: Sequence[float]) -> Estimate:
+    """Share at which half of the gap is reached, with a 95 % interval."""
+    clean, original = ends
+    gap = effects.estimate(means, ends, lambda m: np.asarray(m[original] - m[clean]))
+    if gap.value is None or gap.low is None:
+        return Estimate(value=None, note=gap.note or "not estimable")
+    if gap.low <= 0:
+        return Estimate(value=None, note="not estimable: the scores at share 0 and 1 do not surely differ")
+    order = [clean, *cells, original]
+    at = np.array([0.0, *shares, 1.0])
+    value = _crossing(at, np.array([means.point[cell] for cell in order]))
+    draws = np.stack([means.draws[cell] for cell in order], axis=1)
+    found = np.array([_crossing(at, row) for row in draws[np.isfinite(draws).all(axis=1)]])
+    found = found[np.isfinite(found)]
+    if not np.isfinite(value) or len(found) < 0.99 * len(draws):
+        return Estimate(value=None, note="not estimable: the curve does not rise from share 0 to 1")
+    low, high = np.quantile(found, [0.025, 0.975])
+    return Estimate(value=value, low=float(low), high=float(high), note=gap.note)
+
+
+def _crossing(at: Floats, scores: Floats) -> float:
+    """Where the rising curve closest to the scores passes the middle of its ends.
+
+    The curve is the isotonic regression (Barlow et al. 1972), linear between the shares; nan where it does not rise.
+
+    >>> _crossing(np.array([0, 0.5, 1]), np.array([0.0, 0.5, 1.0]))
+    0.5
+    """
+    from scipy.optimize import isotonic_regression
+
+    rising = isotonic_regression(scores).x
+    middle = (scores[0] + scores[-1]) / 2
+    if not rising[0] < middle < rising[-1]:
+        return float("nan")
+    after = int(np.argmax(rising >= middle))
+    step = (middle - rising[after - 1]) / (rising[after] - rising[after - 1])
+    return float(at[after - 1] + step * (at[after] - at[after - 1]))

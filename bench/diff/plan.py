@@ -1,0 +1,198 @@
+"""The cells to train: pipelines, teachers on the alternative prompts, mixtures, subsets, and what verdicts need."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from bench.arms import Arm, build_arm, control_arm, mixed_ids, random_ids
+from bench.diff.cells import (
+    ALTERNATIVE,
+    BASE,
+    CLEAN,
+    ORIGINAL,
+    OTHER,
+    PRETRAINED,
+    UNRELATED,
+    by_model,
+    on_alternative,
+    subset,
+)
+from bench.diff.sets import ExampleSet
+from bench.encoding import TrainingRow
+from bench.experiments import Setup
+from bench.records import Pool
+from bench.rows import Action
+from bench.suites.schema import DiffSettings
+
+MAIN = "original"  # the suite's own base model, beside ALTERNATIVE, OTHER and PRETRAINED
+
+
+@dataclass(frozen=True)
+class CellJob:
+    """One training and its evaluation.
+
+    Attributes:
+        experiment: Number in the suite.
+        cell: Name of the cell.
+        model: Which base model: `MAIN`, `ALTERNATIVE`, `OTHER` or `PRETRAINED`.
+        seed: Training seed.
+        rows: What to train on; None for the untrained base.
+        prompts: For the table: whose prompts, or which subset.
+        completions: For the table: whose completions.
+        share: Share of original completions, of a mixture.
+    """
+
+    experiment: int
+    cell: str
+    model: str
+    seed: int
+    rows: tuple[TrainingRow, ...] | None
+    prompts: str
+    completions: str
+    share: float | None = None
+
+    @property
+    def label(self) -> str:
+        """How the terminal and Inspect's logs call it."""
+        return self.cell if self.rows is None else f"{self.cell}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Pipelines:
+    """The two pipelines of one experiment: number, original pool and trait, alternative pool."""
+
+    number: int
+    setup: Setup
+    alternative: Pool
+    seeds: tuple[int, ...]
+
+    def jobs(
+        self,
+        cell: str,
+        rows: Mapping[int, Sequence[TrainingRow]],
+        prompts: str,
+        completions: str,
+        model: str = MAIN,
+        shares: Mapping[int, float] | None = None,
+    ) -> list[CellJob]:
+        """One job a seed; `rows` and `shares` are by seed."""
+        return [
+            CellJob(
+                self.number,
+                cell,
+                model,
+                seed,
+                tuple(rows[seed]),
+                prompts,
+                completions,
+                shares[seed] if shares else None,
+            )
+            for seed in self.seeds
+        ]
+
+    def whole(self, pool: Pool, teacher: str) -> dict[int, Sequence[TrainingRow]]:
+        """All prompts of a pool with one teacher's completions."""
+        rows = [TrainingRow(row.id, row.prompt, row.completions[teacher]) for row in pool.rows]
+        return dict.fromkeys(self.seeds, rows)
+
+
+def teachers_of(pool: Pool) -> list[str]:
+    """Teachers with a completion of every prompt: the original and the clean one first."""
+    shared = set.intersection(*(set(row.completions) for row in pool.rows))
+    first = [pool.card.original, pool.card.clean]
+    return [*first, *sorted(shared - set(first))]
+
+
+def prerequisite_cells(p: Pipelines) -> list[CellJob]:
+    """The untrained base and the two pipelines; the rest depends on what they show."""
+    pool, other = p.setup.pool, p.alternative
+    return [
+        CellJob(p.number, BASE, MAIN, p.seeds[0], None, "none", "none"),
+        *p.jobs(ORIGINAL, p.whole(pool, pool.card.original), "original", pool.card.original),
+        *p.jobs(ALTERNATIVE, p.whole(other, other.card.clean), "alternative", other.card.clean, ALTERNATIVE),
+    ]
+
+
+def pipeline_cells(p: Pipelines, settings: DiffSettings) -> list[CellJob]:
+    """The original model on the other combinations of prompts and completions, mixtures included."""
+    pool, other = p.setup.pool, p.alternative
+    jobs = p.jobs(CLEAN, p.whole(pool, pool.card.clean), "original", pool.card.clean)
+    for teacher in teachers_of(pool)[2:]:
+        jobs += p.jobs(f"{ORIGINAL}_prompts:{teacher}", p.whole(pool, teacher), "original", teacher)
+    for teacher in teachers_of(other):
+        jobs += p.jobs(teacher_cell(other, teacher), p.whole(other, teacher), "alternative", teacher)
+    for share in settings.mixes:
+        arm = Arm(f"mix@{share:g}", "mix", share=share)
+        for where, source, cell in (
+            ("original", pool, arm.name),
+            ("alternative", other, on_alternative(arm.name)),
+        ):
+            kept = {seed: mixed_ids(source, share, seed) for seed in p.seeds}
+            rows = {seed: build_arm(arm, source, kept[seed]) for seed in p.seeds}
+            shares = {seed: len(kept[seed]) / len(source.rows) for seed in p.seeds}
+            jobs += p.jobs(cell, rows, where, arm.name, shares=shares)
+    return jobs
+
+
+def teacher_cell(pool: Pool, teacher: str) -> str:
+    """The cell of a teacher's completions of the alternative prompts; the two main teachers go by their role."""
+    roles = {pool.card.original: ORIGINAL, pool.card.clean: CLEAN}
+    return on_alternative(roles.get(teacher, teacher))
+
+
+def subset_cells(p: Pipelines, sets: Iterable[ExampleSet], actions: Sequence[Action]) -> list[CellJob]:
+    """Every action on every set, and on as many random examples."""
+    jobs = []
+    for each in sets:
+        for action in actions:
+            rows = build_arm(Arm(subset(action, each.name), action), p.setup.pool, each.ids, each.patches)
+            jobs += p.jobs(subset(action, each.name), dict.fromkeys(p.seeds, rows), each.name, action)
+            jobs += _random(p, control_arm(action, each.share))
+    return jobs
+
+
+def _random(p: Pipelines, arm: Arm) -> list[CellJob]:
+    pool = p.setup.pool
+    rows = {seed: build_arm(arm, pool, random_ids(pool, arm.budget, seed)) for seed in p.seeds}
+    return p.jobs(arm.name, rows, "random examples", str(arm.action))
+
+
+def verdict_cells(p: Pipelines, sets: Mapping[str, frozenset[str]], models: Collection[str]) -> list[CellJob]:
+    """What the verdicts ask of the overt, the mild and the unrelated examples, see `bench.diff.verdicts`.
+
+    Args:
+        p: The pipelines.
+        sets: From `bench.diff.sets.verdict_sets`.
+        models: Which of `OTHER` and `PRETRAINED` the suite names.
+    """
+    jobs = []
+    if "overt" in sets:
+        jobs += _acted(p, "drop", "overt", sets["overt"])
+    if UNRELATED in sets:
+        unrelated = sorted(sets[UNRELATED])
+        jobs += _acted(p, "patch_in", "mild", sets["mild"])
+        size = min(len(sets["mild"]), len(unrelated))
+        arm = Arm(subset("patch_in", UNRELATED), "patch_in")
+        drawn = {seed: Random(f"{UNRELATED}/{seed}").sample(unrelated, size) for seed in p.seeds}
+        rows = {seed: build_arm(arm, p.setup.pool, drawn[seed]) for seed in p.seeds}
+        jobs += p.jobs(arm.name, rows, f"{size} unrelated", "patch_in")
+        if unrelated:
+            for model in (MAIN, *(name for name in (OTHER, PRETRAINED) if name in models)):
+                jobs += _unrelated_only(p, sets[UNRELATED], model)
+    return jobs
+
+
+def _acted(p: Pipelines, action: Action, name: str, ids: frozenset[str]) -> list[CellJob]:
+    rows = build_arm(Arm(subset(action, name), action), p.setup.pool, ids)
+    return p.jobs(subset(action, name), dict.fromkeys(p.seeds, rows), name, action) if rows else []
+
+
+def _unrelated_only(p: Pipelines, ids: frozenset[str], model: str) -> list[CellJob]:
+    card = p.setup.pool.card
+    jobs = []
+    for action, teacher in (("only", card.original), ("only_clean", card.clean)):
+        rows = [TrainingRow(r.id, r.prompt, r.completions[teacher]) for r in p.setup.pool.rows if r.id in ids]
+        cell = subset(action, UNRELATED)
+        name = cell if model == MAIN else by_model(model, cell)
+        jobs += p.jobs(name, dict.fromkeys(p.seeds, rows), UNRELATED, teacher, model)
+    return jobs
