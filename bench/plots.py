@@ -53,27 +53,31 @@ def _removal_bounds(cells: Sequence[Cell]) -> tuple[float, float]:
     return max(low, WORST) - 0.04, min(high, BEST) + 0.04
 
 
-def _line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
+def line(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
+    """A line of a class of the style sheet."""
     return f'<line class="{kind}" x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}"/>'
 
 
-def _text(x: float, y: float, anchor: str, text: str, more: str = "") -> str:
-    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{more}>{escape(text)}</text>'
+def text(x: float, y: float, anchor: str, words: str, more: str = "") -> str:
+    """Words at a place; `anchor` is start, middle or end."""
+    return f'<text x="{x:g}" y="{y:g}" text-anchor="{anchor}"{more}>{escape(words)}</text>'
 
 
-def _svg(width: float, height: float, title: str, parts: list[str]) -> str:
+def svg(width: float, height: float, title: str, parts: list[str]) -> str:
+    """A picture of its parts; the title is read to those who cannot see it."""
     head = f'<svg class="plot" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title)}">'
     return head + "".join(parts) + "</svg>"
 
 
-def _frame(x: Scale, y: Scale, x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[float]) -> list[str]:
+def frame(x: Scale, y: Scale, x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[float]) -> list[str]:
+    """Grid lines and the numbers beside them."""
     parts = []
     for value, label in x_ticks:
-        parts += [_line("grid", x(value), y.start, x(value), y.end), _text(x(value), y.start + 17, "middle", label)]
+        parts += [line("grid", x(value), y.start, x(value), y.end), text(x(value), y.start + 17, "middle", label)]
     for value in y_ticks:
         parts += [
-            _line("grid", x.start, y(value), x.end, y(value)),
-            _text(x.start - 7, y(value) + 4, "end", f"{value:g}"),
+            line("grid", x.start, y(value), x.end, y(value)),
+            text(x.start - 7, y(value) + 4, "end", f"{value:g}"),
         ]
     return parts
 
@@ -88,29 +92,30 @@ def drop_versus_patch(points: Sequence[tuple[int, str, Cell, Cell]]) -> str:
     low, high = _removal_bounds([cell for point in shown for cell in point[2:]])
     x, y = Scale(low, high, MARGIN, SIDE - 12), Scale(low, high, SIDE - MARGIN, 12)
     marks = ticks(low, high)
-    parts = _frame(x, y, [(value, f"{value:g}") for value in marks], marks)
-    parts += [_line("zero", x(0), y.start, x(0), y.end), _line("zero", x.start, y(0), x.end, y(0))]
-    parts.append(_line("diagonal", x(low), y(low), x(high), y(high)))
-    parts.append(_text((x.start + x.end) / 2, SIDE - 10, "middle", "removal by drop"))
+    parts = frame(x, y, [(value, f"{value:g}") for value in marks], marks)
+    parts += [line("zero", x(0), y.start, x(0), y.end), line("zero", x.start, y(0), x.end, y(0))]
+    parts.append(line("diagonal", x(low), y(low), x(high), y(high)))
+    parts.append(text((x.start + x.end) / 2, SIDE - 10, "middle", "removal by drop"))
     middle = (y.start + y.end) / 2
-    parts.append(_text(15, middle, "middle", "removal by patch", f' transform="rotate(-90 15 {middle:g})"'))
+    parts.append(text(15, middle, "middle", "removal by patch", f' transform="rotate(-90 15 {middle:g})"'))
     for _, _, drop, patch in shown:
-        parts += _whiskers(x, y, drop, patch)
-    parts += _numbered([(number, label, x(d.value or 0.0), y(p.value or 0.0)) for number, label, d, p in shown])
-    return _svg(SIDE, SIDE, "Removal by patch over removal by drop; the numbers are those of the list beside it", parts)
+        parts += whiskers(x, y, drop, patch)
+    parts += numbered([(number, label, x(d.value or 0.0), y(p.value or 0.0)) for number, label, d, p in shown])
+    return svg(SIDE, SIDE, "Removal by patch over removal by drop; the numbers are those of the list beside it", parts)
 
 
-def _whiskers(x: Scale, y: Scale, drop: Cell, patch: Cell) -> list[str]:
+def whiskers(x: Scale, y: Scale, drop: Cell, patch: Cell) -> list[str]:
+    """Intervals of a point: of `drop` across, of `patch` upwards."""
     across, up = x(drop.value or 0.0), y(patch.value or 0.0)
     parts = []
     if drop.low is not None and drop.high is not None:
-        parts.append(_line("whisker drop", x(drop.low), up, x(drop.high), up))
+        parts.append(line("whisker drop", x(drop.low), up, x(drop.high), up))
     if patch.low is not None and patch.high is not None:
-        parts.append(_line("whisker patch", across, y(patch.low), across, y(patch.high)))
+        parts.append(line("whisker patch", across, y(patch.low), across, y(patch.high)))
     return parts
 
 
-def _numbered(points: Sequence[tuple[int, str, float, float]]) -> list[str]:
+def numbered(points: Sequence[tuple[int, str, float, float]]) -> list[str]:
     """Dots with numbers; each number takes the nearest free place around its dot."""
     dots = [(x, y) for _, _, x, y in points]
     taken: list[tuple[float, float]] = []
@@ -125,10 +130,10 @@ def _numbered(points: Sequence[tuple[int, str, float, float]]) -> list[str]:
         at = max(inside or places, key=lambda place: (round(_free(place, dots, taken), 3), -math.dist(place, (x, y))))
         taken.append(at)
         parts += [
-            _line("leader", x, y, round(at[0], 1), round(at[1], 1)),
+            line("leader", x, y, round(at[0], 1), round(at[1], 1)),
             f'<circle class="dot" cx="{x:g}" cy="{y:g}" r="5"><title>{escape(label)}</title></circle>',
             f'<circle class="badge" cx="{at[0]:.1f}" cy="{at[1]:.1f}" r="9.5"/>',
-            _text(round(at[0], 1), round(at[1] + 4.3, 1), "middle", str(number), ' class="number"'),
+            text(round(at[0], 1), round(at[1] + 4.3, 1), "middle", str(number), ' class="number"'),
         ]
     return parts
 
@@ -146,19 +151,19 @@ def removal_by_budget(budgets: Sequence[float], drop: Sequence[Cell], patch: Seq
     low, high = _removal_bounds([*drop, *patch])
     slots = Scale(0, max(len(budgets) - 1, 1), EDGE + 18, WIDTH - 18)
     x, y = Scale(0, 1, EDGE, WIDTH - 4), Scale(low, high, HEIGHT - 40, 8)
-    parts = _frame(x, y, [], ticks(low, high, 4))
-    parts.append(_line("zero", x.start, y(0), x.end, y(0)))
-    parts += [_text(slots(i), y.start + 17, "middle", f"{100 * b:g} %") for i, b in enumerate(budgets)]
-    parts.append(_text((x.start + x.end) / 2, HEIGHT - 6, "middle", "budget"))
+    parts = frame(x, y, [], ticks(low, high, 4))
+    parts.append(line("zero", x.start, y(0), x.end, y(0)))
+    parts += [text(slots(i), y.start + 17, "middle", f"{100 * b:g} %") for i, b in enumerate(budgets)]
+    parts.append(text((x.start + x.end) / 2, HEIGHT - 6, "middle", "budget"))
     for kind, cells, shift in (("drop", drop, -3.0), ("patch", patch, 3.0)):
         spots = [(slots(i) + shift, cell) for i, cell in enumerate(cells) if cell.value is not None]
         path = " ".join(f"{at:g},{y(cell.value or 0.0):g}" for at, cell in spots)
         parts.append(f'<polyline class="curve {kind}" points="{path}"/>')
         for at, cell in spots:
             if cell.low is not None and cell.high is not None:
-                parts.append(_line(f"whisker {kind}", at, y(cell.low), at, y(cell.high)))
+                parts.append(line(f"whisker {kind}", at, y(cell.low), at, y(cell.high)))
             parts.append(f'<circle class="dot {kind}" cx="{at:g}" cy="{y(cell.value or 0.0):g}" r="4"/>')
-    return _svg(WIDTH, HEIGHT, title, parts)
+    return svg(WIDTH, HEIGHT, title, parts)
 
 
 def strip(cells: Sequence[tuple[str, Cell]], limits: tuple[float, float]) -> str:
