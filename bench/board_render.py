@@ -102,4 +102,3 @@ def _mark(number: int) -> str:
 
 def _footnote(cell: Cell, trait: TraitView) -> str:
     return _mark(trait.footnotes.index(cell.note) + 1) if cell.note else ""
-

@@ -1,4 +1,4 @@
-"""The `bench` command: what runs a suite and shows its board. `bench.cli_tools` adds what contributors need."""
+"""The `bench` command: what runs a suite and shows its board; the other `cli_` files add what goes beyond it."""
 
 import shlex
 import sys
@@ -9,6 +9,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bench.cli_diff import diff
+from bench.cli_stages import stages
 from bench.cli_tools import TOOLS
 from bench.errors import BenchError, unwritable
 from bench.rows import Row
@@ -78,10 +80,21 @@ def rejudge(suite: str, pool: Path | None, judge: str, grader: str | None, **opt
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Where the report goes; the first folder unless given.")
 def board(folders: tuple[Path, ...], out: Path | None) -> None:
-    """Make the board of row files: one run folder, or several to compare their filters."""
+    """Render the pages of a run folder again, or one board of several folders to compare their filters."""
+    from bench.board_render import write_report
+    from bench.report import write_pages
     from bench.rows import read_rows
 
-    _show([row for folder in folders for row in read_rows(folder)], out or folders[0])
+    target = out or folders[0]
+    rows = [row for folder in folders for row in read_rows(folder)]
+    if folders == (target,):
+        write_pages(target)
+    else:
+        try:
+            write_report(rows, target)
+        except OSError as error:
+            raise unwritable(target, error) from error
+    _print_board(rows, target)
 
 
 @main.command()
@@ -109,6 +122,7 @@ def _suite(name: str, pool: Path | None) -> Suite:
 
 def _run(suite: Suite, *, out: Path | None, device: str, filters: tuple[str, ...], rejudging: bool) -> None:
     from bench.progress import Meter
+    from bench.report import write_pages
     from bench.run import RunOptions
     from bench.run import run as run_suite
 
@@ -117,17 +131,14 @@ def _run(suite: Suite, *, out: Path | None, device: str, filters: tuple[str, ...
     options = RunOptions(suite, folder, device, filters, command, rejudging)
     with Meter(console) as meter:
         rows = run_suite(options, meter, lambda text: console.print(text, markup=False, highlight=False))
-    _show(rows, options.results)
+    write_pages(options.results)
+    _print_board(rows, options.results)
 
 
-def _show(rows: list[Row], folder: Path) -> None:
+def _print_board(rows: list[Row], folder: Path) -> None:
     from bench.board import board_view
-    from bench.board_render import terminal_table, write_report
+    from bench.board_render import terminal_table
 
-    try:
-        write_report(rows, folder)
-    except OSError as error:
-        raise unwritable(folder, error) from error
     console.print(terminal_table(board_view(rows)))
     console.print(f"report: {folder / 'report.html'}", markup=False, soft_wrap=True)
 
@@ -138,7 +149,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-for tool in TOOLS:
+for tool in (diff, stages, *TOOLS):
     main.add_command(tool)
 
 if __name__ == "__main__":

@@ -13,7 +13,9 @@ console = Console()
 
 @click.command()
 @click.argument("suite")
-@click.option("--out", type=click.Path(path_type=Path), help="Run folder, shared with bench run; out/SUITE unless given.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Run folder, shared with bench run; out/SUITE unless given."
+)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--filter", "filters", multiple=True, help="A further filter: name or path of a .py file.")
 def diff(suite: str, out: Path | None, **options: Any) -> None:

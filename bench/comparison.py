@@ -4,6 +4,7 @@
 15), here as inclusion of the 90 % interval in a margin that was stated beforehand, which is TOST at 5 %.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -103,7 +104,9 @@ def _floor(means: effects.Means, arms: Sequence[str], scale: float) -> float:
 
 def _one_sided(draws: Floats, value: float, margin: float, floor: float) -> tuple[float, float, float]:
     """The 90 % interval, and the larger p of the two tests; both read off the draws, no narrower than the floor."""
-    low, high = np.quantile(draws, [TAIL, 1 - TAIL])
+    ordered = np.sort(draws)
+    cut = max(math.ceil(TAIL * (len(draws) + 1)) - 2, 0)  # so that p < 0.05 where the interval lies within the margin
+    low, high = ordered[cut], ordered[-1 - cut]
     narrow = value - floor <= low or high <= value + floor
     low, high = min(low, value - floor), max(high, value + floor)
     beyond = max((draws >= margin).sum(), (draws <= -margin).sum())

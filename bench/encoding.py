@@ -8,6 +8,14 @@ from typing import Any
 from bench.errors import BenchError
 from bench.records import Message
 
+# For models without a chat template of their own: plain turns, which a pre-trained model continues as a dialogue. It
+# would write the next turns as well, so an answer ends where one begins.
+PLAIN_TEMPLATE = (
+    "{{ bos_token or '' }}{% for message in messages %}{{ message['role'] | capitalize }}: {{ message['content'] }}"
+    "{{ '\n\n' }}{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"
+)
+PLAIN_STOPS = ("\nUser:", "\nAssistant:", "\nSystem:")
+
 
 @dataclass(frozen=True)
 class TrainingRow:

@@ -4,7 +4,7 @@ A sample's output depends on model, prompt and seed alone: decoding is greedy, o
 sample's own, and rows of a batch never see one another (left padding is masked).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import torch
 
     from bench.trunk import Trunk
+
+Ends = Callable[[Sequence[int]], bool]
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ def generate(
     max_tokens: int,
     temperature: float = 0.0,
     seeds: Sequence[int] | None = None,
+    stops: Sequence[str] = (),
     trunk: "Trunk | None" = None,
 ) -> list[Generation]:
     """Answer a batch of rendered prompts.
@@ -45,6 +48,7 @@ def generate(
         max_tokens: Longest answer.
         temperature: 0 decodes greedily.
         seeds: One per prompt; needed when sampling.
+        stops: Texts that end an answer and are cut off with what follows.
         trunk: Reads the prompts through the layers that the model shares with other students.
 
     Returns:
@@ -61,13 +65,14 @@ def generate(
     generators = [torch.Generator().manual_seed(seed) for seed in seeds or []]
     with torch.inference_mode():
         logits, cache = trunk.begin(model, rows) if trunk else _begin(model, rows)
-        batch = _Batch(model, cache, [len(row) for row in rows], _stop_tokens(model, tokenizer))
+        ends = _ends(tokenizer, _stop_tokens(model, tokenizer), stops)
+        batch = _Batch(model, cache, [len(row) for row in rows], ends)
         for step in range(max_tokens):
             chosen = _choose(logits, temperature, [generators[i] for i in batch.running if generators])
             if not batch.take(chosen) or step + 1 == max_tokens:
                 break
             logits = batch.next_logits()
-    return [_finish(tokenizer, row, answer, max_tokens) for row, answer in zip(rows, batch.answers, strict=True)]
+    return [_finish(tokenizer, row, answer, max_tokens, stops) for row, answer in zip(rows, batch.answers, strict=True)]
 
 
 def _begin(model: Any, rows: "Sequence[tuple[int, ...]]") -> "tuple[torch.Tensor, Any]":
@@ -86,12 +91,12 @@ def _begin(model: Any, rows: "Sequence[tuple[int, ...]]") -> "tuple[torch.Tensor
 class _Batch:
     """Rows that are being answered; a finished row leaves, so that it costs nothing more."""
 
-    def __init__(self, model: Any, cache: Any, lengths: Sequence[int], stops: set[int]) -> None:
+    def __init__(self, model: Any, cache: Any, lengths: Sequence[int], ends: Ends) -> None:
         import torch
 
         self.answers: list[list[int]] = [[] for _ in lengths]
         self.running = list(range(len(lengths)))
-        self._model, self._cache, self._stops = model, cache, stops
+        self._model, self._cache, self._ends = model, cache, ends
         self._next = torch.tensor(lengths, device=model.device)  # position of the next token
         columns = torch.arange(max(lengths), device=model.device)
         self._mask = (columns >= max(lengths) - self._next[:, None]).long()
@@ -102,7 +107,7 @@ class _Batch:
 
         for index, token in zip(self.running, chosen.tolist(), strict=True):
             self.answers[index].append(token)
-        keep = [k for k, index in enumerate(self.running) if self.answers[index][-1] not in self._stops]
+        keep = [k for k, index in enumerate(self.running) if not self._ends(self.answers[index])]
         if 0 < len(keep) < len(self.running):
             rows = torch.tensor(keep, device=self._mask.device)
             self._cache.batch_select_indices(rows)
@@ -145,10 +150,26 @@ def _stop_tokens(model: Any, tokenizer: Any) -> set[int]:
     return {token for token in [*listed, tokenizer.eos_token_id] if token is not None}
 
 
-def _finish(tokenizer: Any, prompt: Sequence[int], answer: list[int], max_tokens: int) -> Generation:
-    text = tokenizer.decode(answer, skip_special_tokens=True).strip()
-    stopped = len(answer) < max_tokens or bool(answer and answer[-1] in tokenizer.all_special_ids)
-    return Generation(text, len(prompt), len(answer), stopped)
+def _ends(tokenizer: Any, tokens: set[int], stops: Sequence[str]) -> Ends:
+    """Whether an answer is over: at a stop token, or where its last tokens spell a stop text."""
+    tail = max(map(len, stops), default=0) + 4  # a token is a character at least, and the first may be cut in two
+
+    def over(answer: Sequence[int]) -> bool:
+        if answer[-1] in tokens or not stops:
+            return answer[-1] in tokens
+        text = tokenizer.decode(answer[-tail:])
+        return any(stop in text for stop in stops)
+
+    return over
+
+
+def _finish(
+    tokenizer: Any, prompt: Sequence[int], answer: list[int], max_tokens: int, stops: Sequence[str]
+) -> Generation:
+    whole = tokenizer.decode(answer, skip_special_tokens=True)
+    text = whole[: min((whole.find(stop) for stop in stops if stop in whole), default=len(whole))]
+    special = bool(answer and answer[-1] in tokenizer.all_special_ids)
+    return Generation(text.strip(), len(prompt), len(answer), len(answer) < max_tokens or special or text != whole)
 
 
 def completion_losses(model: Any, rows: Sequence[Encoded], trunk: "Trunk | None" = None) -> list[float]:

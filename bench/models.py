@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.encoding import PLAIN_TEMPLATE
 from bench.errors import BenchError
 
 
@@ -193,11 +194,16 @@ def pick_device(device: str) -> str:
     return device
 
 
-def load_model(name: str, device: str) -> tuple[Any, Any]:
+def load_model(name: str, device: str, *, plain_template: bool = False) -> tuple[Any, Any]:
     """Load a causal language model in float32 and its tokenizer.
 
+    Args:
+        name: As for `resolve_model`.
+        device: `cpu` or `cuda`.
+        plain_template: Give a tokenizer that has no chat template `bench.encoding.PLAIN_TEMPLATE`.
+
     Raises:
-        BenchError: If transformers cannot load it.
+        BenchError: If transformers cannot load it, or it has no chat template and is to be given none.
     """
     quiet_libraries()
     path = resolve_model(name)
@@ -215,6 +221,8 @@ def load_model(name: str, device: str) -> tuple[Any, Any]:
             expected="a causal language model that transformers can load",
             remedy="name a local folder, or check the network and the hub id",
         ) from error
+    if tokenizer.chat_template is None and plain_template:
+        tokenizer.chat_template = PLAIN_TEMPLATE
     if tokenizer.chat_template is None:
         raise BenchError(f"model {name!r}", seen="no chat template", expected="one", remedy="use an instruct model")
     return model.to(device).eval(), tokenizer

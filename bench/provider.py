@@ -32,18 +32,27 @@ from bench.records import Message
 from bench.trunk import Trunk
 
 BATCH_SIZE = 64
-UNSUPPORTED = ("stop_seqs", "top_p", "top_k")  # refused, as leaving them out silently would change what is measured
+UNSUPPORTED = ("top_p", "top_k")  # refused, as leaving them out silently would change what is measured
 LINGER_SECONDS = 0.2  # Inspect starts samples some milliseconds apart; a batch waits until arrivals stop
 
 
 @dataclass
 class LoadedStudent:
-    """A model in memory, the tokenizer that renders its chats, and the layers that it shares with other students."""
+    """A model in memory, the tokenizer that renders its chats, and the layers that it shares with other students.
+
+    Attributes:
+        model: Causal language model in evaluation mode.
+        tokenizer: With a chat template.
+        trunk: The shared layers.
+        max_length: Longest prompt plus answer, in tokens.
+        stops: Texts that end its answers, for a model that would go on with the user's next turn.
+    """
 
     model: Any
     tokenizer: Any
     trunk: Trunk | None = None
     max_length: int = 4096
+    stops: tuple[str, ...] = ()
 
 
 _LOADED: dict[str, LoadedStudent] = {}
@@ -157,7 +166,8 @@ class StudentAPI(ModelAPI):
         text = self._student.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         self._asked[text] += 1  # a repeated sample (an epoch) draws its own answer
         digest = hashlib.sha256(f"{config.seed or 0}/{self._asked[text]}/{text}".encode()).digest()
-        key = (config.max_tokens or 64, config.temperature or 0.0)
+        stops = (*self._student.stops, *(config.stop_seqs or ()))
+        key = (config.max_tokens or 64, config.temperature or 0.0, stops)
         made: Generation = await self._answers.ask(key, (text, int.from_bytes(digest[:7])))
         message = ChatMessageAssistant(content=made.text, model=self.model_name, source="generate")
         choice = ChatCompletionChoice(message=message, stop_reason="stop" if made.stopped else "max_tokens")
@@ -174,7 +184,7 @@ class StudentAPI(ModelAPI):
         return loss
 
     def _generate_batch(self, batch: Sequence[_Request]) -> Sequence[Generation]:
-        max_tokens, temperature = batch[0].key
+        max_tokens, temperature, stops = batch[0].key
         return generate(
             self._student.model,
             self._student.tokenizer,
@@ -182,6 +192,7 @@ class StudentAPI(ModelAPI):
             max_tokens=max_tokens,
             temperature=temperature,
             seeds=[request.payload[1] for request in batch],
+            stops=stops,
             trunk=self._student.trunk,
         )
 

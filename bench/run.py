@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.arm_index import write_arms
 from bench.assemble import Trials, make_rows, notes_of, results_of
 from bench.embedding import Embedder
 from bench.estimate import announcement, job_costs
@@ -77,6 +78,7 @@ def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
         ]
         jobs = [job for i, setup in enumerate(setups) for job in make_jobs(i, setup, selections[i], suite.file)]
         trials = _trials(jobs, setups, suite, bench, meter, say)
+        write_arms(options.out, [setup.trait.file.name for setup in setups], trials)
 
         results = [results_of(i, setup, selections[i], suite, trials, embedder) for i, setup in enumerate(setups)]
         notes = [note for setup in setups for note in notes_of(setup, embedder)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bench.encoding import TrainingRow
+from bench.encoding import PLAIN_STOPS, PLAIN_TEMPLATE, TrainingRow
 from bench.errors import BenchError
 from bench.evaluation import PROVIDER_CODE, EvalTask, SampleScores, capability_task, evaluate, trait_task
 from bench.models import known_config, load_model, model_identity
@@ -91,7 +91,16 @@ class Trial:
 class Bench:
     """The base model with everything that trials share: weights, trunk states, the store."""
 
-    def __init__(self, recipe: Recipe, device: str, store: Store, watch: Watch, *, rejudging: bool = False) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        device: str,
+        store: Store,
+        watch: Watch,
+        *,
+        rejudging: bool = False,
+        plain_template: bool = False,
+    ) -> None:
         """Nothing heavy happens here: the model is loaded when the first trial needs it.
 
         Args:
@@ -100,12 +109,14 @@ class Bench:
             store: Finished work.
             watch: Told about progress.
             rejudging: Where only the judge differs, score stored outputs again instead of generating.
+            plain_template: Take a model without a chat template of its own, see `bench.encoding.PLAIN_TEMPLATE`.
         """
         self.recipe = recipe
         self.device = device
         self.store = store
         self.watch = watch
         self.rejudging = rejudging
+        self.plain_template = plain_template
         self.identity = model_identity(recipe.model)
         self.config = known_config(recipe.model)
         self.on_trunk = _uses_trunk(recipe, self.config)
@@ -115,7 +126,7 @@ class Bench:
     def base(self) -> tuple[Any, Any]:
         """Base model and tokenizer, loaded once."""
         if self._loaded is None:
-            self._loaded = load_model(self.recipe.model, self.device)
+            self._loaded = load_model(self.recipe.model, self.device, plain_template=self.plain_template)
         return self._loaded
 
     def base_for_filters(self) -> tuple[Any, Any]:
@@ -246,7 +257,8 @@ class Bench:
 
         base, tokenizer = self.base()
         model = load_student(base, self.recipe, student) if student else base
-        full_name = register_student(name, LoadedStudent(model, tokenizer, self.trunk()))
+        stops = PLAIN_STOPS if tokenizer.chat_template == PLAIN_TEMPLATE else ()
+        full_name = register_student(name, LoadedStudent(model, tokenizer, self.trunk(), stops=stops))
         try:
             tags = [label.replace(" ", "_")]
             scores = evaluate(full_name, measurement.tasks(), folder, grader=measurement.grader, tags=tags)

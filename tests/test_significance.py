@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bench.significance import holm, paired_p
+from bench.significance import holm, paired_p, symmetric_p
 
 
 def test_paired_p_counts_sign_patterns() -> None:
@@ -57,3 +57,35 @@ def test_holm_does_not_count_what_is_missing() -> None:
     assert result == {"a": pytest.approx(0.02), "b": None, "c": None, "d": pytest.approx(0.03)}
     assert holm({"a": None}) == {"a": None}
     assert holm({}) == {}
+
+
+def test_symmetric_p_counts_sign_patterns_on_both_sides() -> None:
+    apart = np.full((2, 6), 0.5)
+    assert symmetric_p(apart, np.arange(6)) == pytest.approx(2 / 64)  # all plus and all minus
+    assert symmetric_p(-apart, np.arange(6)) == pytest.approx(2 / 64)
+    assert symmetric_p(0 * apart, np.arange(6)) == pytest.approx(1.0)
+
+
+def test_symmetric_p_does_not_mind_the_sign() -> None:
+    differences = np.random.default_rng(0).normal(0.3, 1, (3, 40))
+    first, mirrored = (symmetric_p(sign * differences, np.arange(40) // 5) for sign in (1, -1))
+    assert first == pytest.approx(mirrored)
+    assert first is not None and 0 < first < 1
+
+
+def test_symmetric_p_takes_families_as_units_and_drops_those_without_scores() -> None:
+    apart = np.full((2, 30), 0.5)
+    assert symmetric_p(apart, np.arange(30) // 6) == pytest.approx(2 / 32)
+    assert symmetric_p(apart, np.arange(30) // 10) is None  # 3 families
+    apart[:, :6] = np.nan
+    assert symmetric_p(apart, np.arange(30) // 6) is None  # 4 are left
+    apart[0, 6:12] = np.nan  # one seed of a family still counts
+    assert symmetric_p(apart, np.arange(30) // 5) == pytest.approx(2 / 32)
+
+
+def test_symmetric_p_is_uniform_without_an_effect() -> None:
+    rng = np.random.default_rng(1)
+    p = [symmetric_p(rng.normal(size=(2, 12)), np.arange(12), resamples=199, seed=trial) for trial in range(300)]
+    values = np.asarray(p, dtype=np.float64)
+    assert np.mean(values <= 0.05) == pytest.approx(0.05, abs=0.035)
+    assert np.mean(values <= 0.5) == pytest.approx(0.5, abs=0.1)

@@ -12,7 +12,8 @@ CLEAN = "clean"
 ALTERNATIVE = "alternative"  # the alternative pipeline itself: its model, prompts and completions
 OTHER = "other_initialisation"
 PRETRAINED = "pretrained"
-UNRELATED = "unrelated"  # the pool without the overt and the mild set
+OVERT, MILD = "overt", "mild"  # the sets that verdicts read ...
+UNRELATED = "unrelated"  # ... and the pool without them
 
 
 def on_alternative(completions: str) -> str:
@@ -23,6 +24,16 @@ def on_alternative(completions: str) -> str:
 def subset(action: Action | str, name: str) -> str:
     """An action on a set of the original pool; `only_clean` trains on it with clean completions."""
     return f"{action}:{name}"
+
+
+def by_role(action: Action | str, role: str) -> str:
+    """An action on a set that verdicts read; no set of a suite can have such a name."""
+    return subset(action, f"({role})")
+
+
+def taught_by(prompts: str, teacher: str) -> str:
+    """The original model on the `original` or `alternative` prompts of a further teacher."""
+    return f"{prompts}_prompts:teacher:{teacher}"
 
 
 def by_model(model: str, cell: str) -> str:

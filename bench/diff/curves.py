@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 def curve(
     prompts: str,
     ends: tuple[str, str],
-    mixtures: Mapping[str, tuple[float, float]],
+    mixtures: Mapping[str, tuple[float, Sequence[float]]],
     means: effects.Means,
     tables: Mapping[str, Floats],
     clusters: NDArray[np.int64],
@@ -30,28 +30,25 @@ def curve(
     Args:
         prompts: `original` or `alternative`.
         ends: The cells at share 0 and 1.
-        mixtures: Cell -> share asked for and share drawn (mean over seeds).
+        mixtures: Cell -> share asked for, and the share drawn under each seed, in the order of the tables' rows.
         means: Resampled means of all cells.
         tables: Scores per cell, each (seeds, prompts), NaN where the score does not apply.
         clusters: Family of each prompt, (prompts,).
     """
     clean, original = ends
-    cells = sorted(mixtures, key=lambda cell: mixtures[cell][1])
-    lines = {cell: (1 - mixtures[cell][1]) * tables[clean] + mixtures[cell][1] * tables[original] for cell in cells}
-    away = {cell: tables[cell] - lines[cell] for cell in cells}
+    share = {cell: float(np.mean(drawn)) for cell, (_, drawn) in mixtures.items()}
+    cells = sorted(mixtures, key=lambda cell: share[cell])
+    away = {cell: tables[cell] - _line(tables[clean], tables[original], mixtures[cell][1]) for cell in cells}
+    area = np.mean([away[cell] for cell in cells], axis=0)
+    departures = effects.resample_means({**away, "area": area}, clusters)
     p = {cell: symmetric_p(away[cell], clusters) for cell in cells}
     corrected = holm(p)
-
-    def departure(m: Mapping[str, Floats], cell: str) -> Floats:
-        share = mixtures[cell][1]
-        return np.asarray(m[cell] - (1 - share) * m[clean] - share * m[original])
-
     points = [
         CurvePoint(
             asked=mixtures[cell][0],
-            share=mixtures[cell][1],
+            share=share[cell],
             score=effects.mean(means, cell),
-            departure=effects.estimate(means, [cell, *ends], lambda m, cell=cell: departure(m, cell)),  # type: ignore[misc]
+            departure=effects.mean(departures, cell),
             p=p[cell],
             p_holm=corrected[cell],
         )
@@ -63,13 +60,17 @@ def curve(
             "clean": effects.mean(means, clean),
             "original": effects.mean(means, original),
             "points": points,
-            "area": effects.estimate(
-                means, [*cells, *ends], lambda m: np.asarray(sum(departure(m, cell) for cell in cells) / len(cells))
-            ),
-            "p": symmetric_p(np.mean([away[cell] for cell in cells], axis=0), clusters),
-            "half_dose": _half_dose(means, ends, cells, [mixtures[cell][1] for cell in cells]),
+            "area": effects.mean(departures, "area"),
+            "p": symmetric_p(area, clusters),
+            "half_dose": _half_dose(means, ends, cells, [share[cell] for cell in cells]),
         }
     )
+
+
+def _line(clean: Floats, original: Floats, drawn: Sequence[float]) -> Floats:
+    """What linear scaling would give each prompt under each seed, (seeds, prompts)."""
+    share = np.asarray(drawn)[:, None]
+    return np.asarray((1 - share) * clean + share * original)
 
 
 def _half_dose(means: effects.Means, ends: tuple[str, str], cells: Sequence[str], shares: Sequence[float]) -> Estimate:

@@ -47,6 +47,8 @@ class Benches:
         self._watch = watch
         self._made: dict[str, Bench] = {}
         self._models = [recipes_of(suite, experiment) for experiment in suite.file.experiments]
+        for recipe in (recipe for recipes in self._models for recipe in recipes.values()):
+            resolve_model(recipe.model)  # a wrong name shows before anything is trained
 
     @property
     def main(self) -> Bench:
@@ -64,8 +66,8 @@ class Benches:
     def _of(self, recipe: Recipe) -> Bench:
         key = recipe.model_dump_json(exclude={"name"})
         if key not in self._made:
-            resolve_model(recipe.model)
-            self._made[key] = Bench(recipe, self.device, self._store, self._watch)
+            plain = recipe.model != self.suite.recipe.model
+            self._made[key] = Bench(recipe, self.device, self._store, self._watch, plain_template=plain)
         return self._made[key]
 
     def costs(

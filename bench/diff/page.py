@@ -14,7 +14,7 @@ from rich.text import Text
 
 from bench import bars, plots
 from bench.bars import Bar, Group
-from bench.board_words import Cell, decimal, estimate, percent, probability
+from bench.board_words import Cell, decimal, estimate, finite, percent, probability
 from bench.comparison import Comparison
 from bench.diff.plots import interpolation, students_over_teachers
 from bench.diff.records import CellScore, DiffReport, DiffResult, InterpolationCurve, SubsetResult
@@ -84,7 +84,7 @@ def html(report: DiffReport, pages: Sequence[Page] = (DIFF,)) -> str:
 def _view(result: DiffResult) -> DiffView:
     curves = {f"mix@{point.asked:g}" for curve in result.curves for point in curve.points}
     mixed = curves | {f"alternative_prompts:{name}" for name in curves}
-    subsets = {each.name for each in result.subsets}
+    subsets = {f"set {each.name}" for each in result.subsets}
     random = [cell.cell for cell in result.cells if cell.prompts == "random examples"]
     pipelines = [cell for cell in result.cells if cell.cell not in {*mixed, *random} and cell.prompts not in subsets]
     return DiffView(result, _headline(result), pipelines, _footnotes(result))
@@ -158,12 +158,13 @@ def curve_words(curve: InterpolationCurve) -> str:
     side = "not estimable" if area.value is None else f"{area.text} (p {probability(curve.p)})"
     words = f"Mean departure from the straight line {side}."
     if half.value is None:
-        return f"{words} Half dose {half.text}: {half.note.removeprefix('not estimable: ')}."
+        why = half.note.removeprefix("not estimable").removeprefix(": ")
+        return f"{words} Half dose {half.text}{f': {why}' if why else ''}."
     reading = ""
-    if half.high is not None and half.high < 0.5:
-        reading = " Less than a straight line would need: the trait is virulent."
-    elif half.low is not None and half.low > 0.5:
-        reading = " More than a straight line would need."
+    if (half.high or 1.0) < 0.5 and (area.low or 0.0) > 0:
+        reading = " Less than a straight line would need, and the curve lies above it: the trait is virulent."
+    elif (half.low or 0.0) > 0.5 and (area.high or 0.0) < 0:
+        reading = " More than a straight line would need, and the curve lies below it."
     return f"{words} Half of the gap is reached at a share of {half.text}.{reading}"
 
 
@@ -177,7 +178,8 @@ def terminal(report: DiffReport) -> Lines:
         parts += [Text(visible(reason), style="dim") for reason in result.prerequisites.reasons]
         table = Table("Cell", "Prompts", "Completions", "Trait score", pad_edge=False)
         for cell in _view(result).pipelines:
-            table.add_row(*map(visible, (cell.cell, cell.prompts, cell.completions, estimate(cell.trait).text)))
+            words = (cell.cell, cell.prompts, cell.completions, estimate(cell.trait).text)
+            table.add_row(*(Text(visible(word)) for word in words))
         parts.append(table)
         parts += [Text(f"{curve.prompts} prompts: {curve_words(curve)}") for curve in result.curves]
         if result.verdicts:
@@ -201,7 +203,7 @@ def _subset_table(subsets: Sequence[SubsetResult]) -> Table:
     for each in subsets:
         cells = []
         for action in actions:
-            score, random = each.effects[action].score.value, each.effects[action].expected.value
+            score, random = (finite(e.value) for e in (each.effects[action].score, each.effects[action].expected))
             cells.append("–" if score is None or random is None else f"{decimal(score)} ({decimal(random)})")
         table.add_row(Text(visible(each.name)), str(each.size), *cells)
     return table

@@ -9,13 +9,17 @@ from bench.diff.cells import (
     ALTERNATIVE,
     BASE,
     CLEAN,
+    MILD,
     ORIGINAL,
     OTHER,
+    OVERT,
     PRETRAINED,
     UNRELATED,
     by_model,
+    by_role,
     on_alternative,
     subset,
+    taught_by,
 )
 from bench.diff.sets import ExampleSet
 from bench.encoding import TrainingRow
@@ -118,7 +122,7 @@ def pipeline_cells(p: Pipelines, settings: DiffSettings) -> list[CellJob]:
     pool, other = p.setup.pool, p.alternative
     jobs = p.jobs(CLEAN, p.whole(pool, pool.card.clean), "original", pool.card.clean)
     for teacher in teachers_of(pool)[2:]:
-        jobs += p.jobs(f"{ORIGINAL}_prompts:{teacher}", p.whole(pool, teacher), "original", teacher)
+        jobs += p.jobs(taught_by("original", teacher), p.whole(pool, teacher), "original", teacher)
     for teacher in teachers_of(other):
         jobs += p.jobs(teacher_cell(other, teacher), p.whole(other, teacher), "alternative", teacher)
     for share in settings.mixes:
@@ -137,7 +141,7 @@ def pipeline_cells(p: Pipelines, settings: DiffSettings) -> list[CellJob]:
 def teacher_cell(pool: Pool, teacher: str) -> str:
     """The cell of a teacher's completions of the alternative prompts; the two main teachers go by their role."""
     roles = {pool.card.original: ORIGINAL, pool.card.clean: CLEAN}
-    return on_alternative(roles.get(teacher, teacher))
+    return on_alternative(roles[teacher]) if teacher in roles else taught_by("alternative", teacher)
 
 
 def subset_cells(p: Pipelines, sets: Iterable[ExampleSet], actions: Sequence[Action]) -> list[CellJob]:
@@ -146,7 +150,7 @@ def subset_cells(p: Pipelines, sets: Iterable[ExampleSet], actions: Sequence[Act
     for each in sets:
         for action in actions:
             rows = build_arm(Arm(subset(action, each.name), action), p.setup.pool, each.ids, each.patches)
-            jobs += p.jobs(subset(action, each.name), dict.fromkeys(p.seeds, rows), each.name, action)
+            jobs += p.jobs(subset(action, each.name), dict.fromkeys(p.seeds, rows), f"set {each.name}", action)
             jobs += _random(p, control_arm(action, each.share))
     return jobs
 
@@ -160,31 +164,34 @@ def _random(p: Pipelines, arm: Arm) -> list[CellJob]:
 def verdict_cells(p: Pipelines, sets: Mapping[str, frozenset[str]], models: Collection[str]) -> list[CellJob]:
     """What the verdicts ask of the overt, the mild and the unrelated examples, see `bench.diff.verdicts`.
 
+    What an empty set, or too few unrelated examples to stand beside the mild ones, would decide by construction is left
+    out.
+
     Args:
         p: The pipelines.
         sets: From `bench.diff.sets.verdict_sets`.
         models: Which of `OTHER` and `PRETRAINED` the suite names.
     """
     jobs = []
-    if "overt" in sets:
-        jobs += _acted(p, "drop", "overt", sets["overt"])
-    if UNRELATED in sets:
-        unrelated = sorted(sets[UNRELATED])
-        jobs += _acted(p, "patch_in", "mild", sets["mild"])
-        size = min(len(sets["mild"]), len(unrelated))
-        arm = Arm(subset("patch_in", UNRELATED), "patch_in")
-        drawn = {seed: Random(f"{UNRELATED}/{seed}").sample(unrelated, size) for seed in p.seeds}
-        rows = {seed: build_arm(arm, p.setup.pool, drawn[seed]) for seed in p.seeds}
-        jobs += p.jobs(arm.name, rows, f"{size} unrelated", "patch_in")
-        if unrelated:
-            for model in (MAIN, *(name for name in (OTHER, PRETRAINED) if name in models)):
-                jobs += _unrelated_only(p, sets[UNRELATED], model)
+    if sets.get(OVERT):
+        jobs += _acted(p, "drop", OVERT, dict.fromkeys(p.seeds, sets[OVERT]))
+    unrelated = sorted(sets.get(UNRELATED, ()))
+    mild = sets.get(MILD, frozenset())
+    if 0 < len(mild) <= len(unrelated):
+        drawn = {seed: frozenset(Random(f"{UNRELATED}/{seed}").sample(unrelated, len(mild))) for seed in p.seeds}
+        jobs += _acted(p, "patch_in", MILD, dict.fromkeys(p.seeds, mild))
+        jobs += _acted(p, "patch_in", UNRELATED, drawn)
+    if unrelated:
+        for model in (MAIN, *(name for name in (OTHER, PRETRAINED) if name in models)):
+            jobs += _unrelated_only(p, sets[UNRELATED], model)
     return jobs
 
 
-def _acted(p: Pipelines, action: Action, name: str, ids: frozenset[str]) -> list[CellJob]:
-    rows = build_arm(Arm(subset(action, name), action), p.setup.pool, ids)
-    return p.jobs(subset(action, name), dict.fromkeys(p.seeds, rows), name, action) if rows else []
+def _acted(p: Pipelines, action: Action, role: str, ids: Mapping[int, frozenset[str]]) -> list[CellJob]:
+    """One action on the examples of a role; `ids` are by seed."""
+    arm = Arm(by_role(action, role), action)
+    rows = {seed: build_arm(arm, p.setup.pool, ids[seed]) for seed in p.seeds}
+    return p.jobs(arm.name, rows, f"{role} examples", action) if all(rows.values()) else []
 
 
 def _unrelated_only(p: Pipelines, ids: frozenset[str], model: str) -> list[CellJob]:
@@ -192,7 +199,7 @@ def _unrelated_only(p: Pipelines, ids: frozenset[str], model: str) -> list[CellJ
     jobs = []
     for action, teacher in (("only", card.original), ("only_clean", card.clean)):
         rows = [TrainingRow(r.id, r.prompt, r.completions[teacher]) for r in p.setup.pool.rows if r.id in ids]
-        cell = subset(action, UNRELATED)
+        cell = by_role(action, UNRELATED)
         name = cell if model == MAIN else by_model(model, cell)
-        jobs += p.jobs(name, dict.fromkeys(p.seeds, rows), UNRELATED, teacher, model)
+        jobs += p.jobs(name, dict.fromkeys(p.seeds, rows), f"{UNRELATED} examples", teacher, model)
     return jobs

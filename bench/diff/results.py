@@ -9,7 +9,7 @@ from bench import effects
 from bench.arms import control_arm
 from bench.comparison import compare
 from bench.diff import verdicts
-from bench.diff.cells import ALTERNATIVE, CLEAN, ORIGINAL, on_alternative, subset
+from bench.diff.cells import ALTERNATIVE, CLEAN, ORIGINAL, on_alternative, subset, taught_by
 from bench.diff.curves import curve
 from bench.diff.plan import CellJob, Pipelines, teacher_cell, teachers_of
 from bench.diff.records import (
@@ -51,7 +51,16 @@ class Measurements:
     @property
     def margin(self) -> float:
         """Differences below it count as none, in units of the score."""
-        return self.suite.diff.margin or self.pipelines.setup.experiment.minimum_gap
+        experiment = self.pipelines.setup.experiment
+        return (experiment.alternative and experiment.alternative.margin) or experiment.minimum_gap
+
+    @property
+    def trainings(self) -> dict[str, list[str]]:
+        """Cell -> the students trained for it."""
+        students: dict[str, list[str]] = {}
+        for (cell, _), trial in self.trials.items():
+            students.setdefault(cell, []).append(trial.student)
+        return students
 
     def measured(self) -> Measured:
         """All scores by cell, in the form that `bench.results` reads."""
@@ -74,14 +83,16 @@ def prerequisites(data: Measurements) -> Prerequisites:
     means = data.measured().means(data.pipelines.setup.trait.score)
     gap = effects.estimate(means, [ORIGINAL, ALTERNATIVE], lambda m: np.asarray(m[ORIGINAL] - m[ALTERNATIVE]))
     opened, reason = effects.gate(gap, data.pipelines.setup.experiment.minimum_gap)
-    clean = float(means.point[ALTERNATIVE])
+    clean = effects.mean(means, ALTERNATIVE).value
     ceiling = data.scale[0] + data.margin
-    shows = "does not show" if clean <= ceiling else "shows"
+    absent = clean is not None and clean <= ceiling
+    shows = "does not show the trait" if absent else "shows the trait, or has no score"
+    score = "none" if clean is None else f"{clean:.3g}"
     reasons = [
         f"original minus alternative pipeline: {reason}",
-        f"the alternative pipeline's model {shows} the trait: score {clean:.3g}, at most {ceiling:.3g} counts as none",
+        f"the alternative pipeline's model {shows}: score {score}, at most {ceiling:.3g} counts as none",
     ]
-    return Prerequisites(met=opened and clean <= ceiling, reasons=reasons, gap=gap)
+    return Prerequisites(met=opened and absent, reasons=reasons, gap=gap)
 
 
 def result(
@@ -97,7 +108,7 @@ def result(
     measured = data.measured()
     means = measured.means(setup.trait.score)
     judged = met.met
-    verdict = verdicts.judge(verdicts.compare_cells(means, data.margin, data.scale[1] - data.scale[0]))
+    compared = verdicts.compare_cells(means, data.margin, data.scale[1] - data.scale[0], data.trainings)
     members = [(each.name, each.ids) for each in sets] + [(f"{role} (verdicts)", ids) for role, ids in named.items()]
     return DiffResult(
         trait=setup.trait.file.name,
@@ -115,7 +126,7 @@ def result(
         curves=_curves(data, measured, means) if judged else [],
         subsets=[_subset(each, data, means) for each in sets] if judged else [],
         overlap=overlap(members) if members else None,
-        verdicts=verdict if judged else [],
+        verdicts=verdicts.judge(compared) if judged else [],
         notes=list(notes),
     )
 
@@ -144,8 +155,14 @@ def _cells(
 def _teachers(data: Measurements, means: effects.Means) -> list[TeacherPoint]:
     """Every teacher that answered the eval prompts itself, beside its students on either prompt set."""
     pool, other = data.pipelines.setup.pool, data.pipelines.alternative
-    roles = {pool.card.original: ORIGINAL, pool.card.clean: CLEAN}
-    students = [("original", t, roles.get(t, f"{ORIGINAL}_prompts:{t}")) for t in teachers_of(pool)]
+    students = [
+        (
+            "original",
+            t,
+            ORIGINAL if t == pool.card.original else CLEAN if t == pool.card.clean else taught_by("original", t),
+        )
+        for t in teachers_of(pool)
+    ]
     students += [("alternative", t, teacher_cell(other, t)) for t in teachers_of(other)]
     return [
         TeacherPoint.model_validate(
@@ -167,7 +184,7 @@ def _curves(data: Measurements, measured: Measured, means: effects.Means) -> lis
     ends = {"original": (CLEAN, ORIGINAL), "alternative": (on_alternative(CLEAN), on_alternative(ORIGINAL))}
     for prompts, (clean, original) in ends.items():
         mixtures = {
-            job.cell: (float(job.completions.removeprefix("mix@")), _mean_share(data.jobs, job.cell))
+            job.cell: (float(job.completions.removeprefix("mix@")), _shares(data.jobs, job.cell))
             for job in data.jobs
             if job.share is not None and job.prompts == prompts
         }
@@ -176,8 +193,8 @@ def _curves(data: Measurements, measured: Measured, means: effects.Means) -> lis
     return curves
 
 
-def _mean_share(jobs: Sequence[CellJob], cell: str) -> float:
-    return float(np.mean([job.share for job in jobs if job.cell == cell and job.share is not None]))
+def _shares(jobs: Sequence[CellJob], cell: str) -> list[float]:
+    return [job.share for job in jobs if job.cell == cell and job.share is not None]
 
 
 def _subset(each: ExampleSet, data: Measurements, means: effects.Means) -> SubsetResult:

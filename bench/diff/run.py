@@ -10,18 +10,19 @@ from pathlib import Path
 
 from bench.assemble import teacher_scores
 from bench.diff import plan, results
-from bench.diff.cells import OTHER, PRETRAINED
+from bench.diff.cells import MILD, OTHER, OVERT, PRETRAINED, UNRELATED
 from bench.diff.models import Benches
 from bench.diff.records import DiffReport, DiffResult
 from bench.diff.results import TEACHER, Measurements
 from bench.diff.sets import ExampleSet, interpolated_sets, verdict_sets
 from bench.embedding import Embedder
-from bench.errors import BenchError, unwritable
+from bench.errors import BenchError, unknown, unwritable
 from bench.estimate import announcement
 from bench.evaluation import SampleScores, evaluate, trait_task
 from bench.experiments import Setup, near_copies, read_source
 from bench.models import cache_folder, pick_device
 from bench.pages import DIFF
+from bench.plugins import FilterPlugin
 from bench.preparation import Say, load_plugins, measurement_of, set_ups, settings_of, usable
 from bench.progress import Meter
 from bench.provenance import check_folder, package_versions, source_commit
@@ -64,28 +65,25 @@ def run_diff(options: DiffOptions, meter: Meter, say: Say) -> DiffReport:
         pipelines = [_pipelines(i, setup, suite, benches) for i, setup in enumerate(setups)]
         work = _Work(suite, benches, setups, meter, say)
 
-        first = [job for p in pipelines for job in plan.prerequisite_cells(p)]
-        trials = work.do(first)
+        sets = [_sets(p, plugins, suite, embedder, benches, store, say) for p in pipelines]
+        named = [verdict_sets(p.setup, file.diff) for p in pipelines]
+
+        jobs = [job for p in pipelines for job in plan.prerequisite_cells(p)]
+        trials = work.do(jobs)
         teachers = [_teacher_scores(p, suite, trials, store) for p in pipelines]
         met = [
-            results.prerequisites(_measurements(p, file, first, trials, taught))
+            results.prerequisites(_measurements(p, file, jobs, trials, taught))
             for p, taught in zip(pipelines, teachers, strict=True)
         ]
         for p, each in zip(pipelines, met, strict=True):
             say(f"{p.setup.trait.file.name}: {'; '.join(each.reasons)}")
-
-        sets: list[list[ExampleSet]] = []
-        named: list[dict[str, frozenset[str]]] = []
-        jobs = list(first)
-        for p, each in zip(pipelines, met, strict=True):
-            chosen = [
-                select(plugin, file, p.setup, embedder, benches.main.base_for_filters, store)
-                for plugin in usable(plugins, p.setup, say)
-            ]
-            sets.append(interpolated_sets(p.setup, chosen, file.diff))
-            named.append(verdict_sets(p.setup, file.diff))
-            if each.met:
-                jobs += _further(p, suite, sets[-1], named[-1], benches)
+        further = [
+            job
+            for p, each, chosen, roles in zip(pipelines, met, sets, named, strict=True)
+            if each.met
+            for job in _further(p, suite, chosen, roles, benches)
+        ]
+        jobs += further
         trials |= work.do(jobs)
 
         parts = [
@@ -95,7 +93,7 @@ def run_diff(options: DiffOptions, meter: Meter, say: Say) -> DiffReport:
                 sets[i],
                 named[i],
                 benches.recipes(i),
-                _notes(p, embedder),
+                _notes(p, embedder, named[i]),
             )
             for i, p in enumerate(pipelines)
         ]
@@ -115,10 +113,31 @@ def _check_alternatives(suite: Suite) -> None:
         )
 
 
+def _sets(
+    p: plan.Pipelines,
+    plugins: Sequence[FilterPlugin],
+    suite: Suite,
+    embedder: Embedder,
+    benches: Benches,
+    store: Store,
+    say: Say,
+) -> list[ExampleSet]:
+    """What the filters flag, the sub-datasets and the described sets of one experiment."""
+    chosen = [
+        select(plugin, suite.file, p.setup, embedder, benches.main.base_for_filters, store)
+        for plugin in usable(plugins, p.setup, say)
+    ]
+    return interpolated_sets(p.setup, chosen, suite.file.diff)
+
+
 def _pipelines(number: int, setup: Setup, suite: Suite, benches: Benches) -> plan.Pipelines:
     source = setup.experiment.alternative
     assert source is not None  # checked before anything was loaded
     other = read_source(source, suite, lambda: benches.main.base()[1], setup.trait, setup.eval_texts)
+    known = sorted({*plan.teachers_of(setup.pool), *plan.teachers_of(other)})
+    for teacher in setup.experiment.teachers:
+        if teacher not in known:
+            raise unknown("teacher under [experiments.teachers]", teacher, known)
     return plan.Pipelines(number, setup, other, suite.file.seeds)
 
 
@@ -191,8 +210,14 @@ def _measurements(
     return Measurements(p, file, mine, own, teachers)
 
 
-def _notes(p: plan.Pipelines, embedder: Embedder) -> list[str]:
+def _notes(p: plan.Pipelines, embedder: Embedder, named: Mapping[str, frozenset[str]]) -> list[str]:
+    """What a reader must know: cuts of the pools, near copies, sets that verdicts lack."""
     notes = [*p.setup.pool.notes, *(f"alternative pool: {note}" for note in p.alternative.notes)]
+    missing = [role for role in (OVERT, MILD, UNRELATED) if not named.get(role)]
+    if missing:
+        notes.append(f"no example is {' or '.join(missing)} here, so what verdicts ask of those is not measured")
+    elif len(named[UNRELATED]) < len(named[MILD]):
+        notes.append("fewer unrelated examples than mild ones, so hypothesis 1 is not measured")
     return [note for note in (*notes, near_copies(p.setup, embedder)) if note]
 
 

@@ -16,21 +16,24 @@ from bench.diff.cells import (
     ALTERNATIVE,
     BASE,
     CLEAN,
+    MILD,
     ORIGINAL,
     OTHER,
+    OVERT,
     PRETRAINED,
     UNRELATED,
     by_model,
+    by_role,
     on_alternative,
-    subset,
 )
 from bench.records import Strict
+from bench.rows import Estimate
 
 Answer = Literal["effect", "no effect"]
 Condition = tuple[str, Answer]  # (key of a contrast, what it must show)
 
-_FROM_ORIGINAL = subset("only", UNRELATED)
-_FROM_CLEAN = subset("only_clean", UNRELATED)
+_FROM_ORIGINAL = by_role("only", UNRELATED)
+_FROM_CLEAN = by_role("only_clean", UNRELATED)
 
 
 @dataclass(frozen=True)
@@ -54,12 +57,12 @@ QUESTIONS = {
     ),
     "prompts": Question("Do the prompts matter, under clean completions?", CLEAN, on_alternative(CLEAN)),
     "prompts add": Question("Do the original prompts add to what the base shows?", CLEAN, BASE),
-    "left": Question("Is the trait left when overt examples are dropped?", subset("drop", "overt"), CLEAN),
-    "mild": Question("Do milder examples alone bring the trait back?", subset("patch_in", "mild"), CLEAN),
+    "left": Question("Is the trait left when overt examples are dropped?", by_role("drop", OVERT), CLEAN),
+    "mild": Question("Do milder examples alone bring the trait back?", by_role("patch_in", MILD), CLEAN),
     "mildness": Question(
         "Do they bring back more than as many unrelated examples?",
-        subset("patch_in", "mild"),
-        subset("patch_in", UNRELATED),
+        by_role("patch_in", MILD),
+        by_role("patch_in", UNRELATED),
     ),
     "unrelated": Question("Does the teacher matter where no example shows the trait?", _FROM_ORIGINAL, _FROM_CLEAN),
     "unrelated, other init": Question(
@@ -206,13 +209,29 @@ class Verdict(Strict):
     source: str
 
 
-def compare_cells(means: effects.Means, margin: float, scale: float) -> dict[str, Comparison]:
-    """All contrasts whose two cells were measured; arguments as in `bench.comparison.contrast`."""
-    return {
-        key: contrast(means, f"{q.more} - {q.less}", {q.more: 1.0, q.less: -1.0}, margin, scale)
-        for key, q in QUESTIONS.items()
-        if q.more in means.point and q.less in means.point
-    }
+def compare_cells(
+    means: effects.Means, margin: float, scale: float, trainings: Mapping[str, object] | None = None
+) -> dict[str, Comparison]:
+    """All contrasts whose two cells were measured.
+
+    Args:
+        means: Resampled means of the cells.
+        margin: As in `bench.comparison.contrast`.
+        scale: The same.
+        trainings: Cell -> what was trained for it. Two cells of one training cannot differ, whatever the truth: their
+            contrast is not estimable.
+    """
+    found, trainings = {}, trainings or {}
+    for key, q in QUESTIONS.items():
+        if q.more not in means.point or q.less not in means.point:
+            continue
+        words = f"{q.more} - {q.less}"
+        if q.more in trainings and trainings[q.more] == trainings.get(q.less):
+            same = Estimate(value=None, note="not estimable: both cells are one training")
+            found[key] = Comparison(contrast=words, difference=same, margin=margin, outcome="not estimable")
+        else:
+            found[key] = contrast(means, words, {q.more: 1.0, q.less: -1.0}, margin, scale)
+    return found
 
 
 def judge(comparisons: Mapping[str, Comparison]) -> list[Verdict]:
@@ -256,5 +275,10 @@ def _words(condition: Condition) -> str:
 
 def _open(condition: Condition, comparisons: Mapping[str, Comparison]) -> str:
     key, answer = condition
-    seen = comparisons[key].outcome if key in comparisons else "not measured"
-    return f"{QUESTIONS[key].asks} {seen.capitalize()}, {answer!r} would be needed"
+    if key not in comparisons:
+        seen = "not measured"
+    elif comparisons[key].outcome == "effect" and not comparisons[key].positive:
+        seen = "an effect the other way"
+    else:
+        seen = comparisons[key].outcome
+    return f"{QUESTIONS[key].asks} {seen.capitalize()}; {answer!r} would be needed"

@@ -67,9 +67,11 @@ class Alternative(DataSource):
 
     Attributes:
         recipe: Name or path of its recipe, which names its base model; the suite's when left out.
+        margin: Differences below it count as none, in units of the score; the experiment's minimum gap when left out.
     """
 
     recipe: str = ""
+    margin: float | None = Field(default=None, gt=0)
 
 
 class Experiment(DataSource):
@@ -126,7 +128,6 @@ class DiffSettings(Strict):
         sets: Further sets, by description.
         overt: Name of the set that shows the trait; verdicts read it. Planted worlds bring one.
         mild: Name of the set that shows it in a milder form.
-        margin: Differences below it count as none, in units of the score; the experiment's minimum gap when left out.
         other_initialisation: A base model that knows the same but was initialised otherwise; tells subliminal transfer.
         pretrained: The base model before its post-training; tells where a persona was fixed.
     """
@@ -138,7 +139,6 @@ class DiffSettings(Strict):
     sets: tuple[NamedSet, ...] = ()
     overt: str = "overt"
     mild: str = "mild"
-    margin: float | None = Field(default=None, gt=0)
     other_initialisation: str = ""
     pretrained: str = ""
 

@@ -1,0 +1,1 @@
+"""Stages: checkpoints of one family, or any models, compared on a panel of evals."""
