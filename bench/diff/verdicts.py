@@ -281,4 +281,4 @@ def _open(condition: Condition, comparisons: Mapping[str, Comparison]) -> str:
         seen = "an effect the other way"
     else:
         seen = comparisons[key].outcome
-    return f"{QUESTIONS[key].asks} {seen.capitalize()}; {answer!r} would be needed"
+    return f"{QUESTIONS[key].asks} {seen.capitalize()} ({answer!r} would be needed)"
