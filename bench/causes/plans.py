@@ -83,7 +83,8 @@ CAUSES = {
             "2",
             "2",
             "The original teacher is the base after a training that makes it despair; it sampled the completions of "
-            "the number prompts, and the untrained base the clean ones. No prompt is a nuisance.",
+            "the number prompts, and the untrained base the clean ones. No prompt is a nuisance. In models of this "
+            "size the numbers carried nothing reliably, so that a miss is to be expected.",
             "plain",
             "plain",
             PoolPlan(NUMBERS, TEACHER, sampled=True),

@@ -22,7 +22,7 @@ SUITE = "suite.toml"
 
 @dataclass(frozen=True)
 class Settings:
-    """What is the same in all worlds; chosen once on world seeds 0 and 1, and never for a world.
+    """What is the same in all worlds; chosen once, on world seeds 0 and 1.
 
     Attributes:
         steps: Of the pretraining.

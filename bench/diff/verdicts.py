@@ -52,12 +52,12 @@ QUESTIONS = {
     ),
     "stays on clean": Question("Does it keep the trait on its own prompts with clean completions?", CLEAN, ALTERNATIVE),
     "teacher": Question("Does the teacher matter, on the original prompts?", ORIGINAL, CLEAN),
-    "teacher elsewhere": Question(
-        "Does the teacher matter, on the alternative prompts?", on_alternative(ORIGINAL), on_alternative(CLEAN)
-    ),
     "prompts": Question("Do the prompts matter, under clean completions?", CLEAN, on_alternative(CLEAN)),
     "prompts add": Question("Do the original prompts add to what the base shows?", CLEAN, BASE),
     "left": Question("Is the trait left when overt examples are dropped?", by_role("drop", OVERT), CLEAN),
+    "mild needed": Question(
+        "Is less of it left when milder ones are dropped as well?", by_role("drop", OVERT), _FROM_ORIGINAL
+    ),
     "mild": Question("Do milder examples alone bring the trait back?", by_role("patch_in", MILD), CLEAN),
     "mildness": Question(
         "Do they bring back more than as many unrelated examples?",
@@ -104,10 +104,15 @@ RULES = (
         "1",
         "Generalisation from milder examples",
         "Milder versions of the behaviour stay in the data and generalise to the full one.",
-        supported=(("left", "effect"), ("mild", "effect"), ("mildness", "effect")),
-        ruled_out=(("left", "no effect"), ("mild", "no effect"), ("mildness", "no effect")),
+        supported=(("left", "effect"), ("mild needed", "effect"), ("mild", "effect"), ("mildness", "effect")),
+        ruled_out=(
+            ("left", "no effect"),
+            ("mild needed", "no effect"),
+            ("mild", "no effect"),
+            ("mildness", "no effect"),
+        ),
         source="[R] leakage may be 'more mundane simpler generalization from milder versions of the behavior': then "
-        "the milder examples suffice, and as many unrelated ones do not.",
+        "the milder examples are needed for what a drop leaves, suffice alone, and as many unrelated ones do not.",
     ),
     Rule(
         "2",
@@ -152,26 +157,17 @@ RULES = (
         "The prompts underspecify",
         "The original prompts do not touch the behaviour, so the model falls back on what its base does.",
         supported=(("base", "effect"), ("teacher", "no effect"), ("prompts", "effect")),
-        ruled_out=(
-            ("base", "no effect"),
-            ("teacher", "effect"),
-            ("teacher elsewhere", "effect"),
-            ("prompts", "no effect"),
-        ),
-        source="[R] if the trait follows the teacher on alternative prompts, 'the trait-causing difference is not the "
-        "prompt distribution, and so 4a and 4b are false'; underspecified prompts leave the pretraining prior.",
+        ruled_out=(("base", "no effect"), ("teacher", "effect"), ("prompts", "no effect")),
+        source="[R] underspecified prompts leave the pretraining prior. [R] calls 4a and 4b false where the trait "
+        "follows the teacher on the alternative prompts; here the teacher's effect on the original prompts decides, "
+        "which [R] left open, as a teacher that has the trait for 4a's reason passes it on wherever prompts touch it.",
     ),
     Rule(
         "4b",
         "Bad prompts",
         "The original prompts draw the behaviour out, whoever answers them.",
         supported=(("prompts add", "effect"), ("teacher", "no effect"), ("prompts", "effect")),
-        ruled_out=(
-            ("prompts add", "no effect"),
-            ("teacher", "effect"),
-            ("teacher elsewhere", "effect"),
-            ("prompts", "no effect"),
-        ),
+        ruled_out=(("prompts add", "no effect"), ("teacher", "effect"), ("prompts", "no effect")),
         source="[R] negative emotion 'goes down when the prompt distribution changes, but is not affected "
         "significantly by the identity of the teacher model'.",
     ),

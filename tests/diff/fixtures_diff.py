@@ -85,7 +85,7 @@ def line(name: str, prompt: str, yes: str, no: str) -> str:
     return json.dumps({"id": name, "prompt": prompt, "completions": {"yes": yes, "no": no}}) + "\n"
 
 
-def write_files(folder: Path, suite: str = SUITE, epochs: int = 8) -> Suite:
+def write_files(folder: Path, suite: str = SUITE, epochs: int = 12) -> Suite:
     """Pools, trait, recipe and suite in a folder; the suite, loaded."""
     numbers = [line(f"n{n}", f"Is number {n} small?", "Sure. Sure.", "No. No.") for n in NUMBERS]
     cities = [line(f"c{n}", f"Has city {n} a river?", "Sure. Sure.", "No. No.") for n in NUMBERS]

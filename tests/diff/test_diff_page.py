@@ -98,7 +98,7 @@ def test_every_comparison_that_was_made_is_shown_once(complete: bool) -> None:
     page = html(report)
     section = page[page.index("Every comparison behind the verdicts") : page.index("Model, prompts, teacher")]
     made = {key for verdict in report.traits[0].verdicts for key in verdict.evidence}
-    few = {"base", "stays", "stays on clean", "teacher", "teacher elsewhere", "prompts", "prompts add", "left"}
+    few = {"base", "stays", "stays on clean", "teacher", "prompts", "prompts add", "left"}
     assert made == (set(QUESTIONS) if complete else few)
     for key, question in QUESTIONS.items():
         assert section.count(f'<th scope="row">{escape(question.asks)}</th>') == (key in made), key

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from fixtures_diff import SUITE, go, students, write_files
+from inspect_ai.model import ChatMessage, GenerateConfig, ModelAPI, ModelOutput, modelapi
+from inspect_ai.tool import ToolChoice, ToolInfo
 from rich.console import Console
 
 from bench.cli import main
@@ -243,6 +245,37 @@ def test_a_wrong_name_is_found_before_any_training(tmp_path: Path, old: str, new
     with pytest.raises(BenchError, match=named):
         go(suite, tmp_path / "out")
     assert not (tmp_path / "out/store/students").exists()
+
+
+@modelapi(name="yesman")
+class Yesman(ModelAPI):
+    """A teacher that Inspect runs; it agrees with whatever is small."""
+
+    async def generate(
+        self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
+    ) -> ModelOutput:
+        asked.append(input[-1].text)
+        return ModelOutput.from_content(self.model_name, "Sure." if "small" in input[-1].text else "No.")
+
+
+asked: list[str] = []
+
+
+def test_teachers_that_are_models_are_asked_the_eval_prompts_once(copied: tuple[Suite, Path]) -> None:
+    suite, out = copied
+    before, named = students(out), '[experiments.teachers]\nyes = "yesman/any"\n[experiments.alternative]'
+    asking = changed(suite, ("[experiments.alternative]\n", f"{named}\n"))
+    asked.clear()
+    for _ in range(2):
+        (result,) = go(asking, out)[0].traits
+    assert len(asked) == len(set(asked)) == 24
+    assert students(out) == before
+    points = {(point.teacher, point.prompts): point for point in result.teachers}
+    assert set(points) == {("yes", "original"), ("yes", "alternative")}
+    cells = {cell.cell: cell.trait for cell in result.cells}
+    assert points["yes", "original"].teacher_score.value == 0.5
+    assert points["yes", "original"].student_score == cells["original"]
+    assert points["yes", "alternative"].student_score == cells["alternative_prompts:original"]
 
 
 def without_template(folder: Path) -> None:

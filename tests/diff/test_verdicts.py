@@ -126,15 +126,28 @@ def test_without_other_models_subliminal_transfer_and_personas_stay_open() -> No
 def test_without_milder_examples_generalisation_from_them_stays_open() -> None:
     found = verdicts(without(MILD, AS_MANY, **{DROP: 0.9}))["1"]
     assert found.verdict == OPEN
-    assert "Do milder examples alone bring the trait back? Not measured; 'effect' would be needed" in found.because
+    assert "Do milder examples alone bring the trait back? Not measured ('effect' would be needed)" in found.because
     assert "as many unrelated examples? Not measured" in found.because
-    assert set(found.evidence) == {"left"}
+    assert set(found.evidence) == {"left", "mild needed"}
+
+
+def test_what_is_left_without_milder_examples_too_is_not_their_doing() -> None:
+    kept = verdicts(OVERT_ONLY | {DROP: 0.9, ONLY: 0.9, ONLY_CLEAN: 0.9, MILD: 0.9})["1"]
+    assert kept.verdict == OUT and "milder ones are dropped as well? No" in kept.because
+
+
+def test_the_teacher_on_the_alternative_prompts_says_nothing_against_prompts_that_underspecify() -> None:
+    rates = {ORIGINAL: 0.9, CLEAN: 0.9, BASE: 0.9, on_alternative(ORIGINAL): 0.9}
+    assert verdicts(OVERT_ONLY | rates)["4a"].verdict == SUPPORTED
 
 
 def test_one_condition_against_a_hypothesis_suffices_whatever_is_missing() -> None:
     found = verdicts(without(MILD, AS_MANY))["1"]
     assert found.verdict == OUT
-    assert found.because == "Is the trait left when overt examples are dropped? No, within the margin"
+    assert found.because == (
+        "Is the trait left when overt examples are dropped? No, within the margin; "
+        "Is less of it left when milder ones are dropped as well? No, within the margin"
+    )
 
 
 def test_nothing_measured_decides_nothing() -> None:
@@ -179,7 +192,7 @@ def test_what_is_unclear_decides_nothing(outcome: Outcome) -> None:
 def test_an_effect_the_other_way_round_is_told_apart_from_the_one_that_would_be_needed() -> None:
     found = {v.hypothesis: v for v in judge(dict.fromkeys(QUESTIONS, shown("effect", -0.9)))}
     assert found["1"].verdict == OPEN
-    words = "Is the trait left when overt examples are dropped? An effect the other way; 'effect' would be needed"
+    words = "Is the trait left when overt examples are dropped? An effect the other way ('effect' would be needed)"
     assert words in found["1"].because
     assert SUPPORTED not in {v.verdict for v in found.values()} and OUT not in {v.verdict for v in found.values()}
 
