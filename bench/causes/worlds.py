@@ -22,7 +22,7 @@ SUITE = "suite.toml"
 
 @dataclass(frozen=True)
 class Settings:
-    """What is the same in all worlds; chosen once, on world seeds 0 and 1.
+    """What is the same in all worlds; chosen on world seed 0.
 
     Attributes:
         steps: Of the pretraining.
