@@ -5,14 +5,14 @@ The only file of this package that knows the order of the stages.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bench.assemble import teacher_scores
 from bench.diff import plan, results
 from bench.diff.cells import MILD, OTHER, OVERT, PRETRAINED, UNRELATED
 from bench.diff.models import Benches
-from bench.diff.records import DiffReport, DiffResult
+from bench.diff.records import DiffReport, DiffResult, Prerequisites
 from bench.diff.results import TEACHER, Measurements
 from bench.diff.sets import ExampleSet, interpolated_sets, verdict_sets
 from bench.embedding import Embedder
@@ -26,6 +26,7 @@ from bench.plugins import FilterPlugin
 from bench.preparation import Say, load_plugins, measurement_of, set_ups, settings_of, usable
 from bench.progress import Meter
 from bench.provenance import check_folder, package_versions, source_commit
+from bench.rows import Estimate
 from bench.selection import select
 from bench.store import Store
 from bench.suites import Suite
@@ -33,6 +34,7 @@ from bench.suites.schema import SuiteFile
 from bench.trials import Measurement, Trial
 
 Trials = dict[tuple[int, str, int], Trial]
+NOT_MEASURED = Prerequisites(met=False, reasons=["not measured yet"], gap=Estimate(value=None, note="not measured yet"))
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,27 @@ class DiffOptions:
     device: str = "auto"
     filters: tuple[str, ...] = ()
     command: str = ""
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One experiment on its way.
+
+    Attributes:
+        pipelines: The two pipelines.
+        sets: What every action is applied to.
+        named: What verdicts read.
+        notes: What a reader must know.
+        teachers: Their own scores, once the first students have answered.
+        met: Whether anything may be inferred; not before then.
+    """
+
+    pipelines: plan.Pipelines
+    sets: list[ExampleSet]
+    named: dict[str, frozenset[str]]
+    notes: list[str]
+    teachers: Mapping[str, Sequence[SampleScores]] = field(default_factory=dict)
+    met: Prerequisites = NOT_MEASURED
 
 
 def run_diff(options: DiffOptions, meter: Meter, say: Say) -> DiffReport:
@@ -62,42 +85,18 @@ def run_diff(options: DiffOptions, meter: Meter, say: Say) -> DiffReport:
         benches = Benches(suite, device, store, meter)
         embedder = Embedder(cache_folder() / "embeddings")
         setups = set_ups(suite, benches.main)
-        pipelines = [_pipelines(i, setup, suite, benches) for i, setup in enumerate(setups)]
+        parts = [_part(i, setup, suite, plugins, benches, embedder, store, say) for i, setup in enumerate(setups)]
         work = _Work(suite, benches, setups, meter, say)
 
-        sets = [_sets(p, plugins, suite, embedder, benches, store, say) for p in pipelines]
-        named = [verdict_sets(p.setup, file.diff) for p in pipelines]
-
-        jobs = [job for p in pipelines for job in plan.prerequisite_cells(p)]
+        jobs = [job for part in parts for job in plan.prerequisite_cells(part.pipelines)]
         trials = work.do(jobs)
-        teachers = [_teacher_scores(p, suite, trials, store) for p in pipelines]
-        met = [
-            results.prerequisites(_measurements(p, file, jobs, trials, taught))
-            for p, taught in zip(pipelines, teachers, strict=True)
-        ]
-        for p, each in zip(pipelines, met, strict=True):
-            say(f"{p.setup.trait.file.name}: {'; '.join(each.reasons)}")
-        further = [
-            job
-            for p, each, chosen, roles in zip(pipelines, met, sets, named, strict=True)
-            if each.met
-            for job in _further(p, suite, chosen, roles, benches)
-        ]
-        jobs += further
+        parts = [_with_prerequisites(part, suite, jobs, trials, store, say) for part in parts]
+
+        jobs += [job for part in parts if part.met.met for job in _further(part, suite, benches)]
         trials |= work.do(jobs)
 
-        parts = [
-            results.result(
-                _measurements(p, file, jobs, trials, teachers[i]),
-                met[i],
-                sets[i],
-                named[i],
-                benches.recipes(i),
-                _notes(p, embedder, named[i]),
-            )
-            for i, p in enumerate(pipelines)
-        ]
-        report = _report(options, device, parts, benches)
+        done = [_result(part, suite, jobs, trials, benches) for part in parts]
+        report = _report(options, device, done, benches)
         _write(report, options.out)
         return report
 
@@ -113,21 +112,25 @@ def _check_alternatives(suite: Suite) -> None:
         )
 
 
-def _sets(
-    p: plan.Pipelines,
-    plugins: Sequence[FilterPlugin],
+def _part(
+    number: int,
+    setup: Setup,
     suite: Suite,
-    embedder: Embedder,
+    plugins: Sequence[FilterPlugin],
     benches: Benches,
+    embedder: Embedder,
     store: Store,
     say: Say,
-) -> list[ExampleSet]:
-    """What the filters flag, the sub-datasets and the described sets of one experiment."""
+) -> _Part:
+    """Read an experiment's alternative pool, and choose the sets that will be interpolated."""
+    p = _pipelines(number, setup, suite, benches)
     chosen = [
-        select(plugin, suite.file, p.setup, embedder, benches.main.base_for_filters, store)
-        for plugin in usable(plugins, p.setup, say)
+        select(plugin, suite.file, setup, embedder, benches.main.base_for_filters, store)
+        for plugin in usable(plugins, setup, say)
     ]
-    return interpolated_sets(p.setup, chosen, suite.file.diff)
+    settings = suite.file.diff
+    named = verdict_sets(setup, settings)
+    return _Part(p, interpolated_sets(setup, chosen, settings), named, _notes(p, embedder, named))
 
 
 def _pipelines(number: int, setup: Setup, suite: Suite, benches: Benches) -> plan.Pipelines:
@@ -141,22 +144,32 @@ def _pipelines(number: int, setup: Setup, suite: Suite, benches: Benches) -> pla
     return plan.Pipelines(number, setup, other, suite.file.seeds)
 
 
-def _further(
-    p: plan.Pipelines,
-    suite: Suite,
-    sets: Sequence[ExampleSet],
-    named: Mapping[str, frozenset[str]],
-    benches: Benches,
-) -> list[plan.CellJob]:
+def _with_prerequisites(
+    part: _Part, suite: Suite, jobs: Sequence[plan.CellJob], trials: Trials, store: Store, say: Say
+) -> _Part:
+    """Add the teachers' own scores, and whether the two pipelines differ as the method needs."""
+    teachers = _teacher_scores(part.pipelines, suite, trials, store)
+    met = results.prerequisites(_measurements(part.pipelines, suite.file, jobs, trials, teachers))
+    say(f"{part.pipelines.setup.trait.file.name}: {'; '.join(met.reasons)}")
+    return replace(part, teachers=teachers, met=met)
+
+
+def _further(part: _Part, suite: Suite, benches: Benches) -> list[plan.CellJob]:
     """All cells that make sense once the prerequisites are met; one that two stages ask for is listed once."""
-    settings = suite.file.diff
+    p, settings = part.pipelines, suite.file.diff
     models = [role for role in (OTHER, PRETRAINED) if role in benches.recipes(p.number)]
     jobs = [
         *plan.pipeline_cells(p, settings),
-        *plan.verdict_cells(p, named, models),
-        *plan.subset_cells(p, sets, settings.actions),
+        *plan.verdict_cells(p, part.named, models),
+        *plan.subset_cells(p, part.sets, settings.actions),
     ]
     return list({(job.cell, job.seed): job for job in jobs}.values())
+
+
+def _result(part: _Part, suite: Suite, jobs: Sequence[plan.CellJob], trials: Trials, benches: Benches) -> DiffResult:
+    data = _measurements(part.pipelines, suite.file, jobs, trials, part.teachers)
+    recipes = benches.recipes(part.pipelines.number)
+    return results.result(data, part.met, part.sets, part.named, recipes, part.notes)
 
 
 class _Work:
