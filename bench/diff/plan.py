@@ -117,6 +117,30 @@ def prerequisite_cells(p: Pipelines) -> list[CellJob]:
     ]
 
 
+def further_cells(
+    p: Pipelines,
+    sets: Iterable[ExampleSet],
+    named: Mapping[str, frozenset[str]],
+    settings: DiffSettings,
+    models: Collection[str],
+) -> list[CellJob]:
+    """All cells that make sense once the prerequisites are met; one that two stages ask for is listed once.
+
+    Args:
+        p: The pipelines.
+        sets: What every action is applied to.
+        named: What verdicts read.
+        settings: Of the suite.
+        models: Which of `OTHER` and `PRETRAINED` the suite names.
+    """
+    jobs = [
+        *pipeline_cells(p, settings),
+        *verdict_cells(p, named, models),
+        *subset_cells(p, sets, settings.actions),
+    ]
+    return list({(job.cell, job.seed): job for job in jobs}.values())
+
+
 def pipeline_cells(p: Pipelines, settings: DiffSettings) -> list[CellJob]:
     """The original model on the other combinations of prompts and completions, mixtures included."""
     pool, other = p.setup.pool, p.alternative

@@ -155,15 +155,8 @@ def _with_prerequisites(
 
 
 def _further(part: _Part, suite: Suite, benches: Benches) -> list[plan.CellJob]:
-    """All cells that make sense once the prerequisites are met; one that two stages ask for is listed once."""
-    p, settings = part.pipelines, suite.file.diff
-    models = [role for role in (OTHER, PRETRAINED) if role in benches.recipes(p.number)]
-    jobs = [
-        *plan.pipeline_cells(p, settings),
-        *plan.verdict_cells(p, part.named, models),
-        *plan.subset_cells(p, part.sets, settings.actions),
-    ]
-    return list({(job.cell, job.seed): job for job in jobs}.values())
+    models = [role for role in (OTHER, PRETRAINED) if role in benches.recipes(part.pipelines.number)]
+    return plan.further_cells(part.pipelines, part.sets, part.named, suite.file.diff, models)
 
 
 def _result(part: _Part, suite: Suite, jobs: Sequence[plan.CellJob], trials: Trials, benches: Benches) -> DiffResult:

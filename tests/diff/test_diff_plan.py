@@ -1,7 +1,6 @@
 """What is trained for a diff: every kind of cell, how many rows it has, and what it shares with `bench run`."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +19,7 @@ from bench.diff.cells import (
     on_alternative,
     taught_by,
 )
-from bench.diff.run import _further, _notes
+from bench.diff.run import _notes
 from bench.diff.sets import ExampleSet
 from bench.encoding import TrainingRow
 from bench.experiments import Setup
@@ -265,44 +264,31 @@ def test_fewer_unrelated_examples_than_milder_ones_are_not_compared_with_them() 
     assert len(sizes) <= 1
 
 
-class NoOtherModels:
-    """Stands for `Benches` of a suite that names none."""
-
-    def recipes(self, experiment: int) -> dict[str, object]:
-        return {plan.MAIN: None}
+def further(sets: Sequence[ExampleSet], **named: frozenset[str]) -> list[plan.CellJob]:
+    return plan.further_cells(pipelines(), sets, named, DiffSettings(mixes=(), actions=("patch_in", "only")), ())
 
 
-def further(tmp_path: Path, sets: Sequence[ExampleSet], **named: frozenset[str]) -> list[plan.CellJob]:
-    class File:
-        diff = DiffSettings(mixes=(), actions=("patch_in", "only"))
-
-    class Suite:
-        file = File()
-
-    return _further(pipelines(), Suite(), sets, named, NoOtherModels())  # type: ignore[arg-type]
-
-
-def test_a_cell_that_two_stages_ask_for_is_trained_once(tmp_path: Path) -> None:
+def test_a_cell_that_two_stages_ask_for_is_trained_once() -> None:
     sets = [ExampleSet("a", "source", "", OVERT, 0.15), ExampleSet("b", "source", "", MILD | {"n5"}, 0.15)]
-    jobs = further(tmp_path, sets, overt=OVERT, mild=MILD, **{UNRELATED: REST})
+    jobs = further(sets, overt=OVERT, mild=MILD, **{UNRELATED: REST})
     assert len({(job.cell, job.seed) for job in jobs}) == len(jobs)
     assert "random_only@0.15" in by_cell(jobs)
 
 
-def test_a_described_set_of_milder_examples_does_not_change_what_verdicts_read(tmp_path: Path) -> None:
+def test_a_described_set_of_milder_examples_does_not_change_what_verdicts_read() -> None:
     described = ExampleSet("mild", "described", "", MILD | {"n0"}, 0.15)  # n0 is overt as well
-    jobs = further(tmp_path, [described], overt=OVERT, mild=MILD, **{UNRELATED: REST})
+    jobs = further([described], overt=OVERT, mild=MILD, **{UNRELATED: REST})
     assert said_by(rows_of(jobs, IN_MILD), "yes") == MILD
 
 
-def test_a_described_set_called_unrelated_does_not_change_what_verdicts_read(tmp_path: Path) -> None:
+def test_a_described_set_called_unrelated_does_not_change_what_verdicts_read() -> None:
     described = ExampleSet(UNRELATED, "described", "", OVERT, 0.15)
-    jobs = further(tmp_path, [described], overt=OVERT, mild=MILD, **{UNRELATED: REST})
+    jobs = further([described], overt=OVERT, mild=MILD, **{UNRELATED: REST})
     assert {row.id for row in rows_of(jobs, ONLY)} == REST
 
 
-def test_tables_tell_a_set_of_the_suite_from_the_examples_that_verdicts_read(tmp_path: Path) -> None:
-    jobs = further(tmp_path, [ExampleSet("mild", "described", "", MILD, 0.1)], overt=OVERT, mild=MILD, unrelated=REST)
+def test_tables_tell_a_set_of_the_suite_from_the_examples_that_verdicts_read() -> None:
+    jobs = further([ExampleSet("mild", "described", "", MILD, 0.1)], overt=OVERT, mild=MILD, unrelated=REST)
     prompts = {job.cell: job.prompts for job in jobs}
     assert prompts["patch_in:mild"] == "set mild"
     roles = {cell: words for cell, words in prompts.items() if words.endswith(" examples") and "random" not in words}
