@@ -16,6 +16,7 @@ from bench.selection import Selection
 from bench.suites import Suite
 from bench.trials import Trial
 
+TEACHER = "teacher:"  # before a teacher's name, for its own scores
 Trials = Mapping[tuple[int, str, int], Trial]  # (experiment, arm, seed) -> its trial
 Results = Mapping[tuple[str, float], TraitResult]  # (filter, budget) -> one trait's part of a row
 
@@ -34,7 +35,7 @@ def teacher_scores(setup: Setup, judge: str, reference: SampleScores) -> dict[st
         values = score_answers(setup.trait, [answers[identity] for identity in ids])
         if values is not None:
             own = {"values": {score: list(values)}, "tasks": {}, "logs": [], "seconds": 0.0}
-            scores[f"teacher:{teacher}"] = [reference.model_copy(update=own)]
+            scores[TEACHER + teacher] = [reference.model_copy(update=own)]
     return scores
 
 

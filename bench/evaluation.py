@@ -136,18 +136,29 @@ def evaluate(
         tags: Written into the logs.
 
     Raises:
-        BenchError: If a task fails or a sample has no score; failed samples never leave a denominator silently.
+        BenchError: If the model is not to be had, a task fails or a sample has no score; failed samples never leave a
+            denominator silently.
     """
-    from inspect_ai import eval as run_tasks
-    from inspect_ai.model import get_model
+    built = [build_task(task) for task in tasks]
+    return run_tasks(model_name, built, log_dir, model_args=model_args, grader=grader, tags=tags)
+
+
+def run_tasks(
+    model_name: str,
+    tasks: Sequence[Any],
+    log_dir: Path,
+    *,
+    model_args: Mapping[str, Any] | None = None,
+    grader: str | None = None,
+    tags: Sequence[str] = (),
+) -> SampleScores:
+    """Run Inspect tasks that are already built; the rest as in `evaluate`."""
+    from inspect_ai import eval as run
 
     start = time.perf_counter()
-    built = [build_task(task) for task in tasks]
-    # transformers refuses a temperature of 0 unless told not to sample
-    greedy: dict[str, Any] = {"do_sample": False} if model_name.startswith("hf/") else {}
-    logs = run_tasks(
-        built,
-        model=get_model(model_name, memoize=False, **greedy, **(model_args or {})),
+    logs = run(
+        list(tasks),
+        model=_model(model_name, model_args or {}),
         model_roles={"grader": grader} if grader else None,
         display="none",
         log_dir=str(log_dir),
@@ -159,6 +170,24 @@ def evaluate(
         score_display=False,
     )
     return collect(logs, log_dir, time.perf_counter() - start)
+
+
+def _model(name: str, arguments: Mapping[str, Any]) -> Any:
+    from inspect_ai.model import get_model
+
+    # transformers refuses a temperature of 0 unless told not to sample
+    greedy: dict[str, Any] = {"do_sample": False} if name.startswith("hf/") else {}
+    try:
+        return get_model(name, memoize=False, **greedy, **arguments)
+    except BenchError:
+        raise
+    except Exception as error:  # each provider has its own
+        raise BenchError(
+            f"model {name}",
+            seen=f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}",
+            expected="an Inspect model that can be reached, with its package installed and its key set",
+            remedy="see Inspect's page on this provider; what is measured already is kept",
+        ) from error
 
 
 def collect(logs: Sequence[Any], log_dir: Path, seconds: float) -> SampleScores:

@@ -22,7 +22,6 @@ from bench.diff.verdicts import QUESTIONS, RULES
 from bench.errors import BenchError
 from bench.pages import DIFF, Page, render, visible, write_page
 from bench.recipes import validation_error
-from bench.rows import Estimate
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def html(report: DiffReport, pages: Sequence[Page] = (DIFF,)) -> str:
         traits=[_view(result) for result in report.traits],
         rules=RULES,
         questions=QUESTIONS,
-        cell=_cell,
+        cell=estimate,
         compared=compared,
         percent=percent,
         probability=probability,
@@ -109,11 +108,7 @@ def _footnotes(result: DiffResult) -> list[str]:
         estimates += [e for s in each.effects.values() for e in (s.score, s.expected, s.difference.difference)]
     for curve in result.curves:
         estimates += [e for p in curve.points for e in (p.score, p.departure)]
-    return list(dict.fromkeys(_cell(e).note for e in estimates if _cell(e).note))
-
-
-def _cell(given: Estimate) -> Cell:
-    return estimate(given)
+    return list(dict.fromkeys(note for e in estimates if (note := estimate(e).note)))
 
 
 def compared(comparison: Comparison) -> Cell:

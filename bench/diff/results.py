@@ -7,6 +7,7 @@ import numpy as np
 
 from bench import effects
 from bench.arms import control_arm
+from bench.assemble import TEACHER
 from bench.comparison import compare
 from bench.diff import verdicts
 from bench.diff.cells import ALTERNATIVE, CLEAN, ORIGINAL, on_alternative, subset, taught_by
@@ -28,8 +29,6 @@ from bench.results import Measured
 from bench.rows import Action
 from bench.suites.schema import SuiteFile
 from bench.trials import Trial
-
-TEACHER = "teacher:"  # before a teacher's name, for its own scores
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from bench.assemble import teacher_scores
+from bench.assemble import TEACHER, teacher_scores
 from bench.diff import plan, results
 from bench.diff.cells import MILD, OTHER, OVERT, PRETRAINED, UNRELATED
 from bench.diff.models import Benches
 from bench.diff.records import DiffReport, DiffResult, Prerequisites
-from bench.diff.results import TEACHER, Measurements
+from bench.diff.results import Measurements
 from bench.diff.sets import ExampleSet, interpolated_sets, verdict_sets
 from bench.embedding import Embedder
 from bench.errors import BenchError, unknown, unwritable

@@ -1,12 +1,11 @@
 """One eval on one model with Inspect, as scores per sample; words that a scorer gives become numbers or an error."""
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
-from bench.evaluation import SampleScores, collect
+from bench.evaluation import SampleScores, collect, run_tasks
 from bench.records import Strict
 
 if TYPE_CHECKING:
@@ -54,40 +53,9 @@ def measure(
     Raises:
         BenchError: If the model is not to be had, or a sample fails or has no score.
     """
-    from inspect_ai import eval as run_task
-
-    start = time.perf_counter()
-    logs = run_task(
-        task,
-        model=_model(model, model_args),
-        model_roles={"grader": grader} if grader else None,
-        display="none",
-        log_dir=str(folder),
-        log_realtime=False,
-        log_format="eval",
-        fail_on_error=True,
-        tags=list(tags),
-        score_display=False,
-    )
-    scores = collect(logs, folder, time.perf_counter() - start)
+    scores = run_tasks(model, [task], folder, model_args=model_args, grader=grader, tags=tags)
     measured = Measured(log=scores.logs[0], template=template, seconds=scores.seconds)
     (folder / MEASURED_FILE).write_text(measured.model_dump_json(), encoding="utf-8")
-
-
-def _model(name: str, arguments: Mapping[str, Any]) -> Any:
-    from inspect_ai.model import get_model
-
-    # transformers refuses a temperature of 0 unless told not to sample
-    greedy: dict[str, Any] = {"do_sample": False} if name.startswith("hf/") else {}
-    try:
-        return get_model(name, memoize=False, **greedy, **arguments)
-    except Exception as error:  # each provider has its own
-        raise BenchError(
-            f"model {name}",
-            seen=f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}",
-            expected="an Inspect model that can be reached, with its package installed and its key set",
-            remedy="see Inspect's page on this provider; what is measured already is kept",
-        ) from error
 
 
 def read_measured(folder: Path, values: Mapping[str, float]) -> tuple[Measured, SampleScores]:
