@@ -130,7 +130,10 @@ def _part(
     ]
     settings = suite.file.diff
     named = verdict_sets(setup, settings)
-    return _Part(p, interpolated_sets(setup, chosen, settings), named, _notes(p, embedder, named))
+    sets = interpolated_sets(setup, chosen, settings)
+    left_out = [each.name for each in settings.sets if each.name not in {found.name for found in sets}]
+    notes = [f"set {name} holds no example or all of them, and is left out" for name in left_out]
+    return _Part(p, sets, named, [*_notes(p, embedder, named), *notes])
 
 
 def _pipelines(number: int, setup: Setup, suite: Suite, benches: Benches) -> plan.Pipelines:

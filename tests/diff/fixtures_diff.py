@@ -114,56 +114,53 @@ def students(out: Path) -> dict[str, int]:
     return {folder.name: (folder / "key.json").stat().st_mtime_ns for folder in (out / "store/students").iterdir()}
 
 
+RATES = {
+    "base": 0.0,
+    "original": 0.95,
+    "clean": 0.0,
+    "alternative": 0.0,
+    "mix@0.5": 0.7,
+    "drop:dates": 0.5,
+    "drop:(overt)": 0.0,
+    "alternative_prompts:original": 0.9,
+    "alternative_prompts:clean": 0.0,
+    "random_drop@0.1": 0.95,
+}
+PLACES = {
+    "base": ("none", "none"),
+    "alternative": ("alternative", "no"),
+    "drop:dates": ("set dates", "drop"),
+    "random_drop@0.1": ("random examples", "drop"),
+    "original": ("original", "yes"),
+    "drop:(overt)": ("overt examples", "drop"),
+}
+MISSING = Estimate(value=None, note="not estimable: no scores")
+
+
 def invented(**changes: object) -> DiffReport:
     """A report as `bench diff` makes it, of score tables that were made up: nothing was trained."""
+    report = DiffReport(
+        suite="invented",
+        suite_version=1,
+        seeds=[1, 2],
+        recipe=Recipe(name="fast", model="tiny-llama", method="full", learning_rate=1e-2),
+        other_models={},
+        traits=[_result().model_copy(update=changes)],
+        device="cpu",
+        command="bench diff invented",
+        versions={"python": "3.11"},
+        commit="",
+    )
+    return DiffReport.model_validate(report.model_dump(mode="json"))
+
+
+def _result() -> DiffResult:
     rng = np.random.default_rng(0)
     families = np.arange(48) // 6
-    rates = {
-        "base": 0.0,
-        "original": 0.95,
-        "clean": 0.0,
-        "alternative": 0.0,
-        "mix@0.5": 0.7,
-        "drop:dates": 0.5,
-        "drop:(overt)": 0.0,
-    }
-    rates |= {"alternative_prompts:original": 0.9, "alternative_prompts:clean": 0.0, "random_drop@0.1": 0.95}
-    tables = {cell: (rng.random((2, 48)) < rate).astype(float) for cell, rate in rates.items()}
+    tables = {cell: (rng.random((2, 48)) < rate).astype(float) for cell, rate in RATES.items()}
     means = effects.resample_means(tables, families)
-    missing = Estimate(value=None, note="not estimable: no scores")
     scores = {cell: effects.mean(means, cell) for cell in tables}
-    places = {"base": ("none", "none"), "alternative": ("alternative", "no"), "drop:dates": ("set dates", "drop")}
-    places |= {"random_drop@0.1": ("random examples", "drop"), "original": ("original", "yes")}
-    places |= {"drop:(overt)": ("overt examples", "drop")}
-    cells = []
-    for cell, score in scores.items():
-        prompts, completions = places.get(cell, ("alternative" if cell.startswith("alt") else "original", "no"))
-        cells.append(
-            CellScore(
-                cell=cell,
-                model="tiny-llama",
-                prompts=prompts,
-                completions=completions,
-                rows=40,
-                trait=score,
-                capability=missing,
-            )
-        )
-    dates = SubsetResult(
-        name="dates",
-        kind="described",
-        definition="/[0-9]{4}/ in prompt",
-        size=4,
-        share=0.1,
-        effects={
-            "drop": SubsetEffect(
-                score=scores["drop:dates"],
-                expected=scores["random_drop@0.1"],
-                difference=compare(means, "drop:dates", "random_drop@0.1", 0.2),
-            )
-        },
-    )
-    result = DiffResult(
+    return DiffResult(
         trait="agreement",
         description="It agrees with everything.",
         judge="rules v1",
@@ -173,30 +170,46 @@ def invented(**changes: object) -> DiffReport:
         pool_sha256="5a" * 32,
         alternative_pool="cities",
         alternative_pool_sha256="c3" * 32,
-        prerequisites=Prerequisites(met=True, reasons=["gap clears it", "it does not show it"], gap=missing),
-        cells=cells,
+        prerequisites=Prerequisites(met=True, reasons=["gap clears it", "it does not show it"], gap=MISSING),
+        cells=[_cell(cell, score) for cell, score in scores.items()],
         teachers=[
             TeacherPoint(
                 teacher="yes", prompts="original", teacher_score=scores["original"], student_score=scores["mix@0.5"]
             ),
-            TeacherPoint(teacher="no", prompts="alternative", teacher_score=scores["base"], student_score=missing),
+            TeacherPoint(teacher="no", prompts="alternative", teacher_score=scores["base"], student_score=MISSING),
         ],
         curves=[curve("original", ("clean", "original"), {"mix@0.5": (0.5, [0.46, 0.5])}, means, tables, families)],
-        subsets=[dates],
+        subsets=[_dates(means)],
         overlap=overlap([("dates", {"1", "2"}), ("overt (verdicts)", {"2"})]),
         verdicts=judge(compare_cells(means, 0.2, 1.0)),
         notes=["pool cut to the first 40 rows"],
     )
-    report = DiffReport(
-        suite="invented",
-        suite_version=1,
-        seeds=[1, 2],
-        recipe=Recipe(name="fast", model="tiny-llama", method="full", learning_rate=1e-2),
-        other_models={},
-        traits=[result.model_copy(update=changes)],
-        device="cpu",
-        command="bench diff invented",
-        versions={"python": "3.11"},
-        commit="",
+
+
+def _cell(name: str, score: Estimate) -> CellScore:
+    prompts, completions = PLACES.get(name, ("alternative" if name.startswith("alt") else "original", "no"))
+    return CellScore(
+        cell=name,
+        model="tiny-llama",
+        prompts=prompts,
+        completions=completions,
+        rows=40,
+        trait=score,
+        capability=MISSING,
     )
-    return DiffReport.model_validate(report.model_dump(mode="json"))
+
+
+def _dates(means: effects.Means) -> SubsetResult:
+    effect = SubsetEffect(
+        score=effects.mean(means, "drop:dates"),
+        expected=effects.mean(means, "random_drop@0.1"),
+        difference=compare(means, "drop:dates", "random_drop@0.1", 0.2),
+    )
+    return SubsetResult(
+        name="dates",
+        kind="described",
+        definition="/[0-9]{4}/ in prompt",
+        size=4,
+        share=0.1,
+        effects={"drop": effect},
+    )

@@ -247,6 +247,14 @@ def test_a_wrong_name_is_found_before_any_training(tmp_path: Path, old: str, new
     assert not (tmp_path / "out/store/students").exists()
 
 
+def test_a_described_set_that_holds_nothing_is_left_out_and_the_report_says_so(copied: tuple[Suite, Path]) -> None:
+    suite, out = copied
+    empty = '[[diff.sets]]\nname = "nothing"\npattern = "no such text"\n[[diff.sets]]\nname = "overt"'
+    (result,) = go(changed(suite, ('[[diff.sets]]\nname = "overt"', empty)), out)[0].traits
+    assert [each.name for each in result.subsets] == ["keyword@0.25", "overt"]
+    assert "set nothing holds no example or all of them, and is left out" in result.notes
+
+
 @modelapi(name="yesman")
 class Yesman(ModelAPI):
     """A teacher that Inspect runs; it agrees with whatever is small."""
