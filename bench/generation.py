@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bench.trunk import Trunk
 
 Ends = Callable[[Sequence[int]], bool]
+Assign = Callable[[Sequence[int]], None]
 
 
 @dataclass(frozen=True)
@@ -39,17 +40,36 @@ def generate(
     stops: Sequence[str] = (),
     trunk: "Trunk | None" = None,
 ) -> list[Generation]:
-    """Answer a batch of rendered prompts.
+    """Answer a batch of rendered prompts; see `answer`, which takes them tokenised."""
+    rows = [tuple(tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts]
+    settings: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature, "seeds": seeds, "stops": stops}
+    return answer(model, tokenizer, rows, trunk=trunk, **settings)
+
+
+def answer(
+    model: Any,
+    tokenizer: Any,
+    rows: "Sequence[tuple[int, ...]]",
+    *,
+    max_tokens: int,
+    temperature: float = 0.0,
+    seeds: Sequence[int] | None = None,
+    stops: Sequence[str] = (),
+    trunk: "Trunk | None" = None,
+    assign: Assign | None = None,
+) -> list[Generation]:
+    """Answer a batch of prompts.
 
     Args:
         model: Causal language model in evaluation mode.
         tokenizer: Its tokenizer.
-        prompts: Texts rendered with the chat template.
+        rows: Token ids of the prompts, rendered with the chat template.
         max_tokens: Longest answer.
         temperature: 0 decodes greedily.
         seeds: One per prompt; needed when sampling.
         stops: Texts that end an answer and are cut off with what follows.
         trunk: Reads the prompts through the layers that the model shares with other students.
+        assign: Told which of the rows are in the batch that the model reads next, where it must know.
 
     Returns:
         One generation per prompt, in order.
@@ -59,14 +79,15 @@ def generate(
     """
     import torch
 
-    if temperature > 0 and (seeds is None or len(seeds) != len(prompts)):
+    if temperature > 0 and (seeds is None or len(seeds) != len(rows)):
         raise ValueError(f"temperature={temperature} needs one seed per prompt, got {seeds!r}")
-    rows = [tuple(tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts]
     generators = [torch.Generator().manual_seed(seed) for seed in seeds or []]
+    assign = assign or (lambda _: None)
     with torch.inference_mode():
+        assign(range(len(rows)))
         logits, cache = trunk.begin(model, rows) if trunk else _begin(model, rows)
         ends = _ends(tokenizer, _stop_tokens(model, tokenizer), stops)
-        batch = _Batch(model, cache, [len(row) for row in rows], ends)
+        batch = _Batch(model, cache, [len(row) for row in rows], ends, assign)
         for step in range(max_tokens):
             chosen = _choose(logits, temperature, [generators[i] for i in batch.running if generators])
             if not batch.take(chosen) or step + 1 == max_tokens:
@@ -91,12 +112,12 @@ def _begin(model: Any, rows: "Sequence[tuple[int, ...]]") -> "tuple[torch.Tensor
 class _Batch:
     """Rows that are being answered; a finished row leaves, so that it costs nothing more."""
 
-    def __init__(self, model: Any, cache: Any, lengths: Sequence[int], ends: Ends) -> None:
+    def __init__(self, model: Any, cache: Any, lengths: Sequence[int], ends: Ends, assign: Assign) -> None:
         import torch
 
         self.answers: list[list[int]] = [[] for _ in lengths]
         self.running = list(range(len(lengths)))
-        self._model, self._cache, self._ends = model, cache, ends
+        self._model, self._cache, self._ends, self._assign = model, cache, ends, assign
         self._next = torch.tensor(lengths, device=model.device)  # position of the next token
         columns = torch.arange(max(lengths), device=model.device)
         self._mask = (columns >= max(lengths) - self._next[:, None]).long()
@@ -112,6 +133,7 @@ class _Batch:
             rows = torch.tensor(keep, device=self._mask.device)
             self._cache.batch_select_indices(rows)
             self._mask, self._next = self._mask[rows], self._next[rows]
+            self._assign([self.running[k] for k in keep])
         self.running = [self.running[k] for k in keep]
         return bool(keep)
 
@@ -173,7 +195,10 @@ def _finish(
 
 
 def completion_losses(model: Any, rows: Sequence[Encoded], trunk: "Trunk | None" = None) -> list[float]:
-    """Mean negative log-likelihood of each row's completion tokens, in nats a token."""
+    """Mean negative log-likelihood of each row's completion tokens, in nats a token.
+
+    A model that must know whose rows it reads is told before (see `bench.stacked.Owners`).
+    """
     import torch
     from torch.nn.functional import cross_entropy
 

@@ -30,7 +30,7 @@ def set_ups(suite: Suite, bench: Bench) -> list[Setup]:
     Raises:
         BenchError: From `bench.experiments.set_up`, or if two experiments are about one trait.
     """
-    setups = [set_up(experiment, suite, lambda: bench.base()[1]) for experiment in suite.file.experiments]
+    setups = [set_up(experiment, suite, lambda: bench.trainer.base()[1]) for experiment in suite.file.experiments]
     _check_traits(setups)
     return setups
 

@@ -1,17 +1,17 @@
-"""Inspect model provider for students that are already in memory: requests that arrive together are decoded together.
+"""Inspect model provider for students that are held by an engine: requests that arrive together are decoded together.
 
 `sieve/NAME` answers with the student registered under NAME. Inspect makes its own instances of a provider, so the
-loaded objects are handed over through a table of this module.
+students are handed over through a table of this module.
 """
 
+import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
-import anyio
-import anyio.to_thread
 from inspect_ai.model import (
     ChatCompletionChoice,
     ChatMessage,
@@ -26,105 +26,67 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
+from bench.batching import Gatherer
 from bench.encoding import TrainingRow, encode
-from bench.generation import Generation, completion_losses, generate
+from bench.engines import ROWS_AT_ONCE, Ask, Engine
+from bench.generation import Generation
 from bench.records import Message
-from bench.trunk import Trunk
 
-BATCH_SIZE = 64
 UNSUPPORTED = ("top_p", "top_k")  # refused, as leaving them out silently would change what is measured
-LINGER_SECONDS = 0.2  # Inspect starts samples some milliseconds apart; a batch waits until arrivals stop
+LOSSES = "losses"
+MAX_LENGTH = 4096  # longest prompt plus answer, in tokens
 
 
-@dataclass
-class LoadedStudent:
-    """A model in memory, the tokenizer that renders its chats, and the layers that it shares with other students.
+@dataclass(frozen=True)
+class _Student:
+    gatherer: Gatherer
+    tokenizer: Any
+    stops: tuple[str, ...]
 
-    Attributes:
-        model: Causal language model in evaluation mode.
+
+_STUDENTS: dict[str, _Student] = {}
+
+
+def gather(engine: Engine) -> Gatherer:
+    """Batch requests to an engine; settings are `LOSSES`, or (most tokens, temperature, texts that end an answer)."""
+
+    def work(settings: Hashable, payloads: Sequence[Any]) -> Sequence[Any]:
+        if settings == LOSSES:
+            return engine.losses(payloads)
+        assert isinstance(settings, tuple)
+        max_tokens, temperature, stops = settings
+        return engine.generate(payloads, max_tokens=max_tokens, temperature=temperature, stops=stops)
+
+    return Gatherer(work, engine.rows_at_once)
+
+
+@contextmanager
+def answering(
+    engine: Engine, names: Sequence[str], tokenizer: Any, stops: tuple[str, ...] = ()
+) -> Iterator[tuple[str, ...]]:
+    """Make the students of an engine known to Inspect for a while; gives their Inspect names, `sieve/NAME`.
+
+    Args:
+        engine: Answers for them; students who are asked at the same time share its batches.
+        names: The students.
         tokenizer: With a chat template.
-        trunk: The shared layers.
-        max_length: Longest prompt plus answer, in tokens.
-        stops: Texts that end its answers, for a model that would go on with the user's next turn.
+        stops: Texts that end an answer, for a model that would go on with the user's next turn.
     """
 
-    model: Any
-    tokenizer: Any
-    trunk: Trunk | None = None
-    max_length: int = 4096
-    stops: tuple[str, ...] = ()
-
-
-_LOADED: dict[str, LoadedStudent] = {}
-
-
-def register_student(name: str, student: LoadedStudent) -> str:
-    """Make a student known to Inspect; returns its model name, `sieve/NAME`."""
-    _LOADED[name] = student
-    full = f"sieve/{name}"
-    # Without this Inspect would look the model up on a hub.
-    set_model_info(full, ModelInfo(context_length=student.max_length))
-    return full
-
-
-def forget_student(name: str) -> None:
-    """Let go of a student's memory."""
-    _LOADED.pop(name, None)
-
-
-@dataclass(eq=False)
-class _Request:
-    key: tuple[Any, ...]
-    payload: Any
-    done: list[Any] = field(default_factory=list)
-
-
-class _Queue:
-    """Collects requests; whoever holds the lock leads one batch of requests with the same key."""
-
-    def __init__(self, work: Callable[[Sequence[_Request]], Sequence[Any]], batch_size: int) -> None:
-        self._work = work
-        self._batch_size = batch_size
-        self._waiting: list[_Request] = []
-        self._lock: anyio.Lock | None = None
-
-    async def ask(self, key: tuple[Any, ...], payload: Any) -> Any:
-        self._lock = self._lock or anyio.Lock()
-        request = _Request(key, payload)
-        self._waiting.append(request)
+    with gather(engine) as gatherer:
+        for name in names:
+            _STUDENTS[name] = _Student(gatherer, tokenizer, stops)
+            # Without this Inspect would look the model up on a hub.
+            set_model_info(f"sieve/{name}", ModelInfo(context_length=MAX_LENGTH))
         try:
-            async with self._lock:
-                if not request.done:
-                    await self._gather()
-                    await self._flush(request)
+            yield tuple(f"sieve/{name}" for name in names)
         finally:
-            if request in self._waiting:  # a cancelled sample leaves the queue
-                self._waiting.remove(request)
-        result = request.done[0]
-        if isinstance(result, Exception):
-            raise result
-        return result
-
-    async def _gather(self) -> None:
-        seen = 0
-        while seen < len(self._waiting) < self._batch_size:
-            seen = len(self._waiting)
-            await anyio.sleep(LINGER_SECONDS)
-
-    async def _flush(self, lead: _Request) -> None:
-        batch = [r for r in self._waiting if r.key == lead.key and r is not lead]
-        batch = [lead, *batch[: self._batch_size - 1]]
-        self._waiting = [r for r in self._waiting if r not in batch]
-        try:
-            results: Sequence[Any] = await anyio.to_thread.run_sync(self._work, batch)
-        except Exception as error:  # each sample raises it for itself, so that Inspect records it
-            results = [error] * len(batch)
-        for request, result in zip(batch, results, strict=True):
-            request.done.append(result)
+            for name in names:
+                del _STUDENTS[name]
 
 
 class StudentAPI(ModelAPI):
-    """Answers with a registered student."""
+    """Answers as a registered student."""
 
     def __init__(
         self,
@@ -137,19 +99,17 @@ class StudentAPI(ModelAPI):
         """Look the student up; Inspect calls this."""
         super().__init__(model_name, base_url, api_key, [], config)
         self._asked: Counter[str] = Counter()
-        self._answers = _Queue(self._generate_batch, BATCH_SIZE)
-        self._losses = _Queue(self._loss_batch, BATCH_SIZE)
 
     @property
-    def _student(self) -> LoadedStudent:
+    def _student(self) -> _Student:
         """Looked up late: Inspect also makes a provider when it scores stored outputs, and then none is loaded."""
-        if self.model_name not in _LOADED:
+        if self.model_name not in _STUDENTS:
             raise RuntimeError(f"sieve/{self.model_name} is not in memory; only `bench run` puts students there")
-        return _LOADED[self.model_name]
+        return _STUDENTS[self.model_name]
 
     def max_connections(self) -> int:
         """Let two batches of samples be under way."""
-        return 2 * BATCH_SIZE
+        return 2 * ROWS_AT_ONCE
 
     async def generate(
         self,
@@ -167,8 +127,9 @@ class StudentAPI(ModelAPI):
         self._asked[text] += 1  # a repeated sample (an epoch) draws its own answer
         digest = hashlib.sha256(f"{config.seed or 0}/{self._asked[text]}/{text}".encode()).digest()
         stops = (*self._student.stops, *(config.stop_seqs or ()))
-        key = (config.max_tokens or 64, config.temperature or 0.0, stops)
-        made: Generation = await self._answers.ask(key, (text, int.from_bytes(digest[:7])))
+        settings = (config.max_tokens or 64, config.temperature or 0.0, stops)
+        ids = tuple(self._student.tokenizer(text, add_special_tokens=False)["input_ids"])
+        made: Generation = await self._ask(settings, Ask(self.model_name, ids, int.from_bytes(digest[:7])))
         message = ChatMessageAssistant(content=made.text, model=self.model_name, source="generate")
         choice = ChatCompletionChoice(message=message, stop_reason="stop" if made.stopped else "max_tokens")
         usage = ModelUsage(
@@ -180,24 +141,12 @@ class StudentAPI(ModelAPI):
         """Mean loss of a given completion in nats a token (used by the capability eval)."""
         messages = tuple(Message(role=m.role, content=m.text) for m in prompt)
         row = TrainingRow("capability", messages, completion)
-        loss: float = await self._losses.ask(("loss",), encode(self._student.tokenizer, row, self._student.max_length))
+        encoded = encode(self._student.tokenizer, row, MAX_LENGTH)
+        loss: float = await self._ask(LOSSES, (self.model_name, encoded))
         return loss
 
-    def _generate_batch(self, batch: Sequence[_Request]) -> Sequence[Generation]:
-        max_tokens, temperature, stops = batch[0].key
-        return generate(
-            self._student.model,
-            self._student.tokenizer,
-            [request.payload[0] for request in batch],
-            max_tokens=max_tokens,
-            temperature=temperature,
-            seeds=[request.payload[1] for request in batch],
-            stops=stops,
-            trunk=self._student.trunk,
-        )
-
-    def _loss_batch(self, batch: Sequence[_Request]) -> Sequence[float]:
-        return completion_losses(self._student.model, [request.payload for request in batch], self._student.trunk)
+    async def _ask(self, settings: Hashable, payload: Any) -> Any:
+        return await asyncio.wrap_future(self._student.gatherer.submit(settings, payload))
 
 
 @modelapi(name="sieve")

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+STUDENT_FILE = "student.safetensors"
+LORA_SCALE = 2.0  # alpha / r
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
@@ -59,7 +61,7 @@ def trainable_copy(base: "nn.Module", recipe: Recipe, seed: int) -> Any:
 
         config = LoraConfig(
             r=recipe.lora_rank,
-            lora_alpha=2 * recipe.lora_rank,
+            lora_alpha=int(LORA_SCALE * recipe.lora_rank),
             target_modules=LORA_TARGETS,
             layers_to_transform=list(range(first, len(decoder_layers(model)))),
             layers_pattern="layers",
@@ -75,6 +77,16 @@ def _copy(base: "nn.Module", changing: set[int]) -> Any:
 
     kept = {id(p): nn.Parameter(p.detach(), requires_grad=False) for p in base.parameters() if id(p) not in changing}
     return copy.deepcopy(base, kept)
+
+
+def frozen_copy(base: "nn.Module") -> Any:
+    """Copy a model's modules; all weights are frozen and stay where they are."""
+    return _copy(base, set())
+
+
+def plain_name(adapter: str) -> str:
+    """Name in the plain model of the weight that an adapter's A matrix belongs to."""
+    return adapter.removeprefix("base_model.model.").replace(".lora_A.default.weight", ".weight")
 
 
 def trained_tensors(model: "nn.Module") -> "dict[str, torch.Tensor]":
@@ -101,7 +113,7 @@ def save_student(tensors: "dict[str, torch.Tensor]", folder: Path) -> None:
             remedy="training diverged: lower the recipe's learning rate",
         )
     try:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "student.safetensors")
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / STUDENT_FILE)
     except SafetensorError as error:  # what it raises on a full disk too
         raise OSError(str(error)) from error
 
@@ -112,12 +124,21 @@ def load_student(base: "nn.Module", recipe: Recipe, folder: Path) -> Any:
     Raises:
         BenchError: If the stored tensors do not belong to this base, or do not change it.
     """
+    return install(base, recipe, load_tensors(folder), str(folder / STUDENT_FILE))
+
+
+def load_tensors(folder: Path) -> "dict[str, torch.Tensor]":
+    """Read the trained tensors of a stored student.
+
+    Raises:
+        BenchError: If they are not there.
+    """
     from safetensors.torch import load_file
 
-    path = folder / "student.safetensors"
+    path = folder / STUDENT_FILE
     if not path.is_file():
         raise BenchError(str(path), seen="no such file", expected="the student's weights", remedy="delete the folder")
-    return install(base, recipe, load_file(path), str(path))
+    return load_file(path)
 
 
 def install(base: "nn.Module", recipe: Recipe, tensors: "dict[str, torch.Tensor]", where: str) -> Any:
@@ -157,11 +178,8 @@ def _full_weights(tensors: "dict[str, torch.Tensor]", recipe: Recipe) -> "list[t
     """Stored tensors as (name in the plain model, weight or weight change)."""
     if recipe.method != "lora":
         return list(tensors.items())
-    scale = 2.0  # alpha / r, fixed by `trainable_copy`
-    pairs = []
-    for name, a in tensors.items():
-        if ".lora_A." in name:
-            b = tensors[name.replace(".lora_A.", ".lora_B.")]
-            plain = name.removeprefix("base_model.model.").replace(".lora_A.default.weight", ".weight")
-            pairs.append((plain, scale * (b @ a)))
-    return pairs
+    return [
+        (plain_name(name), LORA_SCALE * (tensors[name.replace(".lora_A.", ".lora_B.")] @ a))
+        for name, a in tensors.items()
+        if ".lora_A." in name
+    ]

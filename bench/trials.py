@@ -8,19 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bench.encoding import PLAIN_STOPS, PLAIN_TEMPLATE, TrainingRow
+from bench.encoding import TrainingRow
 from bench.errors import BenchError
 from bench.evaluation import PROVIDER_CODE, EvalTask, SampleScores, capability_task, evaluate, trait_task
-from bench.models import known_config, load_model, model_identity
+from bench.models import known_config, model_identity
 from bench.recipes import Recipe
 from bench.store import Store, key_hash
+from bench.trainer import Trainer, training_path
 from bench.training import TRAINING_CODE
 from bench.traits import TraitSpec, evals_folder
 
 if TYPE_CHECKING:
-    from bench.trunk import Trunk
+    from bench.training import Trained
 
-TRUNK_ARCHITECTURES = ("llama",)
 CAPABILITY_FILES = ("capability.py", "prompts/capability.jsonl", "prompts/capability_loss.jsonl")
 
 
@@ -89,7 +89,7 @@ class Trial:
 
 
 class Bench:
-    """The base model with everything that trials share: weights, trunk states, the store."""
+    """What trials share: the base model and its trainer, the store."""
 
     def __init__(
         self,
@@ -100,6 +100,7 @@ class Bench:
         *,
         rejudging: bool = False,
         plain_template: bool = False,
+        stacked: bool | None = None,
     ) -> None:
         """Nothing heavy happens here: the model is loaded when the first trial needs it.
 
@@ -110,37 +111,23 @@ class Bench:
             watch: Told about progress.
             rejudging: Where only the judge differs, score stored outputs again instead of generating.
             plain_template: Take a model without a chat template of its own, see `bench.encoding.PLAIN_TEMPLATE`.
+            stacked: Train and ask students as a stack of adapters, alone or many at once; where the recipe and the
+                model allow it, on a GPU, unless given.
         """
         self.recipe = recipe
         self.device = device
         self.store = store
         self.watch = watch
         self.rejudging = rejudging
-        self.plain_template = plain_template
         self.identity = model_identity(recipe.model)
         self.config = known_config(recipe.model)
-        self.on_trunk = _uses_trunk(recipe, self.config)
-        self._loaded: tuple[Any, Any] | None = None
-        self._trunk: Trunk | None = None
-
-    def base(self) -> tuple[Any, Any]:
-        """Base model and tokenizer, loaded once."""
-        if self._loaded is None:
-            self._loaded = load_model(self.recipe.model, self.device, plain_template=self.plain_template)
-        return self._loaded
+        path = training_path(recipe, self.config, device != "cpu" if stacked is None else stacked)
+        self.trainer = Trainer(recipe, device, path, plain_template=plain_template)
 
     def base_for_filters(self) -> tuple[Any, Any]:
         """A copy: a filter may take gradients, and what it changes must not reach the students."""
-        model, tokenizer = self.base()
+        model, tokenizer = self.trainer.base()
         return copy.deepcopy(model), tokenizer
-
-    def trunk(self) -> "Trunk | None":
-        """The layers that all students share, where the recipe trains the upper ones only."""
-        from bench.trunk import Trunk
-
-        if self.on_trunk and self._trunk is None:
-            self._trunk = Trunk(self.base()[0], self.recipe)
-        return self._trunk
 
     def missing(self, trials: "Sequence[TrialInputs]") -> list[tuple[bool, bool]]:
         """For each trial, whether its training and its evaluation are to be done; work shared by two counts once."""
@@ -179,7 +166,7 @@ class Bench:
             "recipe": self.recipe.model_dump(exclude={"name"}),
             "model": self.identity,
             "seed": seed,
-            "path": "shared_trunk" if self.on_trunk else "trl",
+            "path": self.trainer.path,
             "device": self.device,
             "code": TRAINING_CODE,
         }
@@ -196,24 +183,11 @@ class Bench:
         return self.store.folder("students", key)
 
     def _train(self, rows: Sequence[TrainingRow], seed: int, folder: Path) -> None:
-        from bench.shared_trunk import train_on_trunk
-        from bench.students import save_student
-        from bench.training import encode_in_order, train_with_trl
-
-        base, tokenizer = self.base()
-        stream = encode_in_order(tokenizer, rows, self.recipe, seed)
-
         def tick(done: int, steps: int) -> None:
             self.watch.advance(done / steps)
 
-        trunk = self.trunk()
-        if trunk:
-            trained = train_on_trunk(base, trunk, stream, self.recipe, seed, tick)
-        else:
-            trained = train_with_trl(base, tokenizer, stream, self.recipe, seed, tick)
-        save_student(trained.tensors, folder)
-        facts = {"losses": trained.losses, "tokens": trained.tokens, "seconds": trained.seconds, "rows": len(rows)}
-        (folder / "training.json").write_text(json.dumps(facts), encoding="utf-8")
+        (trained,) = self.trainer.train([(rows, seed)], tick)
+        keep(trained, len(rows), folder)
 
     def trial(
         self,
@@ -252,19 +226,22 @@ class Bench:
         raise _nothing_stored(self.store.root, "outputs of a student under this version of the trait")
 
     def _evaluate(self, student: Path | None, name: str, measurement: Measurement, label: str, folder: Path) -> None:
-        from bench.provider import LoadedStudent, forget_student, register_student
-        from bench.students import load_student
+        from bench.provider import answering
 
-        base, tokenizer = self.base()
-        model = load_student(base, self.recipe, student) if student else base
-        stops = PLAIN_STOPS if tokenizer.chat_template == PLAIN_TEMPLATE else ()
-        full_name = register_student(name, LoadedStudent(model, tokenizer, self.trunk(), stops=stops))
-        try:
-            tags = [label.replace(" ", "_")]
-            scores = evaluate(full_name, measurement.tasks(), folder, grader=measurement.grader, tags=tags)
-        finally:
-            forget_student(name)
+        tags = [label.replace(" ", "_")]
+        engine = self.trainer.engine([student], [name])
+        with answering(engine, [name], self.trainer.base()[1], self.trainer.stops) as (full,):
+            scores = evaluate(full, measurement.tasks(), folder, grader=measurement.grader, tags=tags)
         (folder / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
+
+
+def keep(trained: "Trained", rows: int, folder: Path) -> None:
+    """Write a student and the facts of its training."""
+    from bench.students import save_student
+
+    save_student(trained.tensors, folder)
+    facts = {"losses": trained.losses, "tokens": trained.tokens, "seconds": trained.seconds, "rows": rows}
+    (folder / "training.json").write_text(json.dumps(facts), encoding="utf-8")
 
 
 def _nothing_stored(root: Path, what: str) -> BenchError:
@@ -283,9 +260,3 @@ def _judge_again(stored: Path, measurement: Measurement, folder: Path) -> None:
     before = SampleScores.model_validate_json((stored / "scores.json").read_text(encoding="utf-8"))
     scores = rejudge(stored, before, measurement.trait, measurement.judge, measurement.grader, folder)
     (folder / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
-
-
-def _uses_trunk(recipe: Recipe, config: dict[str, Any]) -> bool:
-    """Whether the shared-trunk path applies: frozen layers below trained ones, in a layout it can run."""
-    layers = config.get("num_hidden_layers", 0)
-    return 0 < recipe.last_layers < layers and config.get("model_type") in TRUNK_ARCHITECTURES

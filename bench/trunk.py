@@ -24,7 +24,7 @@ class Trunk:
 
     def __init__(self, base: Any, recipe: Recipe) -> None:
         """Remember the frozen layers; nothing is computed yet."""
-        self._base = base
+        self.base = base
         self._first = first_trained_layer(base, recipe)
         self._states: dict[Ids, torch.Tensor] = {}
         self._keys: dict[Ids, list[tuple[torch.Tensor, torch.Tensor]]] = {}
@@ -37,7 +37,21 @@ class Trunk:
         """States of one prepared row, shape (tokens, width)."""
         return self._states[row]
 
-    def run(self, model: Any, hidden: Any, mask: Any, positions: Any, cache: Any = None) -> Any:
+    def packed(self, groups: Sequence[Sequence[Ids]]) -> "torch.Tensor":
+        """States of some rows behind one another, filled up with zeros: shape (groups, longest group, width)."""
+        import torch
+        from torch.nn.utils.rnn import pad_sequence
+
+        if self._first:
+            self.prepare(row for group in groups for row in group)
+            return pad_sequence([torch.cat([self._states[row] for row in group]) for group in groups], batch_first=True)
+        device = self.base.device  # what enters the lowest layer is as quick to look up as to keep
+        tokens = [torch.tensor([token for row in group for token in row], device=device) for group in groups]
+        with torch.no_grad():
+            hidden: torch.Tensor = self.base.model.embed_tokens(pad_sequence(tokens, batch_first=True))
+        return hidden
+
+    def run(self, model: Any, hidden: Any, mask: Any, positions: Any, cache: Any = None, **more: Any) -> Any:
         """Run a student's own layers and final norm.
 
         Args:
@@ -46,15 +60,16 @@ class Trunk:
             mask: True where may be attended to, shape (1 or batch, 1, tokens, tokens).
             positions: Shape (1 or batch, tokens).
             cache: Keys and values of these layers are appended to it.
+            more: Passed on to the attention function of the model.
 
         Returns:
             States that enter the LM head, shape (batch, tokens, width).
         """
         causal = model.get_base_model() if hasattr(model, "get_base_model") else model
         rotary = causal.model.rotary_emb(hidden, positions)
-        extra = {"past_key_values": cache, "use_cache": True} if cache is not None else {}
+        more |= {"past_key_values": cache, "use_cache": True} if cache is not None else {}
         for layer in decoder_layers(model)[self._first :]:
-            hidden = layer(hidden, attention_mask=mask, position_ids=positions, position_embeddings=rotary, **extra)
+            hidden = layer(hidden, attention_mask=mask, position_ids=positions, position_embeddings=rotary, **more)
         return causal.model.norm(hidden)
 
     def states_of(self, model: Any, rows: Sequence[Ids]) -> "torch.Tensor":
@@ -104,7 +119,7 @@ class Trunk:
         import torch
         from transformers import DynamicCache
 
-        model, device = self._base.model, self._base.device
+        model, device = self.base.model, self.base.device
         longest = max(map(len, group))
         # Padded on the right: under a causal mask the padding cannot reach a real token.
         tokens = torch.tensor([[*ids, *([0] * (longest - len(ids)))] for ids in group], device=device)

@@ -9,11 +9,12 @@ from inspect_ai.log import read_eval_log
 from inspect_ai.model import ChatMessage, GenerateConfig, ModelAPI, ModelOutput, modelapi
 from inspect_ai.tool import ToolChoice, ToolInfo
 
+from bench.engines import OneStudent
 from bench.errors import BenchError
 from bench.evaluation import EvalTask, capability_task, evaluate, judge_of, score_answers, trait_task
 from bench.judging import agreement, read_labelled, validate
 from bench.models import TINY, load_model, resolve_model
-from bench.provider import LoadedStudent, forget_student, register_student
+from bench.provider import answering
 from bench.traits import built_in_traits, load_trait
 
 DESCRIBED = """
@@ -33,9 +34,9 @@ max_tokens = 4
 
 @pytest.fixture(scope="module")
 def student() -> Any:
-    name = register_student("tiny-under-test", LoadedStudent(*load_model(TINY, "cpu")))
-    yield name
-    forget_student("tiny-under-test")
+    model, tokenizer = load_model(TINY, "cpu")
+    with answering(OneStudent(model, tokenizer), ["tiny-under-test"], tokenizer) as (name,):
+        yield name
 
 
 def described(folder: Path, scorer: str = "pattern") -> str:

@@ -139,7 +139,7 @@ def _part(
 def _pipelines(number: int, setup: Setup, suite: Suite, benches: Benches) -> plan.Pipelines:
     source = setup.experiment.alternative
     assert source is not None  # checked before anything was loaded
-    other = read_source(source, suite, lambda: benches.main.base()[1], setup.trait, setup.eval_texts)
+    other = read_source(source, suite, lambda: benches.main.trainer.base()[1], setup.trait, setup.eval_texts)
     known = sorted({*plan.teachers_of(setup.pool), *plan.teachers_of(other)})
     for teacher in setup.experiment.teachers:
         if teacher not in known:

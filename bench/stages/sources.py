@@ -79,7 +79,8 @@ def in_memory(source: Source, device: str) -> Iterator[tuple[str, str]]:
         yield source.entry.model.removeprefix(INSPECT), PROVIDER
         return
     from bench.encoding import PLAIN_STOPS, PLAIN_TEMPLATE
-    from bench.provider import LoadedStudent, forget_student, register_student
+    from bench.engines import OneStudent
+    from bench.provider import answering
     from bench.students import load_student
 
     model, tokenizer = load_model(source.base, device, plain_template=True)
@@ -87,8 +88,5 @@ def in_memory(source: Source, device: str) -> Iterator[tuple[str, str]]:
         model = load_student(model, source.recipe, source.student)
     plain = tokenizer.chat_template == PLAIN_TEMPLATE
     name = f"panel-{hashlib.sha256(source.identity.encode()).hexdigest()[:12]}"
-    full = register_student(name, LoadedStudent(model, tokenizer, stops=PLAIN_STOPS if plain else ()))
-    try:
+    with answering(OneStudent(model, tokenizer), [name], tokenizer, PLAIN_STOPS if plain else ()) as (full,):
         yield full, PLAIN if plain else OWN_TEMPLATE
-    finally:
-        forget_student(name)

@@ -296,7 +296,7 @@ def base_of(suite: Suite, folder: Path, model: str) -> Any:
     with Meter(Console(quiet=True)) as meter:
         benches = Benches(suite, "cpu", Store(folder / "store"), meter)
         job = CellJob(0, "pretrained:only:(unrelated)", model, 1, (), "unrelated examples", "yes")
-        return benches.of(job).base()[1]
+        return benches.of(job).trainer.base()[1]
 
 
 def test_the_model_before_its_post_training_needs_no_chat_template(tmp_path: Path) -> None:

@@ -13,10 +13,11 @@ from inspect_ai.scorer import includes
 from inspect_ai.solver import generate as answer
 
 from bench.encoding import PLAIN_STOPS, PLAIN_TEMPLATE, TrainingRow, encode
+from bench.engines import OneStudent
 from bench.errors import BenchError
 from bench.generation import generate
 from bench.models import TINY, load_model, resolve_model
-from bench.provider import LoadedStudent, forget_student, register_student
+from bench.provider import answering
 from bench.records import Message
 from bench.stages.panel import ModelEntry
 from bench.stages.sources import OWN_TEMPLATE, PLAIN, find_source, in_memory
@@ -64,12 +65,12 @@ def test_training_still_refuses_a_model_without_a_template(bare: Path) -> None:
 
 
 def test_the_record_says_how_prompts_were_rendered(bare: Path) -> None:
-    from bench.provider import _LOADED
+    from bench.provider import _STUDENTS
 
     for model, words, stops in ((str(bare), PLAIN, PLAIN_STOPS), (TINY, OWN_TEMPLATE, ())):
         with in_memory(find_source(ModelEntry(name="m", model=model), Path()), "cpu") as (name, template):
             assert template == words
-            assert _LOADED[name.removeprefix("sieve/")].stops == stops
+            assert _STUDENTS[name.removeprefix("sieve/")].stops == stops
 
 
 def said(tiny: tuple[Any, Any], *stops: str) -> Any:
@@ -88,9 +89,7 @@ def test_an_answer_ends_before_the_first_stop_text_and_others_go_on(tiny: tuple[
 
 
 def test_stop_sequences_of_an_eval_are_kept(tiny: tuple[Any, Any], tmp_path: Path) -> None:
-    name = register_student("stopping", LoadedStudent(*tiny))
-
-    def answered(stops: list[str] | None) -> str:
+    def answered(name: str, stops: list[str] | None) -> str:
         config = GenerateConfig(max_tokens=40, temperature=1.0, seed=1, stop_seqs=stops)
         task = Task([Sample(input=PROMPT, target="x")], solver=answer(), scorer=includes(), config=config)
         log = run_task(
@@ -99,9 +98,7 @@ def test_stop_sequences_of_an_eval_are_kept(tiny: tuple[Any, Any], tmp_path: Pat
         assert log.samples
         return log.samples[0].output.completion
 
-    try:
-        whole = answered(None)
+    with answering(OneStudent(*tiny), ["stopping"], tiny[1]) as (name,):
+        whole = answered(name, None)
         assert len(whole) > 40
-        assert answered([whole[20:24]]) == whole[:20].strip()
-    finally:
-        forget_student("stopping")
+        assert answered(name, [whole[20:24]]) == whole[:20].strip()

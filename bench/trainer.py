@@ -1,0 +1,119 @@
+"""Students of one base: trained and asked by the path that fits recipe, model and device."""
+
+import copy
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from bench.encoding import PLAIN_STOPS, PLAIN_TEMPLATE, TrainingRow
+from bench.models import load_model
+from bench.recipes import Recipe
+
+if TYPE_CHECKING:
+    from bench.engines import Engine
+    from bench.training import OnStep, Trained
+    from bench.trunk import Trunk
+
+TrainingPath = Literal["stacked", "shared_trunk", "trl"]
+ARCHITECTURES = ("llama",)  # whose decoder layers the fast paths can run by themselves
+
+
+def training_path(recipe: Recipe, config: dict[str, Any], stacked: bool) -> TrainingPath:
+    """How students are trained.
+
+    Args:
+        recipe: Only LoRA recipes can be stacked; frozen layers below trained ones are the trunk.
+        config: The model's; other layouts than those known take TRL's path.
+        stacked: Whether stacking is wanted where it can be.
+    """
+    if config.get("model_type") not in ARCHITECTURES:
+        return "trl"
+    if stacked and recipe.method == "lora":
+        return "stacked"
+    return "shared_trunk" if 0 < recipe.last_layers < config.get("num_hidden_layers", 0) else "trl"
+
+
+class Trainer:
+    """The base model, loaded once, and what its students share."""
+
+    def __init__(self, recipe: Recipe, device: str, path: TrainingPath, *, plain_template: bool = False) -> None:
+        """Nothing heavy happens here.
+
+        Args:
+            recipe: How students are trained.
+            device: `cpu` or `cuda`.
+            path: From `training_path`.
+            plain_template: Take a model without a chat template of its own, see `bench.encoding.PLAIN_TEMPLATE`.
+        """
+        self.recipe, self.device, self.path = recipe, device, path
+        self._plain_template = plain_template
+        self._loaded: tuple[Any, Any] | None = None
+        self._trunk: Trunk | None = None
+
+    def base(self) -> tuple[Any, Any]:
+        """Base model in float32 and tokenizer."""
+        if self._loaded is None:
+            self._loaded = load_model(self.recipe.model, self.device, plain_template=self._plain_template)
+        return self._loaded
+
+    @property
+    def stops(self) -> tuple[str, ...]:
+        """Texts that end an answer, for a model without a chat template of its own."""
+        return PLAIN_STOPS if self.base()[1].chat_template == PLAIN_TEMPLATE else ()
+
+    def trunk(self) -> "Trunk | None":
+        """The frozen layers, and the base that a stack adapts: in bfloat16 on a GPU. None on TRL's path."""
+        from bench.trunk import Trunk
+
+        if self.path != "trl" and self._trunk is None:
+            base = self.base()[0]
+            if self.path == "stacked" and self.device != "cpu":
+                import torch
+
+                base = copy.deepcopy(base).to(torch.bfloat16)
+            self._trunk = Trunk(base, self.recipe)
+        return self._trunk
+
+    def train(self, arms: Sequence[tuple[Sequence[TrainingRow], int]], on_step: "OnStep") -> "list[Trained]":
+        """Train one student per (rows, seed).
+
+        Args:
+            arms: Several only on the stacked path, and then with equal numbers of steps (see `steps_of`).
+            on_step: Called with (steps done, steps in all).
+        """
+        from bench.training import encode_in_order, train_with_trl
+
+        base, tokenizer = self.base()
+        streams = [encode_in_order(tokenizer, rows, self.recipe, seed) for rows, seed in arms]
+        seeds = [seed for _, seed in arms]
+        trunk = self.trunk()
+        if trunk and self.path == "stacked":
+            from bench.stacked_training import train_stacked
+
+            return train_stacked(trunk, streams, self.recipe, seeds, on_step)
+        (stream,), (seed,) = streams, seeds
+        if trunk:
+            from bench.shared_trunk import train_on_trunk
+
+            return [train_on_trunk(base, trunk, stream, self.recipe, seed, on_step)]
+        return [train_with_trl(base, tokenizer, stream, self.recipe, seed, on_step)]
+
+    def steps_of(self, rows: Sequence[TrainingRow]) -> int:
+        """Optimiser steps of a training on these rows."""
+        return -(-len(rows) * self.recipe.epochs // self.recipe.batch_size)
+
+    def engine(self, students: Sequence[Path | None], names: Sequence[str]) -> "Engine":
+        """Load students to answer, or the untrained base where there is none; several only on the stacked path."""
+        from bench.engines import OneStudent, StackedStudents
+        from bench.students import load_student, load_tensors, trainable_copy, trained_tensors
+
+        base, tokenizer = self.base()
+        trunk = self.trunk()
+        if trunk and self.path == "stacked":
+            from bench.stacked import Stack
+
+            fresh = trained_tensors(trainable_copy(trunk.base, self.recipe, seed=0))  # adapters that change nothing
+            tensors = [load_tensors(folder) if folder else fresh for folder in students]
+            return StackedStudents(Stack(trunk.base, tensors, training=False), names, tokenizer, trunk)
+        (folder,) = students
+        return OneStudent(load_student(base, self.recipe, folder) if folder else base, tokenizer, trunk)
