@@ -11,6 +11,7 @@ from rich.table import Table
 
 from bench.cli_causes import causes
 from bench.cli_diff import diff
+from bench.cli_execution import execution_options
 from bench.cli_stages import stages
 from bench.cli_tools import TOOLS
 from bench.errors import BenchError, unwritable
@@ -57,6 +58,7 @@ def main(debug: bool) -> None:
 @DEVICE
 @FILTERS
 @POOL
+@execution_options
 def run(suite: str, pool: Path | None, **options: Any) -> None:
     """Run a suite (name, or path of a .toml file) and write its leaderboard."""
     _run(_suite(suite, pool), **options, rejudging=False)
@@ -121,7 +123,7 @@ def _suite(name: str, pool: Path | None) -> Suite:
     return with_pool(suite, pool) if pool else suite
 
 
-def _run(suite: Suite, *, out: Path | None, device: str, filters: tuple[str, ...], rejudging: bool) -> None:
+def _run(suite: Suite, *, out: Path | None, rejudging: bool, **options: Any) -> None:
     from bench.progress import Meter
     from bench.report import write_pages
     from bench.run import RunOptions
@@ -129,11 +131,11 @@ def _run(suite: Suite, *, out: Path | None, device: str, filters: tuple[str, ...
 
     folder = out or Path("out") / suite.file.name
     command = shlex.join(["bench", *sys.argv[1:]])
-    options = RunOptions(suite, folder, device, filters, command, rejudging)
+    settings = RunOptions(suite, folder, command=command, rejudging=rejudging, **options)
     with Meter(console) as meter:
-        rows = run_suite(options, meter, lambda text: console.print(text, markup=False, highlight=False))
-    write_pages(options.results)
-    _print_board(rows, options.results)
+        rows = run_suite(settings, meter, lambda text: console.print(text, markup=False, highlight=False))
+    write_pages(settings.results)
+    _print_board(rows, settings.results)
 
 
 def _print_board(rows: list[Row], folder: Path) -> None:

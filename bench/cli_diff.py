@@ -8,6 +8,8 @@ from typing import Any
 import click
 from rich.console import Console
 
+from bench.cli_execution import execution_options
+
 console = Console()
 
 
@@ -18,6 +20,7 @@ console = Console()
 )
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 @click.option("--filter", "filters", multiple=True, help="A further filter: name or path of a .py file.")
+@execution_options
 def diff(suite: str, out: Path | None, **options: Any) -> None:
     """Interpolate between two SFT pipelines, and judge seven hypotheses on where a trait comes from."""
     from bench.diff.page import terminal

@@ -1,6 +1,8 @@
 """Every error a user can cause, in one shape: where, what was seen, what was expected, what to do."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 
 class BenchError(Exception):
@@ -19,6 +21,11 @@ class BenchError(Exception):
         self.seen = seen
         self.expected = expected
         self.remedy = remedy
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive the way back from another process: what pickle would do by itself leaves the keywords out."""
+        make = partial(type(self), seen=self.seen, expected=self.expected, remedy=self.remedy)
+        return make, (self.where,)
 
     def __str__(self) -> str:
         return f"{self.where}\n  seen:     {self.seen}\n  expected: {self.expected}\n  to do:    {self.remedy}"

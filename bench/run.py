@@ -12,6 +12,8 @@ from bench.arm_index import write_arms
 from bench.assemble import Trials, make_rows, notes_of, results_of
 from bench.embedding import Embedder
 from bench.estimate import announcement, job_costs
+from bench.execution.choice import opened
+from bench.execution.tasks import LOCAL, Execution, Executor, Task
 from bench.experiments import Setup
 from bench.models import cache_folder, pick_device, resolve_model
 from bench.plan import Job, make_jobs
@@ -39,6 +41,7 @@ class RunOptions:
         command: As typed, for the rows.
         rejudging: Score stored outputs with the suite's judge instead of generating new ones; rows and report go to
             `rejudged-JUDGE/` in the run folder.
+        execution: Where trainings and evaluations run.
     """
 
     suite: Suite
@@ -47,6 +50,7 @@ class RunOptions:
     filters: tuple[str, ...] = ()
     command: str = ""
     rejudging: bool = False
+    execution: Execution = LOCAL
 
     @property
     def results(self) -> Path:
@@ -66,7 +70,7 @@ def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
     plugins = load_plugins(suite, options.filters)
     check_folder(options.out, settings_of(suite, device), ignore=JUDGE_KEYS if options.rejudging else ())
     store = Store(options.out / "store")
-    with store.claimed():
+    with store.claimed(), opened(options.execution, device, store.root, say) as executor:
         say(f"model {suite.recipe.model}: {resolve_model(suite.recipe.model)}")
         bench = Bench(suite.recipe, device, store, meter, rejudging=options.rejudging)
         embedder = Embedder(cache_folder() / "embeddings")
@@ -77,7 +81,7 @@ def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
             for setup, use in ((setup, usable(plugins, setup, say)) for setup in setups)
         ]
         jobs = [job for i, setup in enumerate(setups) for job in make_jobs(i, setup, selections[i], suite.file)]
-        trials = _trials(jobs, setups, suite, bench, meter, say)
+        trials = _trials(jobs, setups, suite, bench, executor, meter, say)
         write_arms(options.out, [setup.trait.file.name for setup in setups], trials)
 
         results = [results_of(i, setup, selections[i], suite, trials, embedder) for i, setup in enumerate(setups)]
@@ -87,14 +91,21 @@ def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
         return rows
 
 
-def _trials(jobs: Sequence[Job], setups: Sequence[Setup], suite: Suite, bench: Bench, meter: Meter, say: Say) -> Trials:
-    """Do every job that the store does not hold, and read all results from it."""
+def _trials(
+    jobs: Sequence[Job],
+    setups: Sequence[Setup],
+    suite: Suite,
+    bench: Bench,
+    executor: Executor,
+    meter: Meter,
+    say: Say,
+) -> Trials:
+    """Let every job be done that the store does not hold, and read all results from it."""
     measurements = [measurement_of(setup, suite) for setup in setups]
     inputs = [(job.rows, job.seed, measurements[job.experiment]) for job in jobs]
     costs = job_costs(jobs, setups, bench, bench.missing(inputs))
     say(announcement(costs, bench.device))
     meter.start(sum(train + evaluation for train, evaluation in costs))
-    return {
-        (job.experiment, job.arm, job.seed): bench.trial(*each, job.label, cost)
-        for job, each, cost in zip(jobs, inputs, costs, strict=True)
-    }
+    tasks = [Task(*each, job.label, cost) for job, each, cost in zip(jobs, inputs, costs, strict=True)]
+    executor.run(bench, tasks)
+    return {(job.experiment, job.arm, job.seed): task.result(bench) for job, task in zip(jobs, tasks, strict=True)}

@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -95,8 +96,11 @@ class Store:
                 fill(partial)
                 (partial / KEY_FILE).write_text(json.dumps(dict(key), sort_keys=True, indent=1), encoding="utf-8")
                 partial.chmod(0o755)
-                if not target.exists():
+                try:
                     os.replace(partial, target)
+                except OSError:
+                    if not target.exists():  # else another worker finished the same work first, and its folder stays
+                        raise
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
         except OSError as error:
@@ -104,6 +108,28 @@ class Store:
                 raise  # a grader out of reach is no matter of disks
             raise unwritable(target, error) from error
         return target
+
+    def wait_for(self, kind: str, key: Mapping[str, Any], seconds: float) -> None:
+        """Wait for work that another machine has finished: a shared folder may show it late.
+
+        Args:
+            kind: As for `has`.
+            key: As for `has`.
+            seconds: How long to wait.
+
+        Raises:
+            BenchError: If it does not appear.
+        """
+        deadline = time.monotonic() + seconds
+        while not self.has(kind, key):
+            if time.monotonic() > deadline:
+                raise BenchError(
+                    str(self.folder(kind, key)),
+                    seen=f"nothing, {seconds:.0f} s after a worker finished it",
+                    expected="a run folder that all machines share",
+                    remedy="check that it is mounted alike on all machines, then run again; finished work is kept",
+                )
+            time.sleep(min(1.0, seconds / 10))
 
     @contextlib.contextmanager
     def claimed(self) -> Iterator[None]:

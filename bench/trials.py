@@ -140,13 +140,17 @@ class Bench:
             return not known
 
         todo = []
-        for rows, seed, measurement in trials:
-            name, train = self._base_name, False
-            if rows is not None:
-                key = self.train_key(rows, seed)
-                name, train = key_hash(key), fresh("students", key)
-            todo.append((train, fresh("evals", self._eval_key(name, measurement))))
+        for each in trials:
+            training, evaluation = self.keys(*each)
+            todo.append((training is not None and fresh("students", training), fresh("evals", evaluation)))
         return todo
+
+    def keys(
+        self, rows: Sequence[TrainingRow] | None, seed: int, measurement: Measurement
+    ) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Store keys of a trial's training (None for the untrained base) and of its evaluation."""
+        training = None if rows is None else self.train_key(rows, seed)
+        return training, self._eval_key(key_hash(training) if training else self._base_name, measurement)
 
     @property
     def _base_name(self) -> str:

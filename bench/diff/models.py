@@ -70,14 +70,19 @@ class Benches:
             self._made[key] = Bench(recipe, self.device, self._store, self._watch, plain_template=plain)
         return self._made[key]
 
+    def shares(self, jobs: Sequence[CellJob]) -> list[tuple[Bench, list[int]]]:
+        """Each bench with the positions of its jobs."""
+        positions: dict[int, list[int]] = {}
+        for i, job in enumerate(jobs):
+            positions.setdefault(id(self.of(job)), []).append(i)
+        return [(self.of(jobs[mine[0]]), mine) for mine in positions.values()]
+
     def costs(
         self, jobs: Sequence[CellJob], setups: Sequence[Setup], measurements: Sequence[Measurement]
     ) -> list[tuple[float, float]]:
         """Estimated seconds of training and evaluation per job; 0 for what the store holds."""
         found: dict[int, tuple[float, float]] = {}
-        benches = {id(self.of(job)): self.of(job) for job in jobs}
-        for key, bench in benches.items():
-            mine = [i for i, job in enumerate(jobs) if id(self.of(job)) == key]
+        for bench, mine in self.shares(jobs):
             some = [jobs[i] for i in mine]
             todo = bench.missing([(job.rows, job.seed, measurements[job.experiment]) for job in some])
             found |= dict(zip(mine, job_costs(some, setups, bench, todo), strict=True))

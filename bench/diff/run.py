@@ -19,6 +19,8 @@ from bench.embedding import Embedder
 from bench.errors import BenchError, unknown, unwritable
 from bench.estimate import announcement
 from bench.evaluation import SampleScores, evaluate, trait_task
+from bench.execution.choice import opened
+from bench.execution.tasks import LOCAL, Execution, Executor, Task
 from bench.experiments import Setup, near_copies, read_source
 from bench.models import cache_folder, pick_device
 from bench.pages import DIFF
@@ -39,13 +41,23 @@ NOT_MEASURED = Prerequisites(met=False, reasons=["not measured yet"], gap=Estima
 
 @dataclass(frozen=True)
 class DiffOptions:
-    """What the command line decides: the suite, its run folder, the device, further filters, the command as typed."""
+    """What the command line decides.
+
+    Attributes:
+        suite: What to diff.
+        out: Run folder.
+        device: `auto`, `cpu` or `cuda`.
+        filters: Further filters, by name or path.
+        command: As typed, for the report.
+        execution: Where trainings and evaluations run.
+    """
 
     suite: Suite
     out: Path
     device: str = "auto"
     filters: tuple[str, ...] = ()
     command: str = ""
+    execution: Execution = LOCAL
 
 
 @dataclass(frozen=True)
@@ -81,12 +93,12 @@ def run_diff(options: DiffOptions, meter: Meter, say: Say) -> DiffReport:
     plugins = load_plugins(suite, options.filters) if file.diff.flagged else []
     check_folder(options.out, settings_of(suite, device))
     store = Store(options.out / "store")
-    with store.claimed():
+    with store.claimed(), opened(options.execution, device, store.root, say) as executor:
         benches = Benches(suite, device, store, meter)
         embedder = Embedder(cache_folder() / "embeddings")
         setups = set_ups(suite, benches.main)
         parts = [_part(i, setup, suite, plugins, benches, embedder, store, say) for i, setup in enumerate(setups)]
-        work = _Work(suite, benches, setups, meter, say)
+        work = _Work(suite, benches, setups, executor, meter, say)
 
         jobs = [job for part in parts for job in plan.prerequisite_cells(part.pipelines)]
         trials = work.do(jobs)
@@ -169,21 +181,33 @@ def _result(part: _Part, suite: Suite, jobs: Sequence[plan.CellJob], trials: Tri
 
 
 class _Work:
-    """Does jobs that the store does not hold, and reads their results."""
+    """Lets jobs be done that the store does not hold, and reads their results."""
 
-    def __init__(self, suite: Suite, benches: Benches, setups: Sequence[Setup], meter: Meter, say: Say) -> None:
-        self._benches, self._setups, self._meter, self._say = benches, setups, meter, say
+    def __init__(
+        self,
+        suite: Suite,
+        benches: Benches,
+        setups: Sequence[Setup],
+        executor: Executor,
+        meter: Meter,
+        say: Say,
+    ) -> None:
+        self._benches, self._setups, self._executor, self._meter, self._say = benches, setups, executor, meter, say
         self._measurements: list[Measurement] = [measurement_of(setup, suite) for setup in setups]
 
     def do(self, jobs: Sequence[plan.CellJob]) -> Trials:
         costs = self._benches.costs(jobs, self._setups, self._measurements)
         self._say(announcement(costs, self._benches.device))
         self._meter.start(sum(train + evaluation for train, evaluation in costs))
-        return {
-            (job.experiment, job.cell, job.seed): self._benches.of(job).trial(
-                job.rows, job.seed, self._measurements[job.experiment], job.label, cost
-            )
+        tasks = [
+            Task(job.rows, job.seed, self._measurements[job.experiment], job.label, cost)
             for job, cost in zip(jobs, costs, strict=True)
+        ]
+        for bench, mine in self._benches.shares(jobs):
+            self._executor.run(bench, [tasks[i] for i in mine])
+        return {
+            (job.experiment, job.cell, job.seed): task.result(self._benches.of(job))
+            for job, task in zip(jobs, tasks, strict=True)
         }
 
 
