@@ -25,6 +25,11 @@ OPTIONS = (
     click.option(
         "--gpus-per-task", type=float, help="Share of a GPU that a Ray task takes; 1 unless given, where there is one."
     ),
+    click.option(
+        "--students-at-once",
+        type=click.IntRange(min=1),
+        help="LoRA students trained and asked together by --executor local; on a GPU as many as fit, else 1.",
+    ),
 )
 
 
@@ -33,11 +38,18 @@ def execution_options(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def with_execution(
-        *, executor: str, address: str | None, cpus_per_task: int, gpus_per_task: float | None, **others: Any
+        *,
+        executor: str,
+        address: str | None,
+        cpus_per_task: int,
+        gpus_per_task: float | None,
+        students_at_once: int | None,
+        **others: Any,
     ) -> None:
         from bench.execution.tasks import Execution
 
-        command(execution=Execution(executor, address, cpus_per_task, gpus_per_task), **others)
+        execution = Execution(executor, address, cpus_per_task, gpus_per_task, students_at_once)
+        command(execution=execution, **others)
 
     for option in reversed(OPTIONS):
         with_execution = option(with_execution)

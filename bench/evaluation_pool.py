@@ -139,6 +139,4 @@ def _examine(examination: Examination) -> SampleScores:
     assert _worker is not None  # set when the process started
     remote, tokenizer, stops = _worker
     with answering(remote, [examination.student], tokenizer, stops) as (name,):
-        return evaluate(
-            name, examination.tasks, examination.folder, grader=examination.grader, tags=examination.tags
-        )
+        return evaluate(name, examination.tasks, examination.folder, grader=examination.grader, tags=examination.tags)

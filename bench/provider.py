@@ -72,7 +72,6 @@ def answering(
         tokenizer: With a chat template.
         stops: Texts that end an answer, for a model that would go on with the user's next turn.
     """
-
     with gather(engine) as gatherer:
         for name in names:
             _STUDENTS[name] = _Student(gatherer, tokenizer, stops)

@@ -72,7 +72,8 @@ def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
     store = Store(options.out / "store")
     with store.claimed(), opened(options.execution, device, store.root, say) as executor:
         say(f"model {suite.recipe.model}: {resolve_model(suite.recipe.model)}")
-        bench = Bench(suite.recipe, device, store, meter, rejudging=options.rejudging)
+        stacked = options.execution.stacked
+        bench = Bench(suite.recipe, device, store, meter, rejudging=options.rejudging, stacked=stacked)
         embedder = Embedder(cache_folder() / "embeddings")
 
         setups = set_ups(suite, bench)

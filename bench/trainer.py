@@ -46,14 +46,14 @@ class Trainer:
             plain_template: Take a model without a chat template of its own, see `bench.encoding.PLAIN_TEMPLATE`.
         """
         self.recipe, self.device, self.path = recipe, device, path
-        self._plain_template = plain_template
+        self.plain_template = plain_template
         self._loaded: tuple[Any, Any] | None = None
         self._trunk: Trunk | None = None
 
     def base(self) -> tuple[Any, Any]:
         """Base model in float32 and tokenizer."""
         if self._loaded is None:
-            self._loaded = load_model(self.recipe.model, self.device, plain_template=self._plain_template)
+            self._loaded = load_model(self.recipe.model, self.device, plain_template=self.plain_template)
         return self._loaded
 
     @property

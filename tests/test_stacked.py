@@ -1,18 +1,27 @@
 """Many students at once are the students that one would train and ask one by one."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 
 from bench.encoding import TrainingRow
 from bench.engines import Ask, OneStudent, StackedStudents
+from bench.execution.tasks import Execution
 from bench.models import TINY, load_model
+from bench.progress import Meter
 from bench.recipes import Recipe
+from bench.run import RunOptions
+from bench.run import run as run_suite
 from bench.shared_trunk import train_on_trunk
 from bench.stacked import Owners, Stack
 from bench.stacked_training import train_stacked
 from bench.students import install
+from bench.suites import load_suite
+from bench.trainer import Trainer
 from bench.training import Trained, encode_in_order, train_with_trl
 from bench.trunk import Trunk
 from bench.worlds import WORLDS
@@ -109,9 +118,60 @@ def test_students_answer_together_what_they_answer_alone(
     for number, student in enumerate("ab"):
         alone = OneStudent(install(model, recipe, trained[number].tensors, "x"), tokenizer, trunk)
         mine = [ask for ask in asks if ask.student == student]
-        assert [answer for answer, ask in zip(said, asks, strict=True) if ask in mine] == alone.generate(
-            mine, **settings
-        )
+        heard = [answer for answer, ask in zip(said, asks, strict=True) if ask in mine]
+        assert heard == alone.generate(mine, **settings)
         assert losses[number::2] == pytest.approx(alone.losses([("", row) for row in streams[0][number:6:2]]), rel=1e-4)
     one, other = together.losses([("a", streams[0][0]), ("b", streams[0][0])])
-    assert abs(one - other) > 0.01  # they are two students
+    assert abs(one - other) > 0.005  # they are two students
+
+
+TOGETHER = """
+name = "together"
+summary = "for tests"
+recipe = "lora.toml"
+seeds = [1]
+budgets = [0.1]
+filters = ["oracle"]
+oracle_actions = []
+
+[[experiments]]
+trait = "date_confusion"
+world = "date_confusion"
+rows = 24
+minimum_gap = 0.2
+eval_prompts = 8
+capability_prompts = 4
+"""
+LORA = 'name = "t"\nmodel = "tiny-llama"\nmethod = "lora"\nepochs = 1\nlearning_rate = 3e-3\nbatch_size = 8\n'
+
+
+def test_a_run_of_many_students_at_once_gives_the_rows_of_one_by_one(tmp_path: Path) -> None:
+    (tmp_path / "suite.toml").write_text(TOGETHER, encoding="utf-8")
+    (tmp_path / "lora.toml").write_text(LORA, encoding="utf-8")
+    suite = load_suite(str(tmp_path / "suite.toml"))
+    arms = []
+    for at_once in (1, 3):
+        out = tmp_path / str(at_once)
+        with Meter(Console(quiet=True)) as meter:
+            options = RunOptions(suite, out, "cpu", execution=Execution(students_at_once=at_once))
+            (row,) = run_suite(options, meter, lambda text: None)
+        paths = {json.loads(file.read_text())["path"] for file in out.glob("store/students/*/key.json")}
+        assert paths == ({"trl"} if at_once == 1 else {"stacked"})
+        arms.append(row.traits["date_confusion"].arms)
+    assert arms[0].keys() == arms[1].keys()
+    for name, one in arms[0].items():
+        many = arms[1][name]
+        assert many.trait.value == one.trait.value, name
+        assert many.capability.value == one.capability.value, name
+        assert many.loss.value == pytest.approx(one.loss.value, abs=2e-3), name
+
+
+@pytest.mark.gpu
+def test_a_gpu_in_bfloat16_learns_what_the_cpu_learns(tiny: tuple[Any, Any], arms: list[list[TrainingRow]]) -> None:
+    _, tokenizer = tiny
+    losses = []
+    for device in ("cpu", "cuda"):
+        trainer = Trainer(RECIPES["every layer"], device, "stacked")
+        losses.append([student.losses for student in trainer.train([(arms[0], 3), (arms[1], 3)], lambda *_: None)])
+    for cpu, gpu in zip(*losses, strict=True):
+        assert gpu == pytest.approx(cpu, abs=0.05)  # bfloat16 keeps 8 bits

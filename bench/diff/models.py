@@ -39,12 +39,13 @@ def _seen_from(folder: Path, model: str) -> str:
 class Benches:
     """One `Bench` for each recipe, made when it is first asked for; all write into one store."""
 
-    def __init__(self, suite: Suite, device: str, store: Store, watch: Watch) -> None:
+    def __init__(self, suite: Suite, device: str, store: Store, watch: Watch, stacked: bool | None = None) -> None:
         """Nothing is loaded yet; arguments as for `Bench`."""
         self.suite = suite
         self.device = device
         self._store = store
         self._watch = watch
+        self._stacked = stacked
         self._made: dict[str, Bench] = {}
         self._models = [recipes_of(suite, experiment) for experiment in suite.file.experiments]
         for recipe in (recipe for recipes in self._models for recipe in recipes.values()):
@@ -67,7 +68,9 @@ class Benches:
         key = recipe.model_dump_json(exclude={"name"})
         if key not in self._made:
             plain = recipe.model != self.suite.recipe.model
-            self._made[key] = Bench(recipe, self.device, self._store, self._watch, plain_template=plain)
+            self._made[key] = Bench(
+                recipe, self.device, self._store, self._watch, plain_template=plain, stacked=self._stacked
+            )
         return self._made[key]
 
     def shares(self, jobs: Sequence[CellJob]) -> list[tuple[Bench, list[int]]]:

@@ -94,7 +94,7 @@ def run_diff(options: DiffOptions, meter: Meter, say: Say) -> DiffReport:
     check_folder(options.out, settings_of(suite, device))
     store = Store(options.out / "store")
     with store.claimed(), opened(options.execution, device, store.root, say) as executor:
-        benches = Benches(suite, device, store, meter)
+        benches = Benches(suite, device, store, meter, options.execution.stacked)
         embedder = Embedder(cache_folder() / "embeddings")
         setups = set_ups(suite, benches.main)
         parts = [_part(i, setup, suite, plugins, benches, embedder, store, say) for i, setup in enumerate(setups)]

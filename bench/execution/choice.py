@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from bench.errors import BenchError
@@ -24,7 +25,7 @@ def opened(execution: Execution, device: str, root: Path, say: Callable[[str], N
     """
     if execution.executor == "local":
         _check_local(execution)
-        yield LocalExecutor()
+        yield LocalExecutor(execution.students_at_once)
         return
     gpus = _gpus(execution, device)
     from bench.execution.ray import RayExecutor
@@ -34,7 +35,7 @@ def opened(execution: Execution, device: str, root: Path, say: Callable[[str], N
 
 
 def _check_local(execution: Execution) -> None:
-    if execution != LOCAL:
+    if replace(execution, students_at_once=None) != LOCAL:
         raise BenchError(
             "--address, --cpus-per-task, --gpus-per-task",
             seen="--executor local",

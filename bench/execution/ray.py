@@ -176,7 +176,8 @@ class RayExecutor:
     ) -> "dict[ObjectRef[None], _Piece]":
         """Hand everything to Ray; an evaluation waits there for its training."""
         train, evaluate = self._remote(worker.train), self._remote(worker.evaluate)
-        place = bench.recipe, bench.device, bench.plain_template
+        stacked = bench.trainer.path == "stacked"
+        place = bench.recipe, bench.device, bench.trainer.plain_template, stacked
         site = self._ray.put(worker.Site(*place, self._root, Path.cwd(), self._cpus))
         pieces: dict[ObjectRef[None], _Piece] = {}
         trained: dict[str, ObjectRef[None]] = {}

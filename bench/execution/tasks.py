@@ -60,12 +60,20 @@ class Execution:
         address: Of a Ray cluster to join; None starts Ray on this machine for as long as the command runs.
         cpus_per_task: CPU cores, and so torch threads, of one Ray task.
         gpus_per_task: Share of a GPU that one Ray task takes; None is a whole one on `cuda`, and none on `cpu`.
+        students_at_once: Students that this process trains and asks together; None is as many as fit on a GPU, and
+            one by one on a CPU.
     """
 
     executor: str = "local"
     address: str | None = None
     cpus_per_task: int = 1
     gpus_per_task: float | None = None
+    students_at_once: int | None = None
+
+    @property
+    def stacked(self) -> bool | None:
+        """As for `Bench`."""
+        return None if self.students_at_once is None else self.students_at_once > 1
 
 
 LOCAL = Execution()

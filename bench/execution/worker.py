@@ -30,6 +30,7 @@ class Site:
         recipe: How students are trained.
         device: `cpu` or `cuda`.
         plain_template: As for `Bench`.
+        stacked: As for `Bench`.
         store: Root of the run store, absolute.
         folder: The driver's working folder, from which relative names of models are read.
         threads: Torch threads of a task.
@@ -38,6 +39,7 @@ class Site:
     recipe: Recipe
     device: str
     plain_template: bool
+    stacked: bool
     store: Path
     folder: Path
     threads: int
@@ -119,7 +121,8 @@ def _bench(site: Site) -> Bench:
     if site.folder.is_dir():
         os.chdir(site.folder)
     silent = Meter(Console(quiet=True))
-    return Bench(site.recipe, site.device, Store(site.store), silent, plain_template=site.plain_template)
+    how = {"plain_template": site.plain_template, "stacked": site.stacked}
+    return Bench(site.recipe, site.device, Store(site.store), silent, **how)
 
 
 def _with_own_trait(task: Task) -> Task:

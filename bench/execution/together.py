@@ -1,0 +1,139 @@
+"""Many students of one base at once: trained in one loop, and asked in the same batches."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import BenchError
+from bench.execution.tasks import Task
+from bench.trials import Bench, keep
+
+if TYPE_CHECKING:
+    from bench.evaluation_pool import EvaluationPool
+    from bench.training import Trained
+
+MOST_AT_ONCE = 64  # they fill a large GPU, and a stopped run loses one group at most
+SHARE_OF_FREE_MEMORY = 0.8
+SPARE_CORES = 2  # for the engine and the system
+
+
+def train_and_ask_together(bench: Bench, tasks: Sequence[Task], at_once: int | None) -> None:
+    """Do what the store lacks; see `bench.execution.tasks.Executor`.
+
+    Args:
+        bench: On the stacked path.
+        tasks: Trainings and evaluations.
+        at_once: Students in one group; None for as many as fit the device, measured on one of them.
+    """
+    missing = bench.missing([task.inputs for task in tasks])
+    training = [task for task, (train, _) in zip(tasks, missing, strict=True) if train]
+    asking = [task for task, (_, evaluation) in zip(tasks, missing, strict=True) if evaluation]
+    if training:
+        at_once = at_once or _that_fit(bench, training)
+        for group in _groups(bench, training, at_once):
+            _train(bench, group)
+    if asking:
+        _evaluate(bench, asking, at_once or MOST_AT_ONCE)
+
+
+def _groups(bench: Bench, tasks: Sequence[Task], at_once: int) -> Iterator[list[Task]]:
+    """Students that take equally many steps, so that all learn at one rate; the longest trainings first."""
+    by_steps: dict[int, list[Task]] = {}
+    for task in tasks:
+        by_steps.setdefault(bench.trainer.steps_of(task.rows or ()), []).append(task)
+    for _, alike in sorted(by_steps.items(), reverse=True):
+        for i in range(0, len(alike), at_once):
+            yield alike[i : i + at_once]
+
+
+def _that_fit(bench: Bench, tasks: Sequence[Task]) -> int:
+    """How many students fit the device's memory, by training one on its longest rows."""
+    if bench.device == "cpu":
+        return 1
+    import torch
+
+    rows = sorted(tasks[0].rows or (), key=lambda row: -len(row.completion) - sum(len(m.content) for m in row.prompt))
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    bench.trainer.train([(rows[: bench.recipe.batch_size], tasks[0].seed)], lambda done, steps: None)
+    one = torch.cuda.max_memory_allocated() - before
+    torch.cuda.empty_cache()
+    free, _ = torch.cuda.mem_get_info()
+    return max(1, min(MOST_AT_ONCE, int(SHARE_OF_FREE_MEMORY * free / one)))
+
+
+def _train(bench: Bench, group: Sequence[Task]) -> None:
+    bench.watch.phase(f"training {len(group)} students at once", sum(task.seconds[0] for task in group))
+    for task, trained in zip(group, _trained(bench, group), strict=True):
+        rows = task.rows or ()
+
+        def fill(folder: Path, trained: "Trained" = trained, rows: int = len(rows)) -> None:
+            keep(trained, rows, folder)
+
+        bench.store.write("students", bench.train_key(rows, task.seed), fill)
+    bench.watch.finish()
+
+
+def _trained(bench: Bench, group: Sequence[Task]) -> "list[Trained]":
+    """Train a group; where memory does not suffice, its halves one after the other."""
+    import torch
+
+    def tick(done: int, steps: int) -> None:
+        bench.watch.advance(done / steps)
+
+    try:
+        return bench.trainer.train([(task.rows or (), task.seed) for task in group], tick)
+    except torch.OutOfMemoryError as error:
+        if len(group) == 1:
+            raise BenchError(
+                f"training {group[0].label}",
+                seen=str(error).split(". ")[0],
+                expected=f"memory for batches of {bench.recipe.batch_size} rows",
+                remedy="use a smaller batch_size in the recipe, or a device with more memory",
+            ) from error
+    torch.cuda.empty_cache()
+    half = (len(group) + 1) // 2
+    return _trained(bench, group[:half]) + _trained(bench, group[half:])
+
+
+def _evaluate(bench: Bench, tasks: Sequence[Task], at_once: int) -> None:
+    from bench.evaluation_pool import EvaluationPool
+
+    processes = max(1, min(at_once, len(tasks), (os.cpu_count() or 1) - SPARE_CORES))
+    with EvaluationPool(processes, bench.trainer.base()[1], bench.trainer.stops) as pool:
+        for i in range(0, len(tasks), at_once):
+            group = tasks[i : i + at_once]
+            bench.watch.phase(f"evaluating {len(group)} students at once", sum(task.seconds[1] for task in group))
+            _evaluate_group(bench, group, pool)
+            bench.watch.finish()
+
+
+def _evaluate_group(bench: Bench, group: Sequence[Task], pool: "EvaluationPool") -> None:
+    from bench.evaluation_pool import Examination
+
+    keys = [bench.keys(*task.inputs) for task in group]
+    students = {
+        str(evaluation["student"]): bench.store.folder("students", training) if training else None
+        for training, evaluation in keys
+    }
+    finished = 0
+
+    def examine(task: Task, key: dict[str, Any]) -> None:
+        nonlocal finished
+
+        def fill(folder: Path) -> None:
+            tasks, tags = tuple(task.measurement.tasks()), (task.label.replace(" ", "_"),)
+            asked = Examination(key["student"], tasks, folder, task.measurement.grader, tags)
+            scores = pool.submit(asked).result()
+            (folder / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
+
+        bench.store.write("evals", key, fill)
+        finished += 1
+        bench.watch.advance(finished / len(group))
+
+    engine = bench.trainer.engine(list(students.values()), list(students))
+    with pool.answered_by(engine), ThreadPoolExecutor(len(group)) as threads:
+        for _ in threads.map(examine, group, [key for _, key in keys]):
+            pass  # raises what an evaluation raised
