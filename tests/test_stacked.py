@@ -167,8 +167,7 @@ def test_a_run_of_many_students_at_once_gives_the_rows_of_one_by_one(tmp_path: P
 
 
 @pytest.mark.gpu
-def test_a_gpu_in_bfloat16_learns_what_the_cpu_learns(tiny: tuple[Any, Any], arms: list[list[TrainingRow]]) -> None:
-    _, tokenizer = tiny
+def test_a_gpu_in_bfloat16_learns_what_the_cpu_learns(arms: list[list[TrainingRow]]) -> None:
     losses = []
     for device in ("cpu", "cuda"):
         trainer = Trainer(RECIPES["every layer"], device, "stacked")
