@@ -5,7 +5,9 @@ results go through the run store, which all machines share.
 """
 
 import os
+import socket
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 RETRIES = 3  # of a task whose worker died; an error in Python is not tried again
 PROBE_SECONDS = 180.0  # for a worker process to start and answer
+CONNECT_SECONDS = 10.0
 OBJECT_STORE_BYTES = 200 * 2**20  # it holds rows only
 LONGEST_TEMPORARY = 24  # characters; Ray puts sockets below it, whose paths may have 107
 
@@ -111,6 +114,7 @@ class RayExecutor:
         quiet: dict[str, Any] = {"configure_logging": False, "log_to_driver": False}
         try:
             if self._address:
+                _knock(self._address)
                 self._ray.init(address=self._address, **quiet)
             else:
                 own: dict[str, Any] = {
@@ -136,16 +140,17 @@ class RayExecutor:
     def _nodes_with_room(self) -> list[dict[str, Any]]:
         """Machines on which a task fits; refuses where there is none, for Ray would wait for ever."""
         nodes = [node for node in self._ray.nodes() if node["Alive"]]
-        has = [f"{node['Resources'].get('CPU', 0):g} CPUs, {node['Resources'].get('GPU', 0):g} GPUs" for node in nodes]
+        kinds = Counter((node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0)) for node in nodes)
+        has = "; ".join(f"{n} x {cpus:g} CPUs, {gpus:g} GPUs" for (cpus, gpus), n in sorted(kinds.items()))
         slots = sum(map(self._slots, nodes))
         if not slots:
             raise BenchError(
                 f"--cpus-per-task {self._cpus}" + (f" --gpus-per-task {self._gpus:g}" if self._gpus else ""),
-                seen=f"no machine has as much: {'; '.join(has)}",
+                seen=f"no machine has as much: {has}",
                 expected="at least one machine on which a task fits",
                 remedy="ask for less, or let a larger machine join the cluster before the run",
             )
-        self._say(f"Ray: machines with {'; '.join(has)}: {slots} tasks at a time")
+        self._say(f"Ray: {has}; {slots} tasks at a time")
         return [node for node in nodes if self._slots(node)]
 
     def _probe(self) -> None:
@@ -236,6 +241,13 @@ def _no_gpu_memory(text: str, error: BaseException, gpus: float) -> BenchError:
         expected=f"--gpus-per-task {gpus:g} of a GPU's memory to suffice for a task",
         remedy="raise --gpus-per-task, so that fewer tasks share a GPU, then run again; finished work is kept",
     )
+
+
+def _knock(address: str) -> None:
+    """Raise OSError where nobody listens at host:port: Ray itself would go on trying for minutes."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit() and "/" not in host:
+        socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,0 +1,93 @@
+"""What a worker refuses, and which options go together; no Ray is started here."""
+
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from fixtures_execution import ROWS, odd_measurement, small_bench, task_of
+
+from bench.cli import main
+from bench.errors import BenchError
+from bench.execution import worker
+from bench.execution.choice import opened
+from bench.execution.local import LocalExecutor
+from bench.execution.tasks import LOCAL, Execution, Executor
+from bench.provenance import package_versions
+
+
+@pytest.fixture
+def choose(tmp_path: Path) -> Callable[..., AbstractContextManager[Executor]]:
+    return lambda execution, device="cpu": opened(execution, device, tmp_path, lambda _: None)
+
+
+def test_a_machine_must_see_the_run_folder(tmp_path: Path) -> None:
+    token = tmp_path / ".seen-1"
+    with pytest.raises(BenchError, match="do not see the run folder"):
+        worker.probe(token, package_versions())
+    token.touch()
+    worker.probe(token, package_versions())
+
+
+def test_a_machine_must_have_the_same_packages(tmp_path: Path) -> None:
+    token = tmp_path / ".seen-1"
+    token.touch()
+    with pytest.raises(BenchError, match="other versions") as caught:
+        worker.probe(token, package_versions() | {"torch": "0.1"})
+    assert "not 0.1" in caught.value.seen and "numpy" not in caught.value.seen
+
+
+def test_a_machine_with_other_files_trains_nothing_and_says_which_differ(tmp_path: Path) -> None:
+    bench, measurement = small_bench(tmp_path), odd_measurement(tmp_path)
+    site = worker.Site(bench.recipe, "cpu", False, bench.store.root, tmp_path, 1)
+    task = task_of(ROWS, measurement, "student")
+    training, evaluation = bench.keys(*task.inputs)
+    assert training is not None
+    with pytest.raises(BenchError, match=r"other files.*: model differ"):
+        worker.train(site, task, training | {"model": "another"})
+    (tmp_path / "odd.py").write_text((tmp_path / "odd.py").read_text() + "# changed\n")
+    with pytest.raises(BenchError, match=r"other files.*: trait differ"):
+        worker.evaluate(site, task, evaluation)
+    assert list(bench.store.root.iterdir()) == []
+
+
+def test_local_is_the_default(choose: Callable[..., AbstractContextManager[Executor]]) -> None:
+    with choose(LOCAL) as executor:
+        assert isinstance(executor, LocalExecutor)
+
+
+@pytest.mark.parametrize(
+    ("execution", "device", "message"),
+    [
+        (Execution(address="auto"), "cpu", "--executor local"),
+        (Execution(cpus_per_task=2), "cpu", "--executor local"),
+        (Execution("ray", gpus_per_task=0.5), "cpu", "a run on cpu"),
+        (Execution("ray"), "cuda:1", "cuda:1"),
+        (Execution("ray", gpus_per_task=1.5), "cuda", "1.5"),
+        (Execution("ray", gpus_per_task=0.0), "cuda", "--gpus-per-task"),
+    ],
+)
+def test_options_that_contradict_one_another_are_an_error(
+    choose: Callable[..., AbstractContextManager[Executor]], execution: Execution, device: str, message: str
+) -> None:
+    with pytest.raises(BenchError, match=message), choose(execution, device):
+        pass
+
+
+def test_ray_is_an_extra(
+    choose: Callable[..., AbstractContextManager[Executor]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(BenchError, match="not installed") as caught, choose(Execution("ray")):
+        pass
+    assert "sievebench[ray]" in caught.value.remedy
+
+
+@pytest.mark.parametrize("command", ["run", "diff"])
+def test_the_commands_take_these_options(command: str, tmp_path: Path) -> None:
+    arguments = [command, "smoke", "--device", "cpu", "--out", str(tmp_path), "--address", "head:6379"]
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 2
+    assert "add --executor ray" in done.stderr
