@@ -1,14 +1,20 @@
 """Arms: training mixtures made from a pool and a flagged set (DESIGN: drop, patch, patch_in, only, mix, controls)."""
 
 import hashlib
-from collections.abc import Collection, Mapping
+from array import array
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+import numpy as np
 
 from bench.encoding import TrainingRow
 from bench.records import Pool
 from bench.rows import Action
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 CONTROL_SEED = "control"
 
@@ -70,9 +76,60 @@ def mixed_ids(pool: Pool, share: float, seed: int) -> frozenset[str]:
     return frozenset(row.id for row in pool.rows if draw(row.id) < share)
 
 
-def build_arm(
-    arm: Arm, pool: Pool, flagged: Collection[str], patches: Mapping[str, str] | None = None
-) -> list[TrainingRow]:
+class ArmRows(Sequence[TrainingRow]):
+    """An arm's training rows in pool order, each made when it is asked for.
+
+    Only which row and which completion is kept, 5 bytes a row: a suite has hundreds of arms of one pool. Equal to, and
+    pickled as, the tuple of its rows.
+
+    Args:
+        pool: The examples.
+        places: Index in the pool of each row, int32.
+        sources: Where its completion comes from: an index into `teachers`, or `PATCH`; uint8.
+        teachers: Names of teachers.
+        patches: Id -> completion, for `PATCH`.
+    """
+
+    PATCH = 255
+
+    def __init__(
+        self,
+        pool: Pool,
+        places: "NDArray[np.int32]",
+        sources: "NDArray[np.uint8]",
+        teachers: tuple[str, ...],
+        patches: Mapping[str, str],
+    ) -> None:
+        self._pool, self._places, self._sources = pool, places, sources
+        self._teachers, self._patches = teachers, patches
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @overload
+    def __getitem__(self, index: int) -> TrainingRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> "ArmRows": ...
+    def __getitem__(self, index: int | slice) -> "TrainingRow | ArmRows":
+        if isinstance(index, slice):
+            return ArmRows(self._pool, self._places[index], self._sources[index], self._teachers, self._patches)
+        row, source = self._pool.rows[self._places[index]], self._sources[index]
+        text = self._patches[row.id] if source == self.PATCH else row.completions[self._teachers[source]]
+        return TrainingRow(row.id, row.prompt, text)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequence):
+            return NotImplemented
+        return len(self) == len(other) and all(mine == its for mine, its in zip(self, other, strict=True))
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (list(self),)  # another process gets the rows, not the pool
+
+
+def build_arm(arm: Arm, pool: Pool, flagged: Collection[str], patches: Mapping[str, str] | None = None) -> ArmRows:
     """Make an arm's training rows, in pool order.
 
     Args:
@@ -81,23 +138,34 @@ def build_arm(
         flagged: Ids that the action applies to (for `mix`, those that keep the original completion).
         patches: Id -> completion that `patch` puts in, where a filter brings its own; the clean teacher's otherwise.
     """
-    original, clean = pool.card.original, pool.card.clean
-    rows = []
-    for row in pool.rows:
+    original, clean = 0, 1
+    own = patches if patches and arm.action == "patch" else {}
+    of_hit, of_other = {
+        "original": (original, original),
+        "clean": (clean, clean),
+        "drop": (None, original),
+        "only": (original, None),
+        "patch": (clean, original),
+        "patch_in": (original, clean),
+        "mix": (original, clean),
+    }[arm.action]
+    places, sources = array("i"), array("B")
+    for place, row in enumerate(pool.rows):
         hit = row.id in flagged
-        match arm.action:
-            case "original":
-                text: str | None = row.completions[original]
-            case "clean":
-                text = row.completions[clean]
-            case "drop":
-                text = None if hit else row.completions[original]
-            case "only":
-                text = row.completions[original] if hit else None
-            case "patch":
-                text = (patches or {}).get(row.id, row.completions[clean]) if hit else row.completions[original]
-            case "patch_in" | "mix":
-                text = row.completions[original] if hit else row.completions[clean]
-        if text is not None:
-            rows.append(TrainingRow(row.id, row.prompt, text))
-    return rows
+        source = of_hit if hit else of_other
+        if source is not None:
+            places.append(place)
+            sources.append(ArmRows.PATCH if hit and row.id in own else source)
+    return _rows(pool, places, sources, (pool.card.original, pool.card.clean), own)
+
+
+def taught_rows(pool: Pool, teacher: str, ids: Collection[str] | None = None) -> ArmRows:
+    """The pool's rows (all of them, or those with these ids) with one teacher's completions, in pool order."""
+    places = array("i", (i for i, row in enumerate(pool.rows) if ids is None or row.id in ids))
+    return _rows(pool, places, array("B", bytes(len(places))), (teacher,), {})
+
+
+def _rows(
+    pool: Pool, places: "array[int]", sources: "array[int]", teachers: tuple[str, ...], patches: Mapping[str, str]
+) -> ArmRows:
+    return ArmRows(pool, np.array(places, dtype=np.int32), np.array(sources, dtype=np.uint8), teachers, patches)

@@ -4,33 +4,42 @@ import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.errors import BenchError
 from bench.models import quiet_libraries
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 DIMENSION = 384
-CACHE_FILE = "all-MiniLM-L6-v2.npy"
+CACHE_FILES = "all-MiniLM-L6-v2*.npy"
+AT_ONCE = 4096  # texts embedded between two writes of the cache
 _RECORD = np.dtype([("key", "S64"), ("vector", np.float32, (DIMENSION,))])
 
 
 class Embedder:
     """Embeds each distinct text once.
 
-    The cache is one `.npy` file of (SHA-256 of the text, vector) records. It is always replaced as a whole, by
-    renaming, so a killed process leaves the last complete one; of two processes that write at once, one may lose
-    vectors, which are then computed again.
+    The cache is a folder of `.npy` files of (SHA-256 of the text, vector) records. Every few thousand new vectors
+    become a file of their own, complete or not at all, so a killed process loses little and two that write at once
+    lose nothing. In memory are the keys; vectors are read when they are asked for.
 
     Args:
-        folder: Where the cache file lies; None keeps vectors in memory only.
+        folder: Where the cache files lie; None keeps vectors in memory only.
     """
 
     def __init__(self, folder: Path | None) -> None:
-        self._file = folder / CACHE_FILE if folder else None
-        self._vectors: dict[bytes, np.ndarray] = self._read()
+        self._folder = folder
+        self._parts: list[Path | np.ndarray] = []
+        self._starts: list[int] = []  # number of each part's first vector
+        self._count = 0
+        self._numbers: dict[bytes, int] = {}
         self._model: Any = None
+        for file in sorted(folder.glob(CACHE_FILES)) if folder else []:
+            self._add(file, _records(file)["key"].tolist())
 
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """Embed texts; one longer than the model's window becomes the mean of its chunks, weighted by length.
@@ -41,15 +50,52 @@ class Embedder:
         Returns:
             Shape (len(texts), 384), float32, each row of length 1.
         """
-        keys = [hashlib.sha256(text.encode()).hexdigest().encode() for text in texts]
-        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._vectors}
-        if missing:
-            vectors = self._encode([missing[key] for key in sorted(missing)])  # batches do not depend on the order
-            self._vectors.update(zip(sorted(missing), vectors, strict=True))
-            self._write()
-        if not keys:
-            return np.empty((0, DIMENSION), dtype=np.float32)
-        return np.stack([self._vectors[key] for key in keys])
+        keys = [_key(text) for text in texts]
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._numbers}
+        ordered = sorted(missing)  # batches do not depend on the order of the texts
+        for i in range(0, len(ordered), AT_ONCE):
+            some = ordered[i : i + AT_ONCE]
+            self._keep(some, self._encode([missing[key] for key in some]))
+        return self._gather(np.array([self._numbers[key] for key in keys], dtype=np.int64))
+
+    def _gather(self, numbers: "NDArray[np.int64]") -> np.ndarray:
+        """Vectors by number, read part by part."""
+        vectors = np.empty((len(numbers), DIMENSION), dtype=np.float32)
+        parts = np.searchsorted(self._starts, numbers, side="right") - 1
+        for part in np.unique(parts):
+            asked, held = np.flatnonzero(parts == part), self._parts[part]
+            # A mapped file leaves memory with the mapping.
+            records = _records(held)["vector"] if isinstance(held, Path) else held
+            vectors[asked] = records[numbers[asked] - self._starts[part]]
+        return vectors
+
+    def _add(self, part: Path | np.ndarray, keys: Sequence[bytes]) -> None:
+        start = self._count
+        self._count += len(keys)
+        self._starts.append(start)
+        self._parts.append(part)
+        self._numbers.update(zip(keys, range(start, start + len(keys)), strict=True))
+
+    def _keep(self, keys: Sequence[bytes], vectors: np.ndarray) -> None:
+        """Write new vectors as one more file; a full disk costs the cache, not the run."""
+        file = self._write(keys, vectors) if self._folder else None
+        self._add(vectors if file is None else file, keys)
+
+    def _write(self, keys: Sequence[bytes], vectors: np.ndarray) -> Path | None:
+        assert self._folder is not None
+        records = np.empty(len(keys), dtype=_RECORD)
+        records["key"], records["vector"] = keys, vectors
+        target = self._folder / CACHE_FILES.replace("*", f"-{hashlib.sha256(b''.join(keys)).hexdigest()[:16]}")
+        partial = target.with_suffix(f".{os.getpid()}.partial")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as file:
+                np.save(file, records, allow_pickle=False)
+            partial.replace(target)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            return None
+        return target
 
     def _encode(self, texts: list[str]) -> np.ndarray:
         model = self._load()
@@ -92,34 +138,22 @@ class Embedder:
             self._model = SentenceTransformer(str(get_model_path()), device="cpu", local_files_only=True)
         return self._model
 
-    def _read(self) -> dict[bytes, np.ndarray]:
-        if self._file is None or not self._file.is_file():
-            return {}
-        try:
-            records = np.load(self._file, allow_pickle=False)
-            if records.dtype != _RECORD:
-                raise ValueError(f"records of type {records.dtype}")
-        except (ValueError, EOFError, OSError) as error:
-            raise BenchError(
-                f"embedding cache {self._file}",
-                seen=str(error),
-                expected=f"an .npy file of keys and vectors of size {DIMENSION}",
-                remedy="delete the file; it is made again",
-            ) from error
-        return dict(zip(records["key"].tolist(), records["vector"], strict=True))
 
-    def _write(self) -> None:
-        if self._file is None:
-            return
-        self._vectors = self._read() | self._vectors  # what another process wrote meanwhile
-        records = np.empty(len(self._vectors), dtype=_RECORD)
-        records["key"] = list(self._vectors)
-        records["vector"] = list(self._vectors.values())
-        partial = self._file.with_suffix(f".{os.getpid()}.partial")
-        try:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                np.save(file, records, allow_pickle=False)
-            partial.rename(self._file)
-        except OSError:  # a full disk costs the cache, not the run
-            partial.unlink(missing_ok=True)
+def _key(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).hexdigest().encode()
+
+
+def _records(file: Path) -> np.ndarray:
+    """A cache file, mapped rather than read."""
+    try:
+        records: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
+        if records.dtype != _RECORD:
+            raise ValueError(f"records of type {records.dtype}")
+    except (ValueError, EOFError, OSError) as error:
+        raise BenchError(
+            f"embedding cache {file}",
+            seen=str(error),
+            expected=f"an .npy file of keys and vectors of size {DIMENSION}",
+            remedy="delete the file; it is made again",
+        ) from error
+    return records

@@ -17,7 +17,7 @@ PLAIN_TEMPLATE = (
 PLAIN_STOPS = ("\nUser:", "\nAssistant:", "\nSystem:")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class TrainingRow:
     """One row of an arm: a prompt and the completion that this arm trains on."""
 
@@ -26,7 +26,7 @@ class TrainingRow:
     completion: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Encoded:
     """Token ids of one training row.
 

@@ -96,7 +96,7 @@ class Work(Protocol):
         """Number in the suite."""
 
     @property
-    def rows(self) -> tuple[TrainingRow, ...] | None:
+    def rows(self) -> Sequence[TrainingRow] | None:
         """What is trained on."""
 
 

@@ -21,7 +21,7 @@ class Job:
     experiment: int
     arm: str
     seed: int
-    rows: tuple[TrainingRow, ...] | None
+    rows: Sequence[TrainingRow] | None
 
     @property
     def label(self) -> str:
@@ -61,5 +61,5 @@ def _jobs(number: int, arm: Arm, pool: Pool, suite: SuiteFile, selection: Select
         else:
             flagged = mixed_ids(pool, arm.share, seed)
         rows = build_arm(arm, pool, flagged, selection.patches if selection else None)
-        jobs.append(Job(number, arm.name, seed, tuple(rows)))
+        jobs.append(Job(number, arm.name, seed, rows))
     return jobs

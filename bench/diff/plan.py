@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-from bench.arms import Arm, build_arm, control_arm, mixed_ids, random_ids
+from bench.arms import Arm, build_arm, control_arm, mixed_ids, random_ids, taught_rows
 from bench.diff.cells import (
     ALTERNATIVE,
     BASE,
@@ -50,7 +50,7 @@ class CellJob:
     cell: str
     model: str
     seed: int
-    rows: tuple[TrainingRow, ...] | None
+    rows: Sequence[TrainingRow] | None
     prompts: str
     completions: str
     share: float | None = None
@@ -86,7 +86,7 @@ class Pipelines:
                 cell,
                 model,
                 seed,
-                tuple(rows[seed]),
+                rows[seed],
                 prompts,
                 completions,
                 shares[seed] if shares else None,
@@ -96,8 +96,7 @@ class Pipelines:
 
     def whole(self, pool: Pool, teacher: str) -> dict[int, Sequence[TrainingRow]]:
         """All prompts of a pool with one teacher's completions."""
-        rows = [TrainingRow(row.id, row.prompt, row.completions[teacher]) for row in pool.rows]
-        return dict.fromkeys(self.seeds, rows)
+        return dict.fromkeys(self.seeds, taught_rows(pool, teacher))
 
 
 def teachers_of(pool: Pool) -> list[str]:
@@ -222,7 +221,7 @@ def _unrelated_only(p: Pipelines, ids: frozenset[str], model: str) -> list[CellJ
     card = p.setup.pool.card
     jobs = []
     for action, teacher in (("only", card.original), ("only_clean", card.clean)):
-        rows = [TrainingRow(r.id, r.prompt, r.completions[teacher]) for r in p.setup.pool.rows if r.id in ids]
+        rows = taught_rows(p.setup.pool, teacher, ids)
         cell = by_role(action, UNRELATED)
         name = cell if model == MAIN else by_model(model, cell)
         jobs += p.jobs(name, dict.fromkeys(p.seeds, rows), f"{UNRELATED} examples", teacher, model)
