@@ -9,6 +9,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bench.cli_benchmark import benchmark
 from bench.cli_causes import causes
 from bench.cli_diff import diff
 from bench.cli_execution import execution_options
@@ -152,7 +153,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-for tool in (diff, causes, stages, *TOOLS):
+for tool in (diff, causes, stages, benchmark, *TOOLS):
     main.add_command(tool)
 
 if __name__ == "__main__":

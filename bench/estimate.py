@@ -51,14 +51,25 @@ def model_size(config: dict[str, int]) -> ModelSize:
 @cache
 def matmul_flops(device: str) -> float:
     """Measured float32 matrix-product speed in operations a second (the best of some, 1024 x 1024)."""
+    return matrix_product_speed(device, "float32", 1024)
+
+
+def matrix_product_speed(device: str, dtype: str, size: int) -> float:
+    """Speed of a square matrix product in operations a second, the best of some attempts.
+
+    Args:
+        device: `cpu` or `cuda`.
+        dtype: Name of a torch dtype.
+        size: Rows and columns.
+    """
     import torch
 
-    a = torch.randn(1024, 1024, device=device)
+    a = torch.randn(size, size, device=device).to(getattr(torch, dtype))
     best = 0.0
     for _ in range(ATTEMPTS):
         start = time.perf_counter()
         (a @ a @ a).sum().item()
-        best = max(best, 2 * 2 * 1024**3 / (time.perf_counter() - start))
+        best = max(best, 2 * 2 * size**3 / (time.perf_counter() - start))
     return best
 
 

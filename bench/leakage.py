@@ -13,6 +13,7 @@ from bench.rows import Leakage, Neighbour
 Floats = NDArray[np.float64]
 
 SPARE = 32  # neighbours fetched beyond k, so that ties are settled by pool order and not by FAISS
+THREADS = 2  # of FAISS during a search
 DECIMALS = 6  # similarities equal to this many decimals are ties
 
 
@@ -63,7 +64,7 @@ def _check(pool: LeakPool, dropped: NDArray[np.int64]) -> None:
         raise error("vectors of other lengths", "L2-normalised vectors", "embed with normalize_embeddings=True")
 
 
-def _search(
+def search(
     kept: NDArray[np.float32], queries: NDArray[np.float32], count: int, threads: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Exact inner-product search: similarities and rows of `kept`, both (queries, count)."""
@@ -86,7 +87,7 @@ def _nearest(
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Similarities and pool indices of the k nearest kept examples, both (dropped, k), ties in pool order."""
     count = min(len(kept), k + SPARE)
-    found, row = _search(pool.vectors[kept], pool.vectors[dropped], count, threads)
+    found, row = search(pool.vectors[kept], pool.vectors[dropped], count, threads)
     similarity: Floats = found.astype(np.float64).round(DECIMALS)
     order = np.lexsort((row, -similarity), axis=1)[:, :k]
     return np.take_along_axis(similarity, order, axis=1), kept[np.take_along_axis(row, order, axis=1)]
@@ -124,7 +125,9 @@ def _worst(
     return list(best.values())
 
 
-def find_leaks(pool: LeakPool, dropped: NDArray[np.int64], *, k: int = 5, worst: int = 12, threads: int = 2) -> Leakage:
+def find_leaks(
+    pool: LeakPool, dropped: NDArray[np.int64], *, k: int = 5, worst: int = 12, threads: int = THREADS
+) -> Leakage:
     """Look for the trait among the nearest kept neighbours of the dropped examples.
 
     Args:

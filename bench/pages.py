@@ -57,6 +57,14 @@ def render(page: Page, template: str, pages: Sequence[Page], **values: Any) -> s
     )
 
 
+def picture(plot: str) -> str:
+    """A plot (see `bench.plots.svg`) as a file of its own, with the pages' style inside."""
+    head, _, rest = plot.partition(">")
+    paper = '<rect width="100%" height="100%" style="fill: var(--paper)"/>'
+    style = f"<style><![CDATA[{_template('board.css')}]]></style>"
+    return f'{head} xmlns="http://www.w3.org/2000/svg">{style}{paper}{rest}\n'
+
+
 def write_page(folder: Path, name: str, text: str) -> None:
     """Write a page, complete or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
