@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from torch import nn
 
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+STUDENT_FILE = "student.safetensors"
 
 
 def decoder_layers(model: "nn.Module") -> "nn.ModuleList":
@@ -55,18 +56,24 @@ def trainable_copy(base: "nn.Module", recipe: Recipe, seed: int) -> Any:
     model = _copy(base, changing)
     torch.manual_seed(seed)
     if recipe.method == "lora":
-        from peft import LoraConfig, get_peft_model
+        from peft import get_peft_model
 
-        config = LoraConfig(
-            r=recipe.lora_rank,
-            lora_alpha=2 * recipe.lora_rank,
-            target_modules=LORA_TARGETS,
-            layers_to_transform=list(range(first, len(decoder_layers(model)))),
-            layers_pattern="layers",
-            task_type="CAUSAL_LM",
-        )
-        return get_peft_model(model, config)
+        return get_peft_model(model, lora_config(recipe, list(range(first, len(decoder_layers(model))))))
     return model
+
+
+def lora_config(recipe: Recipe, layers: list[int]) -> Any:
+    """PEFT's configuration of a recipe's adapters on these decoder layers; alpha is twice the rank."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=recipe.lora_rank,
+        lora_alpha=2 * recipe.lora_rank,
+        target_modules=LORA_TARGETS,
+        layers_to_transform=layers,
+        layers_pattern="layers",
+        task_type="CAUSAL_LM",
+    )
 
 
 def _copy(base: "nn.Module", changing: set[int]) -> Any:
@@ -101,7 +108,7 @@ def save_student(tensors: "dict[str, torch.Tensor]", folder: Path) -> None:
             remedy="training diverged: lower the recipe's learning rate",
         )
     try:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / "student.safetensors")
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / STUDENT_FILE)
     except SafetensorError as error:  # what it raises on a full disk too
         raise OSError(str(error)) from error
 
@@ -112,12 +119,21 @@ def load_student(base: "nn.Module", recipe: Recipe, folder: Path) -> Any:
     Raises:
         BenchError: If the stored tensors do not belong to this base, or do not change it.
     """
+    return install(base, recipe, stored_tensors(folder), str(folder / STUDENT_FILE))
+
+
+def stored_tensors(folder: Path) -> "dict[str, torch.Tensor]":
+    """The tensors that `save_student` wrote, on the CPU.
+
+    Raises:
+        BenchError: If they are not there.
+    """
     from safetensors.torch import load_file
 
-    path = folder / "student.safetensors"
+    path = folder / STUDENT_FILE
     if not path.is_file():
         raise BenchError(str(path), seen="no such file", expected="the student's weights", remedy="delete the folder")
-    return install(base, recipe, load_file(path), str(path))
+    return load_file(path)
 
 
 def install(base: "nn.Module", recipe: Recipe, tensors: "dict[str, torch.Tensor]", where: str) -> Any:
@@ -157,7 +173,7 @@ def _full_weights(tensors: "dict[str, torch.Tensor]", recipe: Recipe) -> "list[t
     """Stored tensors as (name in the plain model, weight or weight change)."""
     if recipe.method != "lora":
         return list(tensors.items())
-    scale = 2.0  # alpha / r, fixed by `trainable_copy`
+    scale = 2.0  # alpha / r, fixed by `lora_config`
     pairs = []
     for name, a in tensors.items():
         if ".lora_A." in name:
