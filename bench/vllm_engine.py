@@ -132,7 +132,9 @@ class VllmEngine:
         os.environ.update(vllm_environment(device))
         # In a process of its own the engine would import the caller's main module again.
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
-        arguments = vllm_options(device, length) | (lora_options(device, rank, students) if rank else {}) | dict(options or {})
+        arguments = (
+            vllm_options(device, length) | (lora_options(device, rank, students) if rank else {}) | dict(options or {})
+        )
         self.model = model
         self._room = students if rank else 0
         self._added = 0
@@ -246,5 +248,7 @@ def _generation(output: Any) -> Generation:
 def _loss(scored: Sequence[Mapping[int, Any] | None], row: Encoded) -> float:
     """Mean of the completion's share of vLLM's per-token log-probabilities."""
     found = [scored[i] for i in range(row.prompt_length, len(row.ids))]
-    chances = [given[token].logprob for given, token in zip(found, row.ids[row.prompt_length :], strict=True) if given]
+    chances: list[float] = [
+        given[token].logprob for given, token in zip(found, row.ids[row.prompt_length :], strict=True) if given
+    ]
     return -sum(chances) / len(chances)
