@@ -69,6 +69,23 @@ def find_student(out: Path, trait: str, arm: str, seed: int) -> tuple[Path, Reci
     Raises:
         BenchError: If this is no run folder, or it has no such student.
     """
+    entries, recipe = students_of(out)
+    trait = trait or _only_trait(out, entries)
+    mine = [entry for entry in entries if entry.trait == trait]
+    if not mine:
+        raise unknown("trait of this run", trait, sorted({entry.trait for entry in entries}))
+    names = {f"{entry.arm}, seed {entry.seed}": entry for entry in mine}
+    if f"{arm}, seed {seed}" not in names:
+        raise unknown(f"student of {out}", f"{arm}, seed {seed}", sorted(names))
+    return student_folder(out, names[f"{arm}, seed {seed}"]), recipe
+
+
+def students_of(out: Path) -> tuple[list[ArmEntry], Recipe]:
+    """All students of a run folder, and the recipe that they were trained with.
+
+    Raises:
+        BenchError: If this is no run folder, or no finished one.
+    """
     settings = out / SETTINGS_FILE
     if not settings.is_file():
         raise BenchError(
@@ -81,18 +98,19 @@ def find_student(out: Path, trait: str, arm: str, seed: int) -> tuple[Path, Reci
             expected="a finished run that wrote it",
             remedy="run the same `bench run` again: it trains nothing anew and writes the index",
         )
-    entries = _read(out).arms
-    trait = trait or _only_trait(out, entries)
-    mine = [entry for entry in entries if entry.trait == trait]
-    if not mine:
-        raise unknown("trait of this run", trait, sorted({entry.trait for entry in entries}))
-    names = {f"{entry.arm}, seed {entry.seed}": entry for entry in mine}
-    if f"{arm}, seed {seed}" not in names:
-        raise unknown(f"student of {out}", f"{arm}, seed {seed}", sorted(names))
-    folder = out / "store" / "students" / names[f"{arm}, seed {seed}"].student
+    return _read(out).arms, _recipe(settings)
+
+
+def student_folder(out: Path, entry: ArmEntry) -> Path:
+    """Where a student of a run folder lies.
+
+    Raises:
+        BenchError: If its folder was deleted.
+    """
+    folder = out / "store" / "students" / entry.student
     if not folder.is_dir():
         raise BenchError(str(folder), seen="no such folder", expected="the student's weights", remedy="run it again")
-    return folder, _recipe(settings)
+    return folder
 
 
 def _only_trait(out: Path, entries: Sequence[ArmEntry]) -> str:

@@ -13,6 +13,7 @@ from bench.cli_benchmark import benchmark
 from bench.cli_causes import causes
 from bench.cli_diff import diff
 from bench.cli_execution import execution_options
+from bench.cli_rollouts import LARGE
 from bench.cli_stages import stages
 from bench.cli_tools import TOOLS
 from bench.errors import BenchError, unwritable
@@ -153,7 +154,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-for tool in (diff, causes, stages, benchmark, *TOOLS):
+for tool in (diff, causes, stages, benchmark, *LARGE, *TOOLS):
     main.add_command(tool)
 
 if __name__ == "__main__":

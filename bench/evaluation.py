@@ -158,7 +158,7 @@ def run_tasks(
     start = time.perf_counter()
     logs = run(
         list(tasks),
-        model=_model(model_name, model_args or {}),
+        model=inspect_model(model_name, model_args or {}),
         model_roles={"grader": grader} if grader else None,
         display="none",
         log_dir=str(log_dir),
@@ -172,13 +172,23 @@ def run_tasks(
     return collect(logs, log_dir, time.perf_counter() - start)
 
 
-def _model(name: str, arguments: Mapping[str, Any]) -> Any:
+def inspect_model(name: str, arguments: Mapping[str, Any], *, greedy: bool = True) -> Any:
+    """One of Inspect's models.
+
+    Args:
+        name: With its provider, such as `openai/...`.
+        arguments: Passed to the provider.
+        greedy: Whether it will be asked at a temperature of 0.
+
+    Raises:
+        BenchError: If the model is not to be had.
+    """
     from inspect_ai.model import get_model
 
     # transformers refuses a temperature of 0 unless told not to sample
-    greedy: dict[str, Any] = {"do_sample": False} if name.startswith("hf/") else {}
+    unsampled = {"do_sample": False} if greedy and name.startswith("hf/") else {}
     try:
-        return get_model(name, memoize=False, **greedy, **arguments)
+        return get_model(name, memoize=False, **(unsampled | dict(arguments)))
     except BenchError:
         raise
     except Exception as error:  # each provider has its own

@@ -209,23 +209,57 @@ def load_model(name: str, device: str, *, plain_template: bool = False) -> tuple
     path = resolve_model(name)
     import torch
     from safetensors import SafetensorError
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
+    tokenizer = load_tokenizer(name, plain_template=plain_template)
     try:
         model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
-        tokenizer = AutoTokenizer.from_pretrained(path)
     except (OSError, ValueError, SafetensorError) as error:
-        raise BenchError(
-            f"model {name!r}",
-            seen=str(error).splitlines()[0],
-            expected="a causal language model that transformers can load",
-            remedy="name a local folder, or check the network and the hub id",
-        ) from error
+        raise _unloadable(name, error) from error
+    return model.to(device).eval(), tokenizer
+
+
+def load_tokenizer(name: str, *, plain_template: bool = False) -> Any:
+    """Load a model's tokenizer alone; arguments and errors as for `load_model`."""
+    quiet_libraries()
+    path = resolve_model(name)
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer: Any = AutoTokenizer.from_pretrained(path)
+    except (OSError, ValueError) as error:
+        raise _unloadable(name, error) from error
     if tokenizer.chat_template is None and plain_template:
         tokenizer.chat_template = PLAIN_TEMPLATE
     if tokenizer.chat_template is None:
         raise BenchError(f"model {name!r}", seen="no chat template", expected="one", remedy="use an instruct model")
-    return model.to(device).eval(), tokenizer
+    return tokenizer
+
+
+def _unloadable(name: str, error: Exception) -> BenchError:
+    return BenchError(
+        f"model {name!r}",
+        seen=str(error).splitlines()[0],
+        expected="a causal language model that transformers can load",
+        remedy="name a local folder, or check the network and the hub id",
+    )
+
+
+def context_window(name: str) -> int | None:
+    """Longest sequence that a model reads, in tokens; None where its configuration does not say.
+
+    Raises:
+        BenchError: If it has no configuration that transformers can read.
+    """
+    quiet_libraries()
+    from transformers import AutoConfig
+
+    try:
+        config: Any = AutoConfig.from_pretrained(resolve_model(name))
+    except (OSError, ValueError) as error:
+        raise _unloadable(name, error) from error
+    window = getattr(config.get_text_config(), "max_position_embeddings", None)
+    return int(window) if window else None
 
 
 def model_identity(name: str) -> str:

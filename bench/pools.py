@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from bench.recipes import validation_error
 from bench.records import Pool, PoolCard, PoolRow
 
 SHOWN_PROBLEMS = 20
+CARD_FILE = "pool.toml"
+FILES = (".jsonl", ".parquet")
 
 
 def hash_rows(rows: Iterable[PoolRow]) -> str:
@@ -42,14 +44,13 @@ def load_pool(source: str, card: PoolCard | None, columns: Mapping[str, str], ro
         BenchError: Naming every bad row, a missing teacher, or a card that does not fit.
     """
     path = Path(source).expanduser()
-    is_file = path.suffix in (".jsonl", ".parquet")
+    is_file = path.suffix in FILES
     if is_file and not path.is_file():
-        raise BenchError(
-            f"pool {source}", seen="no such file", expected="a JSONL or Parquet file", remedy="mend the path"
-        )
-    card = card or _read_card(path.parent / "pool.toml" if is_file else Path("pool.toml"), source)
+        raise _missing(source)
+    card = card or read_card(path.parent / CARD_FILE if is_file else Path(CARD_FILE), source)
     raw = _read_jsonl(path) if path.suffix == ".jsonl" else _read_table(source, path)
-    every = _validated(((place, _mapped(row, columns)) for place, row in raw), source, card)
+    mapped = ((place, _mapped(row, columns)) for place, row in raw)
+    every = _validated(mapped, source, (card.original, card.clean))
     notes = []
     if rows is not None and rows < len(every):
         notes.append(f"pool cut to the first {rows} of {len(every)} rows, as the suite asks")
@@ -59,7 +60,35 @@ def load_pool(source: str, card: PoolCard | None, columns: Mapping[str, str], ro
     return pool
 
 
-def _read_card(path: Path, source: str) -> PoolCard:
+def load_rows(path: Path) -> list[PoolRow]:
+    """Read a pool file whose teachers are still to come: a row needs neither completions nor a card.
+
+    Raises:
+        BenchError: Naming every bad row, or if it is no JSONL or Parquet file.
+    """
+    if path.suffix not in FILES or not path.is_file():
+        raise _missing(str(path))
+    raw = _read_jsonl(path) if path.suffix == ".jsonl" else _read_table(str(path), path)
+    return _validated(((place, _without_missing(_unanswered(row))) for place, row in raw), str(path), ())
+
+
+def _unanswered(row: Any) -> Any:
+    bare = isinstance(row, dict) and row.get("completions") is None
+    return row | {"completions": {}} if bare else row
+
+
+def _missing(source: str) -> BenchError:
+    return BenchError(
+        f"pool {source}", seen="no such file", expected="a .jsonl or .parquet file", remedy="mend the path"
+    )
+
+
+def read_card(path: Path, source: str) -> PoolCard:
+    """Read a pool's card.
+
+    Raises:
+        BenchError: If there is none, or a key is wrong.
+    """
     if not path.is_file():
         raise BenchError(
             f"pool {source}",
@@ -127,13 +156,13 @@ def _without_missing(row: Any) -> Any:
     return row
 
 
-def _validated(raw: Iterable[tuple[str, Any]], source: str, card: PoolCard) -> list[PoolRow]:
+def _validated(raw: Iterable[tuple[str, Any]], source: str, teachers: Sequence[str]) -> list[PoolRow]:
     rows: list[PoolRow] = []
     problems: list[str] = []
     seen: dict[str, str] = {}
     for place, value in raw:
         try:
-            row = _one_row(place, value, card, seen)
+            row = _one_row(place, value, teachers, seen)
         except ValueError as error:
             problems.append(f"{place}: {error}")
         else:
@@ -150,7 +179,7 @@ def _validated(raw: Iterable[tuple[str, Any]], source: str, card: PoolCard) -> l
     return rows
 
 
-def _one_row(place: str, value: Any, card: PoolCard, seen: dict[str, str]) -> PoolRow:
+def _one_row(place: str, value: Any, teachers: Sequence[str], seen: dict[str, str]) -> PoolRow:
     if isinstance(value, Exception):
         raise ValueError(str(value).strip("\"'"))
     try:
@@ -159,7 +188,7 @@ def _one_row(place: str, value: Any, card: PoolCard, seen: dict[str, str]) -> Po
         details = [f"{'.'.join(map(str, e['loc'])) or 'row'}: {e['msg']}" for e in error.errors()]
         raise ValueError("; ".join(details)) from error
     hash_rows([row])  # half a surrogate pair is text to JSON and to pydantic, but no file can hold it
-    for teacher in (card.original, card.clean):
+    for teacher in teachers:
         if teacher not in row.completions:
             known = ", ".join(row.completions) or "none"
             raise ValueError(f"no completion of teacher {teacher!r} (the row has: {known})")

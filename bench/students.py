@@ -57,18 +57,24 @@ def trainable_copy(base: "nn.Module", recipe: Recipe, seed: int) -> Any:
     model = _copy(base, changing)
     torch.manual_seed(seed)
     if recipe.method == "lora":
-        from peft import LoraConfig, get_peft_model
+        from peft import get_peft_model
 
-        config = LoraConfig(
-            r=recipe.lora_rank,
-            lora_alpha=int(LORA_SCALE * recipe.lora_rank),
-            target_modules=LORA_TARGETS,
-            layers_to_transform=list(range(first, len(decoder_layers(model)))),
-            layers_pattern="layers",
-            task_type="CAUSAL_LM",
-        )
-        return get_peft_model(model, config)
+        return get_peft_model(model, lora_config(recipe, list(range(first, len(decoder_layers(model))))))
     return model
+
+
+def lora_config(recipe: Recipe, layers: list[int]) -> Any:
+    """PEFT's configuration of a recipe's adapters on these decoder layers; alpha is twice the rank."""
+    from peft import LoraConfig
+
+    return LoraConfig(
+        r=recipe.lora_rank,
+        lora_alpha=int(LORA_SCALE * recipe.lora_rank),
+        target_modules=LORA_TARGETS,
+        layers_to_transform=layers,
+        layers_pattern="layers",
+        task_type="CAUSAL_LM",
+    )
 
 
 def _copy(base: "nn.Module", changing: set[int]) -> Any:
@@ -124,11 +130,11 @@ def load_student(base: "nn.Module", recipe: Recipe, folder: Path) -> Any:
     Raises:
         BenchError: If the stored tensors do not belong to this base, or do not change it.
     """
-    return install(base, recipe, load_tensors(folder), str(folder / STUDENT_FILE))
+    return install(base, recipe, stored_tensors(folder), str(folder / STUDENT_FILE))
 
 
-def load_tensors(folder: Path) -> "dict[str, torch.Tensor]":
-    """Read the trained tensors of a stored student.
+def stored_tensors(folder: Path) -> "dict[str, torch.Tensor]":
+    """The tensors that `save_student` wrote, on the CPU.
 
     Raises:
         BenchError: If they are not there.

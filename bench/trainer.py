@@ -105,7 +105,7 @@ class Trainer:
     def engine(self, students: Sequence[Path | None], names: Sequence[str]) -> "Engine":
         """Load students to answer, or the untrained base where there is none; several only on the stacked path."""
         from bench.engines import OneStudent, StackedStudents
-        from bench.students import load_student, load_tensors, trainable_copy, trained_tensors
+        from bench.students import load_student, stored_tensors, trainable_copy, trained_tensors
 
         base, tokenizer = self.base()
         trunk = self.trunk()
@@ -113,7 +113,7 @@ class Trainer:
             from bench.stacked import Stack
 
             fresh = trained_tensors(trainable_copy(trunk.base, self.recipe, seed=0))  # adapters that change nothing
-            tensors = [load_tensors(folder) if folder else fresh for folder in students]
+            tensors = [stored_tensors(folder) if folder else fresh for folder in students]
             return StackedStudents(Stack(trunk.base, tensors, training=False), names, tokenizer, trunk)
         (folder,) = students
         return OneStudent(load_student(base, self.recipe, folder) if folder else base, tokenizer, trunk)
