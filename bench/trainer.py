@@ -19,18 +19,18 @@ ARCHITECTURES = ("llama",)  # whose decoder layers the fast paths can run by the
 
 
 def training_path(recipe: Recipe, config: dict[str, Any], stacked: bool) -> TrainingPath:
-    """How students are trained.
+    """How students are trained: by the path that measured fastest (`benchmarks/`), TRL's where no other applies.
 
     Args:
         recipe: Only LoRA recipes can be stacked; frozen layers below trained ones are the trunk.
         config: The model's; other layouts than those known take TRL's path.
-        stacked: Whether stacking is wanted where it can be.
+        stacked: Whether to stack even where there is a trunk, so that many students can learn at once.
     """
     if config.get("model_type") not in ARCHITECTURES:
         return "trl"
-    if stacked and recipe.method == "lora":
-        return "stacked"
-    return "shared_trunk" if 0 < recipe.last_layers < config.get("num_hidden_layers", 0) else "trl"
+    if 0 < recipe.last_layers < config.get("num_hidden_layers", 0) and not (stacked and recipe.method == "lora"):
+        return "shared_trunk"
+    return "stacked" if recipe.method == "lora" else "trl"
 
 
 class Trainer:
@@ -103,13 +103,16 @@ class Trainer:
         return -(-len(rows) * self.recipe.epochs // self.recipe.batch_size)
 
     def engine(self, students: Sequence[Path | None], names: Sequence[str]) -> "Engine":
-        """Load students to answer, or the untrained base where there is none; several only on the stacked path."""
+        """Load students to answer, or the untrained base where there is none; several only on the stacked path.
+
+        One student on a CPU has its adapters added to the weights, which saves the products beside them.
+        """
         from bench.engines import OneStudent, StackedStudents
         from bench.students import load_student, stored_tensors, trainable_copy, trained_tensors
 
         base, tokenizer = self.base()
         trunk = self.trunk()
-        if trunk and self.path == "stacked":
+        if trunk and self.path == "stacked" and (len(students) > 1 or self.device != "cpu"):
             from bench.stacked import Stack
 
             fresh = trained_tensors(trainable_copy(trunk.base, self.recipe, seed=0))  # adapters that change nothing

@@ -111,8 +111,7 @@ class Bench:
             watch: Told about progress.
             rejudging: Where only the judge differs, score stored outputs again instead of generating.
             plain_template: Take a model without a chat template of its own, see `bench.encoding.PLAIN_TEMPLATE`.
-            stacked: Train and ask students as a stack of adapters, alone or many at once; where the recipe and the
-                model allow it, on a GPU, unless given.
+            stacked: As for `bench.trainer.training_path`; on a GPU unless given.
         """
         self.recipe = recipe
         self.device = device

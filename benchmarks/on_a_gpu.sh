@@ -27,7 +27,7 @@ wheels=${2:-wheels}
 device=${DEVICE:-cuda}
 export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 PYTHONUNBUFFERED=1
 
-if [ ! -d .venv-gpu ]; then
+if ! .venv-gpu/bin/bench --version 2>/dev/null; then
     python3 -m venv --system-site-packages .venv-gpu
     .venv-gpu/bin/pip install -q --no-index --no-deps "$wheels"/*.whl
 fi

@@ -156,7 +156,7 @@ def test_a_run_of_many_students_at_once_gives_the_rows_of_one_by_one(tmp_path: P
             options = RunOptions(suite, out, "cpu", execution=Execution(students_at_once=at_once))
             (row,) = run_suite(options, meter, lambda text: None)
         paths = {json.loads(file.read_text())["path"] for file in out.glob("store/students/*/key.json")}
-        assert paths == ({"trl"} if at_once == 1 else {"stacked"})
+        assert paths == {"stacked"}
         arms.append(row.traits["date_confusion"].arms)
     assert arms[0].keys() == arms[1].keys()
     for name, one in arms[0].items():

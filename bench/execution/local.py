@@ -16,7 +16,8 @@ class LocalExecutor:
 
     def run(self, bench: Bench, tasks: Sequence[Task]) -> None:
         """Do what the store lacks; see `bench.execution.tasks.Executor`."""
-        if bench.trainer.path == "stacked" and not bench.rejudging:
+        many = bench.device != "cpu" if self._at_once is None else self._at_once > 1
+        if many and bench.trainer.path == "stacked" and not bench.rejudging:
             train_and_ask_together(bench, tasks, self._at_once)
             return
         for task in tasks:

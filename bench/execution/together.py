@@ -23,7 +23,7 @@ def train_and_ask_together(bench: Bench, tasks: Sequence[Task], at_once: int | N
     """Do what the store lacks; see `bench.execution.tasks.Executor`.
 
     Args:
-        bench: On the stacked path.
+        bench: On the stacked path, and on a GPU where `at_once` is None.
         tasks: Trainings and evaluations.
         at_once: Students in one group; None for as many as fit the device, measured on one of them.
     """
@@ -50,8 +50,6 @@ def _groups(bench: Bench, tasks: Sequence[Task], at_once: int) -> Iterator[list[
 
 def _that_fit(bench: Bench, tasks: Sequence[Task]) -> int:
     """How many students fit the device's memory, by training one on its longest rows."""
-    if bench.device == "cpu":
-        return 1
     import torch
 
     rows = sorted(tasks[0].rows or (), key=lambda row: -len(row.completion) - sum(len(m.content) for m in row.prompt))
