@@ -48,6 +48,6 @@ def _measured(suite: str, arms: tuple[str, ...], seeds: int, repeats: int, devic
     claim(file)
     command = shlex.join(["bench", *sys.argv[1:]])
     options = BenchmarkOptions(loaded, arms, seeds, repeats, place, command)
-    record = run_benchmark(options, lambda text: console.print(text, markup=False, highlight=False))
+    record = run_benchmark(options, lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))
     write_record(record, file)
     return file

@@ -168,8 +168,8 @@ class Pair(Strict):
     seed: int
     losses: dict[Side, list[float]]
     tensor_difference: float
-    scores: dict[Side, list[float | None]] = {}
-    same_answers: int = 0
+    scores: dict[Side, list[float | None]]
+    same_answers: int
 
     @property
     def loss_differences(self) -> list[float]:

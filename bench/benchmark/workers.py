@@ -24,6 +24,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 PROCESS = Path("/proc/self")  # Linux: resident memory, and a way to forget its high-water mark
 RESET_PEAK = "5"
+PATIENCE = 20.0  # seconds that an idle process has to end
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,9 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pipe.close()
+        self._pipe.close()  # an idle process ends by itself
+        if error is None:
+            self._process.join(PATIENCE)
         self._process.terminate()
         self._process.join()
 
