@@ -6,9 +6,10 @@ from pathlib import Path
 
 from rich.table import Table
 
+from bench.benchmark.file import read_record
 from bench.benchmark.growth import exponent, per_unit
 from bench.benchmark.plot import growth_plot
-from bench.benchmark.records import KINDS, SIDES, BenchmarkRecord, Case, Kind, Side, counted, read_record
+from bench.benchmark.records import KINDS, SIDES, BenchmarkRecord, Case, Kind, Side, counted
 from bench.board_words import decimal, percent, probability
 from bench.board_words import estimate as cell
 from bench.errors import unwritable

@@ -50,9 +50,7 @@ class Worker:
 
     def __init__(self, side: Side, recipe: Recipe, device: str, scratch: Path) -> None:
         """Start the process; libraries and the model are loaded by the first call that needs them."""
-        context = multiprocessing.get_context(
-            "spawn"
-        )  # a fork would share memory with this process, and not do on CUDA
+        context = multiprocessing.get_context("spawn")  # a fork would share memory, and CUDA does not survive one
         self.side = side
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, recipe, device, scratch), daemon=True)

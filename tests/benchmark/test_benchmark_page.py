@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from bench.benchmark.file import read_record, write_record
 from bench.benchmark.flops import Shape, answering_work, training_work
 from bench.benchmark.growth import exponent, per_unit
 from bench.benchmark.page import page, write_pages
@@ -23,8 +24,6 @@ from bench.benchmark.records import (
     Side,
     Timing,
     Work,
-    read_record,
-    write_record,
 )
 from bench.cli import main
 from bench.comparison import Comparison

@@ -8,8 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from bench.benchmark import search
+from bench.benchmark.file import read_record
 from bench.benchmark.page import write_pages
-from bench.benchmark.records import KINDS, SIDES, BenchmarkRecord, read_record
+from bench.benchmark.records import KINDS, SIDES, BenchmarkRecord
 from bench.cli import main
 
 SUITE = """
