@@ -26,8 +26,8 @@ console = Console()
 @click.option("--render", type=click.Path(path_type=Path), help="Make the page of a measured file again, nothing else.")
 def benchmark(suite: str, arms: str, seeds: int, repeats: int, device: str, out: Path, render: Path | None) -> None:
     """Measure training, generation, embedding and search of a suite beside plain loops, and write a page."""
+    from bench.benchmark.file import read_record
     from bench.benchmark.page import terminal_table, write_pages
-    from bench.benchmark.records import read_record
 
     file = render or _measured(suite, tuple(filter(None, arms.split(","))), seeds, repeats, device, out)
     pages = write_pages(file)
@@ -38,7 +38,7 @@ def benchmark(suite: str, arms: str, seeds: int, repeats: int, device: str, out:
 
 def _measured(suite: str, arms: tuple[str, ...], seeds: int, repeats: int, device: str, out: Path) -> Path:
     """Measure, and give the file that holds the result."""
-    from bench.benchmark.records import claim, write_record
+    from bench.benchmark.file import claim, write_record
     from bench.benchmark.run import BenchmarkOptions, run_benchmark
     from bench.models import pick_device
     from bench.suites import load_suite
@@ -48,6 +48,6 @@ def _measured(suite: str, arms: tuple[str, ...], seeds: int, repeats: int, devic
     claim(file)
     command = shlex.join(["bench", *sys.argv[1:]])
     options = BenchmarkOptions(loaded, arms, seeds, repeats, place, command)
-    record = run_benchmark(options, lambda text: console.print(text, markup=False, highlight=False))
+    record = run_benchmark(options, lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))
     write_record(record, file)
     return file

@@ -80,7 +80,7 @@ def tensor_differences(station: Station, pairs: Sequence[tuple[Path, Path]]) -> 
     found = []
     for ours, theirs in pairs:
         suite, plain = (load_file(folder / "student.safetensors") for folder in (ours, theirs))
-        apart = [((suite[name] - plain[name]).norm() / plain[name].norm()).item() for name in plain]
+        apart = [(suite[name] - plain[name]).norm().item() / (plain[name].norm().item() or 1.0) for name in plain]
         found.append(max(apart))
     return found
 

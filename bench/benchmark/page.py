@@ -6,9 +6,10 @@ from pathlib import Path
 
 from rich.table import Table
 
+from bench.benchmark.file import read_record
 from bench.benchmark.growth import exponent, per_unit
 from bench.benchmark.plot import growth_plot
-from bench.benchmark.records import KINDS, SIDES, BenchmarkRecord, Case, Kind, Side, read_record
+from bench.benchmark.records import KINDS, SIDES, BenchmarkRecord, Case, Kind, Side, counted
 from bench.board_words import decimal, percent, probability
 from bench.board_words import estimate as cell
 from bench.errors import unwritable
@@ -61,6 +62,7 @@ def page(record: BenchmarkRecord, plot: str) -> str:
         .render(
             record=record,
             plot=plot,
+            times=counted(record.repeats, "time"),
             headline=headline(record),
             machine=machine_facts(record),
             lines=[line for kind in KINDS for line in _lines(record, kind)],
@@ -103,11 +105,13 @@ def headline(record: BenchmarkRecord) -> list[str]:
 
 
 def terminal_table(record: BenchmarkRecord) -> Table:
-    """The main cases for a terminal."""
-    table = Table("work", "side", "seconds", "throughput", "share of peak", "memory", "plain / suite")
+    """The main cases for a terminal; the page has more."""
+    table = Table("work", "side", "seconds", "of peak", "memory", "plain / suite")
     for kind in KINDS:
-        for line in _lines(record, kind):
-            table.add_row(line.kind, line.side, line.each, line.throughput, line.own_share, line.memory, line.ratio)
+        case = record.main(kind)
+        for side, line in zip(SIDES, _lines(record, kind), strict=True):
+            each = f"{number(case.median(side) / case.parts)} per {case.part}"
+            table.add_row(kind, side, each, line.own_share, line.memory, line.ratio)
     return table
 
 

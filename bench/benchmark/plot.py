@@ -1,5 +1,6 @@
 """Wall time over size for everything that was measured to grow, as one picture."""
 
+import math
 from collections.abc import Sequence
 
 from bench.benchmark.records import BenchmarkRecord, Case, Side
@@ -26,11 +27,13 @@ def _panel(title: str, axis: str, cases: Sequence[Case]) -> list[str]:
     most = max(max(case.seconds(side)) for case in cases for side in KINDS_OF)
     x = Scale(0, cases[-1].size, EDGE + 8, WIDTH - 12)
     y = Scale(0, most * 1.05, TITLE + HEIGHT - FOOT, TITLE)
-    spaced = [
-        case.size for i, case in enumerate(cases) if i == len(cases) - 1 or x(cases[i + 1].size) - x(case.size) > 24
+    room = 8.0 * len(f"{cases[-1].size:,}")  # a label too close to the one after it is left out
+    places = [*(x(case.size) for case in cases[1:]), math.inf]
+    labels = [
+        (case.size, f"{case.size:,}") for case, after in zip(cases, places, strict=True) if after - x(case.size) >= room
     ]
     parts = [text(EDGE + 8, TITLE - 8, "start", title, ' class="number"')]
-    parts += frame(x, y, [(size, f"{size:,}") for size in spaced], ticks(0, most * 1.05, 4))
+    parts += frame(x, y, labels, ticks(0, most * 1.05, 4))
     parts.append(text((x.start + x.end) / 2, y.start + 34, "middle", axis))
     for side, kind in KINDS_OF.items():
         path = " ".join(f"{x(case.size):g},{y(case.median(side)):g}" for case in cases)

@@ -1,14 +1,9 @@
 """What a benchmark measured, as one JSON file; every table and ratio of its page is computed from it."""
 
 import statistics
-import tempfile
-from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
 from bench.comparison import Comparison
-from bench.errors import BenchError, read_text, unwritable
 from bench.recipes import Recipe
 from bench.records import Strict
 
@@ -168,8 +163,8 @@ class Pair(Strict):
     seed: int
     losses: dict[Side, list[float]]
     tensor_difference: float
-    scores: dict[Side, list[float | None]] = {}
-    same_answers: int = 0
+    scores: dict[Side, list[float | None]]
+    same_answers: int
 
     @property
     def loss_differences(self) -> list[float]:
@@ -274,49 +269,3 @@ def counted(number: int, noun: str) -> str:
     ('1 arm', '2 arms')
     """
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def claim(file: Path) -> None:
-    """Make the folder and see that it can be written, before anything is measured.
-
-    Raises:
-        BenchError: If it cannot.
-    """
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=file.parent):
-            pass
-    except OSError as error:
-        raise unwritable(file, error) from error
-
-
-def write_record(record: BenchmarkRecord, file: Path) -> None:
-    """Write the file, complete or not at all.
-
-    Raises:
-        BenchError: If it cannot be written.
-    """
-    partial = file.with_name(f"{file.name}.partial")
-    try:
-        partial.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        partial.replace(file)
-    except OSError as error:
-        raise unwritable(file, error) from error
-
-
-def read_record(file: Path) -> BenchmarkRecord:
-    """Read a measured file.
-
-    Raises:
-        BenchError: If it is not there or not such a file.
-    """
-    remedy = "name a .json file that `bench bench` wrote"
-    try:
-        return BenchmarkRecord.model_validate_json(read_text(file))
-    except OSError as error:
-        seen = error.strerror or str(error)
-        raise BenchError(str(file), seen=seen, expected="a readable file", remedy=remedy) from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        seen = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
-        raise BenchError(str(file), seen=seen, expected=f"a benchmark of format {FORMAT}", remedy=remedy) from error

@@ -24,6 +24,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 PROCESS = Path("/proc/self")  # Linux: resident memory, and a way to forget its high-water mark
 RESET_PEAK = "5"
+PATIENCE = 20.0  # seconds that an idle process has to end
 
 
 @dataclass(frozen=True)
@@ -49,9 +50,7 @@ class Worker:
 
     def __init__(self, side: Side, recipe: Recipe, device: str, scratch: Path) -> None:
         """Start the process; libraries and the model are loaded by the first call that needs them."""
-        context = multiprocessing.get_context(
-            "spawn"
-        )  # a fork would share memory with this process, and not do on CUDA
+        context = multiprocessing.get_context("spawn")  # a fork would share memory, and CUDA does not survive one
         self.side = side
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, recipe, device, scratch), daemon=True)
@@ -64,7 +63,9 @@ class Worker:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pipe.close()
+        self._pipe.close()  # an idle process ends by itself
+        if error is None:
+            self._process.join(PATIENCE)
         self._process.terminate()
         self._process.join()
 
