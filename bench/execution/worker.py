@@ -30,6 +30,7 @@ class Site:
         recipe: How students are trained.
         device: `cpu` or `cuda`.
         plain_template: As for `Bench`.
+        rejudging: As for `Bench`.
         store: Root of the run store, absolute.
         folder: The driver's working folder, from which relative names of models are read.
         threads: Torch threads of a task.
@@ -38,9 +39,16 @@ class Site:
     recipe: Recipe
     device: str
     plain_template: bool
+    rejudging: bool
     store: Path
     folder: Path
     threads: int
+
+
+def site_of(bench: Bench, threads: int) -> Site:
+    """The site of a bench of the driver's."""
+    store = bench.store.root.resolve()
+    return Site(bench.recipe, bench.device, bench.plain_template, bench.rejudging, store, Path.cwd(), threads)
 
 
 def probe(token: Path, versions: Mapping[str, str]) -> None:
@@ -119,7 +127,8 @@ def _bench(site: Site) -> Bench:
     if site.folder.is_dir():
         os.chdir(site.folder)
     silent = Meter(Console(quiet=True))
-    return Bench(site.recipe, site.device, Store(site.store), silent, plain_template=site.plain_template)
+    options = {"plain_template": site.plain_template, "rejudging": site.rejudging}
+    return Bench(site.recipe, site.device, Store(site.store), silent, **options)
 
 
 def _with_own_trait(task: Task) -> Task:
