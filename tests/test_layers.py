@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 FILTERS = sorted((ROOT / "filters").glob("*.py"))
 EVALS = sorted((ROOT / "evals").glob("*.py"))
 STAGES = sorted(path for path in (ROOT / "bench").rglob("*.py") if path.stem not in ("run", "cli"))
-HEAVY = ("torch", "trl", "faiss", "transformers", "inspect_ai", "sklearn", "sentence_transformers", "datasets")
+HEAVY = ("torch", "trl", "faiss", "transformers", "inspect_ai", "sklearn", "sentence_transformers", "datasets", "ray")
 OURS = ("bench", "filters", "evals", "tests")
 by_name = {"ids": lambda path: str(path.relative_to(ROOT))}
 

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -174,3 +175,29 @@ def test_a_folder_serves_one_run_at_a_time(store: Store) -> None:
             pass
     with store.claimed():
         pass
+
+
+# Several machines
+
+
+def test_the_first_of_two_that_finish_the_same_work_wins_and_the_other_is_no_error(store: Store) -> None:
+    def slower(folder: Path) -> None:
+        store.write("work", KEY, fill)  # another worker is done meanwhile
+        (folder / "result.txt").write_text("done again", encoding="utf-8")
+
+    folder = store.write("work", KEY, slower)
+    assert (folder / "result.txt").read_text(encoding="utf-8") == "done"
+    assert [each.name for each in (store.root / "work").iterdir()] == [folder.name]
+
+
+def test_work_that_shows_late_is_waited_for(store: Store) -> None:
+    late = threading.Timer(0.3, lambda: store.write("work", KEY, fill))
+    late.start()
+    store.wait_for("work", KEY, seconds=30)
+    assert store.has("work", KEY)
+    late.join()
+
+
+def test_work_that_never_shows_is_an_error(store: Store) -> None:
+    with pytest.raises(BenchError, match="after a worker finished it"):
+        store.wait_for("work", KEY, seconds=0.1)

@@ -107,29 +107,26 @@ class RayExecutor:
             piece = pieces.pop(done)
             self._collect(done, piece.text)
             bench.store.wait_for(piece.kind, piece.key, worker.LATE_SECONDS)
-            bench.watch.phase(piece.text, piece.seconds)
+            bench.watch.phase(f"done: {piece.text}", piece.seconds)
             bench.watch.finish()
 
     def _start(self, opening: ExitStack) -> None:
-        quiet: dict[str, Any] = {"configure_logging": False, "log_to_driver": False}
+        place: dict[str, Any] = {"address": self._address}
+        if not self._address:
+            place = {"address": "local", "include_dashboard": False, "object_store_memory": OBJECT_STORE_BYTES}
+            place["_temp_dir"] = opening.enter_context(_short_folder())
+        opening.callback(self._ray.shutdown)  # also of what has been started when the start fails
         try:
             if self._address:
                 _knock(self._address)
-                self._ray.init(address=self._address, **quiet)
-            else:
-                own: dict[str, Any] = {
-                    "_temp_dir": opening.enter_context(_short_folder()),
-                    "object_store_memory": OBJECT_STORE_BYTES,
-                }
-                self._ray.init(address="local", include_dashboard=False, **own, **quiet)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            self._ray.init(configure_logging=False, log_to_driver=False, **place)
+        except (self._ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:
             raise BenchError(
                 f"--address {self._address}" if self._address else "--executor ray",
                 seen=f"Ray cannot be {'joined' if self._address else 'started'}: {_first_line(error)}",
                 expected="a running cluster of the same Ray and Python" if self._address else "a Ray that starts",
                 remedy="see `ray status` on its head node" if self._address else "try: ray start --head",
             ) from error
-        opening.callback(self._ray.shutdown)
 
     def _slots(self, node: Mapping[str, Any]) -> int:
         """How many tasks fit on a machine at a time."""
@@ -181,9 +178,7 @@ class RayExecutor:
     ) -> "dict[ObjectRef[None], _Piece]":
         """Hand everything to Ray; an evaluation waits there for its training."""
         train, evaluate = self._remote(worker.train), self._remote(worker.evaluate)
-        stacked = bench.trainer.path == "stacked"
-        place = bench.recipe, bench.device, bench.trainer.plain_template, stacked
-        site = self._ray.put(worker.Site(*place, self._root, Path.cwd(), self._cpus))
+        site = self._ray.put(worker.site_of(bench, self._cpus))
         pieces: dict[ObjectRef[None], _Piece] = {}
         trained: dict[str, ObjectRef[None]] = {}
         for task, (to_train, to_evaluate) in zip(tasks, missing, strict=True):
@@ -221,14 +216,14 @@ class RayExecutor:
             self._ray.get(ref)
         except RayTaskError as error:
             if isinstance(error.cause, BenchError):
-                raise error.cause from None
+                raise error.cause from error
             if self._gpus and type(error.cause).__name__ == "OutOfMemoryError":  # torch's own; known without loading it
                 raise _no_gpu_memory(text, error.cause, self._gpus) from error
             raise
         except RayError as error:
             raise BenchError(
                 f"Ray, {text}",
-                seen=f"{type(error).__name__} after {RETRIES} retries: {_first_line(error)}",
+                seen=f"{type(error).__name__}, {RETRIES} retries allowed: {_first_line(error)}",
                 expected="a worker that lives until its task is done",
                 remedy="see whether memory suffices for as many tasks at a time, then run again; finished work is kept",
             ) from error

@@ -31,6 +31,7 @@ class Site:
         device: `cpu` or `cuda`.
         plain_template: As for `Bench`.
         stacked: As for `Bench`.
+        rejudging: As for `Bench`.
         store: Root of the run store, absolute.
         folder: The driver's working folder, from which relative names of models are read.
         threads: Torch threads of a task.
@@ -40,9 +41,17 @@ class Site:
     device: str
     plain_template: bool
     stacked: bool
+    rejudging: bool
     store: Path
     folder: Path
     threads: int
+
+
+def site_of(bench: Bench, threads: int) -> Site:
+    """The site of a bench of the driver's."""
+    how = {"plain_template": bench.trainer.plain_template, "stacked": bench.trainer.path == "stacked"}
+    where = {"store": bench.store.root.resolve(), "folder": Path.cwd(), "threads": threads}
+    return Site(recipe=bench.recipe, device=bench.device, rejudging=bench.rejudging, **how, **where)
 
 
 def probe(token: Path, versions: Mapping[str, str]) -> None:
@@ -121,8 +130,8 @@ def _bench(site: Site) -> Bench:
     if site.folder.is_dir():
         os.chdir(site.folder)
     silent = Meter(Console(quiet=True))
-    how = {"plain_template": site.plain_template, "stacked": site.stacked}
-    return Bench(site.recipe, site.device, Store(site.store), silent, **how)
+    options = {"plain_template": site.plain_template, "rejudging": site.rejudging, "stacked": site.stacked}
+    return Bench(site.recipe, site.device, Store(site.store), silent, **options)
 
 
 def _with_own_trait(task: Task) -> Task:

@@ -1,5 +1,6 @@
 """What a worker refuses, and which options go together; no Ray is started here."""
 
+import pickle
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -40,8 +41,10 @@ def test_a_machine_must_have_the_same_packages(tmp_path: Path) -> None:
 
 
 def test_a_machine_with_other_files_trains_nothing_and_says_which_differ(tmp_path: Path) -> None:
+    import torch
+
     bench, measurement = small_bench(tmp_path), odd_measurement(tmp_path)
-    site = worker.Site(bench.recipe, "cpu", False, bench.store.root, tmp_path, 1)
+    site = worker.site_of(bench, torch.get_num_threads())
     task = task_of(ROWS, measurement, "student")
     training, evaluation = bench.keys(*task.inputs)
     assert training is not None
@@ -91,3 +94,10 @@ def test_the_commands_take_these_options(command: str, tmp_path: Path) -> None:
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 2
     assert "add --executor ray" in done.stderr
+
+
+def test_an_error_says_the_same_after_its_way_from_another_process() -> None:
+    error = BenchError("there", seen="this", expected="that", remedy="so")
+    back = pickle.loads(pickle.dumps(error))
+    assert type(back) is BenchError
+    assert (str(back), back.args, back.remedy) == (str(error), error.args, "so")
