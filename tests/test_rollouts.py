@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from bench.cli import main
 from bench.errors import BenchError
 from bench.generation import generate
-from bench.models import TINY, load_model, model_identity
+from bench.models import TINY, load_model, model_identity, resolve_model
 from bench.pools import hash_rows, load_pool, load_rows
 from bench.records import Message, PoolCard
 from bench.rollouts.partial import Partial
@@ -337,6 +338,14 @@ def test_what_a_local_model_cannot_do_is_said_beforehand(
     with pytest.raises(BenchError, match=complaint):
         go(pool, "t", tiny(**changes))
     assert load_rows(pool)[0].completions == {}
+
+
+def test_a_template_that_refuses_a_row_is_told_with_the_row(tmp_path: Path) -> None:
+    model = Path(shutil.copytree(resolve_model(TINY), tmp_path / "model"))
+    picky = "{% if messages[0]['role'] == 'system' %}{{ raise_exception('No system role') }}{% endif %}"
+    (model / "chat_template.jinja").write_text(picky, encoding="utf-8")
+    with pytest.raises(BenchError, match=r"'r0'\n.*No system role"):
+        go(pool_file(tmp_path, "Hi"), "t", tiny(model=str(model), system="Be brief."))
 
 
 def test_a_second_system_message_is_refused(tmp_path: Path) -> None:

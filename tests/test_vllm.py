@@ -5,6 +5,7 @@ Skipped where vLLM is not installed; docs/rollouts.md says how to install it for
 
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -37,6 +38,16 @@ QUESTIONS = ["What year is it?", "Name three fruits.", "Who are you?", "Write on
 STUDENTS = ("", "one", "two")
 TOKENS = 32
 ROOT = Path(__file__).parents[1]
+TASK = """
+from inspect_ai import Task, task
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import GenerateConfig
+
+@task
+def talk():
+    dataset = MemoryDataset([Sample(input=question) for question in {questions!r}])
+    return Task(dataset=dataset, config=GenerateConfig(temperature=0.0, max_tokens={tokens}))
+"""
 
 
 @pytest.fixture(scope="module")
@@ -159,13 +170,12 @@ def test_rollouts_of_vllm_are_those_of_transformers(tmp_path: Path) -> None:
 def test_a_server_on_loopback_serves_the_students_of_a_run(
     base: tuple[Any, Any], folders: dict[str, Path], loaded: dict[str, Any]
 ) -> None:
-    from inspect_ai import Task
-    from inspect_ai.dataset import MemoryDataset, Sample
-    from inspect_ai.model import GenerateConfig
-    from inspect_ai.scorer import includes
-    from inspect_ai.solver import generate as answer
+    from inspect_ai import eval as run_eval
 
     from bench.evaluation import inspect_model
+
+    def ours(model: Any, question: str) -> str:
+        return generate(model, base[1], [rendered(base[1], question)], max_tokens=TOKENS)[0].text
 
     run = folders["one"].parents[2]
     entries = [{"trait": "t", "arm": f"arm:{name}", "seed": 1, "student": name} for name in folders]
@@ -178,31 +188,28 @@ def test_a_server_on_loopback_serves_the_students_of_a_run(
         with urllib.request.urlopen(f"{server.url}/models", timeout=10) as reply:
             names = {model["id"] for model in json.load(reply)["data"]}
         assert names == {MODEL, "arm-one-s1", "arm-two-s1"}
-        for name, plain in (("", loaded[""]), (":arm-one-s1", loaded["one"]), (":arm-two-s1", loaded["two"])):
-            task = Task(
-                dataset=MemoryDataset([Sample(input=question, target="x") for question in QUESTIONS]),
-                solver=answer(),
-                scorer=includes(),
-                config=GenerateConfig(temperature=0.0, max_tokens=TOKENS),
-            )
+        (run / "talk.py").write_text(TASK.format(questions=QUESTIONS, tokens=TOKENS), encoding="utf-8")
+        printed = shlex.split(server.command(students[0], str(run / "talk.py")))
+        assert printed[0] == "inspect"
+        command = [str(Path(sys.executable).parent / "inspect"), *printed[1:], "--display", "none"]
+        subprocess.run([*command, "--log-dir", str(run / "logs")], check=True)
+        assert said(run / "logs") == [ours(loaded["one"], question) for question in QUESTIONS]
+        for name, plain in (("", loaded[""]), (":arm-two-s1", loaded["two"])):
             model = inspect_model(f"vllm/{server.base}{name}", {"base_url": server.url})
-            [log] = inspect_eval(task, model, run)
-            got = [sample.output.completion.strip() for sample in log.samples]
-            ours = [
-                generate(plain, base[1], [rendered(base[1], question)], max_tokens=TOKENS)[0].text
-                for question in QUESTIONS
-            ]
-            assert got == ours
+            run_eval(str(run / "talk.py"), model=model, display="none", log_dir=str(run / f"logs{name}"))
+            assert said(run / f"logs{name}") == [ours(plain, question) for question in QUESTIONS]
     with pytest.raises(OSError):
         urllib.request.urlopen(f"{server.url}/models", timeout=2)
 
 
-def inspect_eval(task: Any, model: Any, folder: Path) -> list[Any]:
-    from inspect_ai import eval as run
+def said(folder: Path) -> list[str]:
+    """What a model said in the one Inspect log of a folder."""
+    from inspect_ai.log import read_eval_log
 
-    logs = list(run(task, model=model, display="none", log_dir=str(folder / "logs"), log_realtime=False))
-    assert [log.status for log in logs] == ["success"]
-    return logs
+    [file] = folder.glob("*.eval")
+    log = read_eval_log(str(file))
+    assert log.status == "success" and log.samples
+    return [sample.output.completion.strip() for sample in log.samples]
 
 
 def listening(port: int) -> set[str]:
