@@ -46,6 +46,13 @@ def test_traits_stand_in_the_names_where_there_are_several(tmp_path: Path) -> No
     assert [s.name for s in choose_students(run, trait="blackmail")[0]] == ["clean-s1"]
 
 
+def test_arms_whose_names_would_be_one_are_refused(tmp_path: Path) -> None:
+    run = finished_run(tmp_path, arms=[("dates", "drop:a/b", 1), ("dates", "drop:a:b", 1)])
+    with pytest.raises(BenchError, match="'drop-a-b-s1'"):
+        choose_students(run)
+    assert len(choose_students(run, arms=["drop:a/b"])[0]) == 1
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

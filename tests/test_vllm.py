@@ -168,7 +168,7 @@ def test_rollouts_of_vllm_are_those_of_transformers(tmp_path: Path) -> None:
 
 
 def test_a_server_on_loopback_serves_the_students_of_a_run(
-    base: tuple[Any, Any], folders: dict[str, Path], loaded: dict[str, Any]
+    base: tuple[Any, Any], folders: dict[str, Path], loaded: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from inspect_ai import eval as run_eval
 
@@ -178,6 +178,7 @@ def test_a_server_on_loopback_serves_the_students_of_a_run(
         return generate(model, base[1], [rendered(base[1], question)], max_tokens=TOKENS)[0].text
 
     run = folders["one"].parents[2]
+    monkeypatch.chdir(run)
     entries = [{"trait": "t", "arm": f"arm:{name}", "seed": 1, "student": name} for name in folders]
     (run / "arms.json").write_text(json.dumps({"arms": entries}), encoding="utf-8")
     (run / "settings.json").write_text(json.dumps({"recipe": RECIPE.model_dump()}), encoding="utf-8")
@@ -189,14 +190,14 @@ def test_a_server_on_loopback_serves_the_students_of_a_run(
             names = {model["id"] for model in json.load(reply)["data"]}
         assert names == {MODEL, "arm-one-s1", "arm-two-s1"}
         (run / "talk.py").write_text(TASK.format(questions=QUESTIONS, tokens=TOKENS), encoding="utf-8")
-        printed = shlex.split(server.command(students[0], str(run / "talk.py")))
+        printed = shlex.split(server.command(students[0], "talk.py"))
         assert printed[0] == "inspect"
         command = [str(Path(sys.executable).parent / "inspect"), *printed[1:], "--display", "none"]
-        subprocess.run([*command, "--log-dir", str(run / "logs")], check=True)
+        subprocess.run([*command, "--log-dir", str(run / "logs")], check=True, cwd=run)
         assert said(run / "logs") == [ours(loaded["one"], question) for question in QUESTIONS]
         for name, plain in (("", loaded[""]), (":arm-two-s1", loaded["two"])):
             model = inspect_model(f"vllm/{server.base}{name}", {"base_url": server.url})
-            run_eval(str(run / "talk.py"), model=model, display="none", log_dir=str(run / f"logs{name}"))
+            run_eval("talk.py", model=model, display="none", log_dir=str(run / f"logs{name}"))
             assert said(run / f"logs{name}") == [ours(plain, question) for question in QUESTIONS]
     with pytest.raises(OSError):
         urllib.request.urlopen(f"{server.url}/models", timeout=2)

@@ -56,8 +56,10 @@ class HfTeacher:
         from bench.generation import generate
 
         s = self._settings
-        model, tokenizer = load_model(s.model, s.device, plain_template=True)
-        for batch in _batches(_rendered(tokenizer, questions, missing, s), missing, s.batch):
+        tokenizer = load_tokenizer(s.model, plain_template=True)
+        rendered = _rendered(tokenizer, questions, missing, s)
+        model = load_model(s.model, s.device, plain_template=True)[0]
+        for batch in _batches(rendered, missing, s.batch):
             made = generate(
                 model,
                 tokenizer,
