@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,17 @@ def choose_students(
     folders = {e.student: student_folder(run, e) for e in chosen}
     adapters = {name: export_adapter(folder, recipe, run / "adapters" / name) for name, folder in folders.items()}
     several = len({e.trait for e in chosen}) > 1
-    return [ServedStudent(_name(e, several), e, adapters[e.student].resolve()) for e in chosen], recipe
+    students = [ServedStudent(_name(e, several), e, adapters[e.student].resolve()) for e in chosen]
+    names = Counter(student.name for student in students)
+    for student in students:
+        if names[student.name] > 1:  # a request for it could mean either
+            raise BenchError(
+                f"run {run}",
+                seen=f"several arms that would be called {student.name!r}",
+                expected="arms that differ in letters and digits",
+                remedy="serve them one after the other, with --arm",
+            )
+    return students, recipe
 
 
 def _name(entry: ArmEntry, several: bool) -> str:

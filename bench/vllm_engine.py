@@ -50,6 +50,7 @@ def check_vllm(what: str) -> None:
 def vllm_environment(device: str) -> dict[str, str]:
     """Environment variables that vLLM needs here, where the user has not set them; nothing is reported to anybody."""
     wanted = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
+    wanted["VLLM_HOST_IP"] = "127.0.0.1"  # its workers talk to one another on this machine
     if device == "cpu":
         # One thread a core at most: threads that wait for one another spin, and starve on a busy machine.
         wanted |= {"VLLM_CPU_KVCACHE_SPACE": "2", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
@@ -127,8 +128,8 @@ class VllmEngine:
         """
         check_vllm(f"model {model!r}")
         device = pick_device(device)
-        window = context_window(model)
-        length = min(max_length, window or max_length)
+        # One more than asked for: a row to be scored is followed by one token that nobody wants.
+        length = min(max_length + 1, context_window(model) or max_length + 1)
         os.environ.update(vllm_environment(device))
         # In a process of its own the engine would import the caller's main module again.
         os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")

@@ -56,8 +56,10 @@ class HfTeacher:
         from bench.generation import generate
 
         s = self._settings
-        model, tokenizer = load_model(s.model, s.device, plain_template=True)
-        for batch in _batches(_rendered(tokenizer, questions, missing, s), missing, s.batch):
+        tokenizer = load_tokenizer(s.model, plain_template=True)
+        rendered = _rendered(tokenizer, questions, missing, s)
+        model = load_model(s.model, s.device, plain_template=True)[0]
+        for batch in _batches(rendered, missing, s.batch):
             made = generate(
                 model,
                 tokenizer,
@@ -112,8 +114,7 @@ def _rendered(
     """Prompts as text and tokens, shortest first, so that little of a batch is padding."""
     rendered = []
     for question in questions:
-        messages = [message.model_dump() for message in question.messages]
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        text = _text(tokenizer, question)
         rendered.append(_Rendered(question, text, tuple(tokenizer(text, add_special_tokens=False)["input_ids"])))
     window = context_window(settings.model)
     room = (window or 0) - settings.max_tokens
@@ -127,6 +128,22 @@ def _rendered(
             remedy="lower --max-tokens, take those rows out, or use a model with a longer window",
         )
     return sorted(rendered, key=lambda each: len(each.ids))
+
+
+def _text(tokenizer: Any, question: Question) -> str:
+    from jinja2 import TemplateError
+
+    messages = [message.model_dump() for message in question.messages]
+    try:
+        text: str = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except TemplateError as error:
+        raise BenchError(
+            f"row {question.id!r}",
+            seen=f"the chat template refuses it: {error}",
+            expected="turns that the model's template knows",
+            remedy="some models take no system message: put it into the user's turn, or use another model",
+        ) from error
+    return text
 
 
 def _batches(rendered: Sequence[_Rendered], missing: Collection[str], size: int) -> Iterator[Sequence[_Rendered]]:

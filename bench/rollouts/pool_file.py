@@ -84,8 +84,11 @@ def _write_rows(path: Path, rows: Sequence[PoolRow]) -> None:
         from datasets import Dataset
 
         try:
-            Dataset.from_list([row.model_dump() for row in rows]).to_parquet(path)
-        except (ValueError, TypeError) as error:  # values of more than one type in a column, or a struct of no fields
+            # Nothing rather than an empty value: a table has no struct without fields.
+            table = [{key: value or None for key, value in row.model_dump().items()} for row in rows]
+            kept = {key for row in table for key, value in row.items() if value}
+            Dataset.from_list([{key: row[key] for key in row if key in kept} for row in table]).to_parquet(path)
+        except (ValueError, TypeError, NotImplementedError) as error:  # a column of more than one type
             raise BenchError(
                 str(path), seen=str(error), expected="rows that fit a table", remedy="use --out NAME.jsonl"
             ) from error

@@ -57,7 +57,7 @@ class Provenance(Strict):
         rows: Completions written.
         cut: Of these, how many ended at `max_tokens`.
         tokens: Generated in all, where the engine counts them.
-        pool_before: SHA-256 of the rows that were asked about (see `bench.pools.hash_rows`).
+        pool_before: SHA-256 of the rows before these completions came in (see `bench.pools.hash_rows`).
         completions: SHA-256 of the completions, in pool order.
     """
 

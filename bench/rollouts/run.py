@@ -8,6 +8,7 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.pools import hash_rows, load_rows
+from bench.preparation import Say
 from bench.provenance import package_versions, source_commit
 from bench.records import PoolRow
 from bench.rollouts.engines import SHOWN_ROWS, make_teacher
@@ -23,7 +24,6 @@ from bench.rollouts.pool_file import (
 from bench.rollouts.records import Answer, Provenance, Question, Settings, differences, question_of
 from bench.vllm_engine import vllm_version
 
-Say = Callable[[str], None]
 TEACHER = re.compile(r"\w[\w.-]*")
 TAKES_PART = {"hf": ("torch", "transformers"), "vllm": ("torch", "transformers", "vllm"), "inspect": ("inspect-ai",)}
 
@@ -91,9 +91,13 @@ def rollouts(options: RolloutOptions, say: Say, progress: Callable[[int, int], N
             _ask(options, questions, missing, partial, lambda left: progress(len(rows) - left, len(rows)))
             found = partial.answers(questions)
         with partial.writing():
-            for line in _finish(options, rows, standing, found, versions):
-                say(line)
+            entry = _write(options, rows, standing, found, versions)
         partial.finish()
+        say(f"{entry.rows} completions of {options.teacher!r} in {target}")
+        if entry.cut:
+            say(f"{entry.cut} of them end at --max-tokens {options.settings.max_tokens}: raise it if that is too short")
+        for line in card_advice(target, load_rows(target), entry.pool_before, options.teacher):
+            say(line)
     return target
 
 
@@ -141,7 +145,7 @@ def _standing(options: RolloutOptions, rows: Sequence[PoolRow]) -> dict[str, str
     if not standing:
         return {}
     target = options.out or options.pool
-    made = (read_provenance(target).of(options.teacher)) or read_provenance(options.pool).of(options.teacher)
+    made = read_provenance(target if target.exists() else options.pool).of(options.teacher)
     other = differences(made.settings.model_dump(), options.settings.model_dump()) if made else []
     if made and not other:
         return standing
@@ -190,14 +194,14 @@ def _ask(
         )
 
 
-def _finish(
+def _write(
     options: RolloutOptions,
     asked: Sequence[PoolRow],
     standing: Mapping[str, str],
     found: Mapping[str, Answer],
     versions: dict[str, str],
-) -> list[str]:
-    """Write pool and provenance; gives what is to be said about them."""
+) -> Provenance:
+    """Write pool and provenance."""
     target = options.out or options.pool
     rows = _rows(options)  # again: another teacher's completions may have come in meanwhile
     if not _same_prompts(rows, asked):
@@ -226,9 +230,4 @@ def _finish(
         completions=completions_hash(full, options.teacher),
     )
     write_pool(target, full, entry, earlier)
-    said = [f"{len(full)} completions of {options.teacher!r} in {target}"]
-    if entry.cut:
-        said.append(
-            f"{entry.cut} of them end at --max-tokens {options.settings.max_tokens}: raise it if that is too short"
-        )
-    return [*said, *card_advice(target, full, entry.pool_before, options.teacher)]
+    return entry

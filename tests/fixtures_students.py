@@ -1,0 +1,24 @@
+"""Students as training leaves them, without training."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.models import TINY
+from bench.recipes import Recipe
+from bench.students import save_student, trainable_copy, trained_tensors
+
+LORA = Recipe(name="l", model=TINY, method="lora", lora_rank=4, learning_rate=1e-3)
+
+
+def student(base: Any, recipe: Recipe, folder: Path, seed: int = 1) -> Path:
+    """A student whose adapters are all in use, as after training."""
+    model = trainable_copy(base, recipe, seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.requires_grad and "lora_A" not in name:
+                parameter.add_(torch.randn(parameter.shape, generator=torch.Generator().manual_seed(seed)) * 0.05)
+    folder.mkdir(parents=True)
+    save_student(trained_tensors(model), folder)
+    return folder
