@@ -43,21 +43,16 @@ class Scored:
 def score_students(station: Station, students: Sequence[Path], measurement: Measurement) -> list[Scored]:
     """Measure the trait of students of either side, all of them as `bench run` does."""
     from bench.evaluation import evaluate
-    from bench.provider import LoadedStudent, forget_student, register_student
-    from bench.students import load_student
+    from bench.provider import answering
 
-    base, tokenizer = station.base()
-    trunk = station.fresh_bench().trunk()
+    trainer = station.fresh_bench().trainer
     task = measurement.tasks()[0]
     found = []
     for folder in students:
         logs = station.folder()
-        model = load_student(base, station.recipe, folder)
-        name = register_student(logs.name, LoadedStudent(model, tokenizer, trunk))
-        try:
+        engine = trainer.engine([folder], [logs.name])
+        with answering(engine, [logs.name], trainer.base()[1]) as (name,):
             scores = evaluate(name, [task], logs, grader=measurement.grader)
-        finally:
-            forget_student(logs.name)
         score = measurement.trait.score
         found.append(_scored(scores.ids[score], scores.families[score], scores.values[score], logs / scores.logs[0]))
     return found

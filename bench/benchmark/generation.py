@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.benchmark import measure
 from bench.benchmark.flops import answering_work, shape_of
-from bench.benchmark.measure import Ask, Done
 from bench.benchmark.records import Side, counted
 from bench.benchmark.station import Station
 
@@ -37,7 +37,7 @@ class Questions:
 
 
 @dataclass(frozen=True)
-class Answered(Done):
+class Answered(measure.Done):
     """The answers of some students, each in the order of the prompts."""
 
     texts: list[list[str]]
@@ -76,40 +76,40 @@ def answer_plain(station: Station, students: Sequence[Path], questions: Question
 
 
 def answer_suite(station: Station, students: Sequence[Path], questions: Questions) -> Answered:
-    """The students one after another as an evaluation asks them, from empty trunk states."""
-    from bench.generation import generate
-    from bench.provider import BATCH_SIZE
-    from bench.students import load_student
+    """The students as evaluations ask them, from empty trunk states: all at once on a GPU, else one after another."""
+    from bench.engines import Ask
 
-    base, tokenizer = station.base()
-    bench = station.fresh_bench()
-    seconds, texts, counts = 0.0, [], []
-    for folder in students:
-        model = load_student(base, station.recipe, folder)
+    trainer = station.fresh_bench().trainer
+    together = trainer.path == "stacked" and station.device != "cpu"
+    seconds, made = 0.0, []
+    for group in [students] if together else [[folder] for folder in students]:
+        engine = trainer.engine(group, [folder.name for folder in group])
         start = time.perf_counter()
-        made = []
-        for at in range(0, len(questions.texts), BATCH_SIZE):
-            batch = questions.texts[at : at + BATCH_SIZE]
-            made += generate(model, tokenizer, batch, max_tokens=questions.max_tokens, trunk=bench.trunk())
+        rows = [tuple(trainer.base()[1](text, add_special_tokens=False)["input_ids"]) for text in questions.texts]
+        every = [Ask(folder.name, row, 0) for folder in group for row in rows]
+        for at in range(0, len(every), engine.rows_at_once):
+            batch = every[at : at + engine.rows_at_once]
+            made += engine.generate(batch, max_tokens=questions.max_tokens, temperature=0.0, stops=())
         seconds += time.perf_counter() - start
-        texts.append([one.text for one in made])
-        counts.append([one.tokens for one in made])
+    each = len(questions.texts)
+    answers = [made[i : i + each] for i in range(0, len(made), each)]
+    texts, counts = [[one.text for one in some] for some in answers], [[one.tokens for one in some] for some in answers]
     return _answered(station, questions, seconds, texts, counts)
 
 
 CALLS: dict[Side, Callable[..., Answered]] = {"plain": answer_plain, "suite": answer_suite}
 
 
-def asks(students: Sequence[Path], questions: Questions, repeats: int) -> list[Ask[Answered]]:
+def asks(students: Sequence[Path], questions: Questions, repeats: int) -> list[measure.Ask[Answered]]:
     """What is measured: all students on all prompts, then how each side grows with prompts and students."""
     whole = len(questions.texts)
     small = max(whole // 4, 1)
 
-    def ask(axis: str, size: int, chosen: Sequence[Path], prompts: int, repeats: int = 1) -> Ask[Answered]:
+    def ask(axis: str, size: int, chosen: Sequence[Path], prompts: int, repeats: int = 1) -> measure.Ask[Answered]:
         many = f"{counted(len(chosen), 'student')}, {counted(prompts, 'prompt')} each"
         what = f"{many}, {questions.max_tokens} new tokens at most"
         arguments = (list(chosen), questions.first(prompts))
-        return Ask("generation", what, CALLS, arguments, len(chosen), "student", axis, size, repeats)
+        return measure.Ask("generation", what, CALLS, arguments, len(chosen), "student", axis, size, repeats)
 
     made = [ask("", 1, students, whole, repeats)]
     made += [ask("prompts", n, students[:1], n) for n in sorted({small, max(whole // 2, small), whole})]
@@ -117,9 +117,9 @@ def asks(students: Sequence[Path], questions: Questions, repeats: int) -> list[A
     return made
 
 
-def warm_up(students: Sequence[Path], questions: Questions) -> Ask[Answered]:
+def warm_up(students: Sequence[Path], questions: Questions) -> measure.Ask[Answered]:
     """Two prompts, so that libraries are loaded."""
-    return Ask("generation", "warm-up", CALLS, (list(students[:1]), questions.first(2)))
+    return measure.Ask("generation", "warm-up", CALLS, (list(students[:1]), questions.first(2)))
 
 
 def _end_tokens(model: Any, tokenizer: Any) -> list[int]:

@@ -46,11 +46,12 @@ class Station:
 
     def base(self) -> tuple[Any, Any]:
         """Base model and tokenizer."""
-        return self._bench().base()
+        return self._bench().trainer.base()
 
     def fresh_bench(self) -> Bench:
         """A `Bench` as `bench run` begins with: the base model is loaded, no trunk state and no student is there."""
-        bench = copy.copy(self._bench())  # shares the loaded model; the one kept here never gets a trunk
+        bench = copy.copy(self._bench())
+        bench.trainer = copy.copy(bench.trainer)  # shares the loaded model; the one kept here never gets a trunk
         bench.store = Store(self.folder())
         return bench
 
@@ -61,5 +62,5 @@ class Station:
     def _bench(self) -> Bench:
         if self._loaded is None:
             self._loaded = Bench(self.recipe, self.device, Store(self.folder()), Unwatched())
-            self._loaded.base()
+            self._loaded.trainer.base()
         return self._loaded

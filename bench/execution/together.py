@@ -1,11 +1,12 @@
 """Many students of one base at once: trained in one loop, and asked in the same batches."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.encoding import TrainingRow
 from bench.errors import BenchError
 from bench.execution.tasks import Task
 from bench.trials import Bench, keep
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from bench.evaluation_pool import EvaluationPool
     from bench.training import Trained
 
+Arm = tuple[Sequence[TrainingRow], int]  # what a student is trained on, and its seed
 MOST_AT_ONCE = 64  # they fill a large GPU, and a stopped run loses one group at most
 SHARE_OF_FREE_MEMORY = 0.8
 SPARE_CORES = 2  # for the engine and the system
@@ -31,50 +33,60 @@ def train_and_ask_together(bench: Bench, tasks: Sequence[Task], at_once: int | N
     training = [task for task, (train, _) in zip(tasks, missing, strict=True) if train]
     asking = [task for task, (_, evaluation) in zip(tasks, missing, strict=True) if evaluation]
     if training:
-        at_once = at_once or _that_fit(bench, training)
-        for group in _groups(bench, training, at_once):
-            _train(bench, group)
+        arms = [(task.rows or (), task.seed) for task in training]
+        train_together(bench, arms, [task.seconds[0] for task in training], at_once)
     if asking:
         _evaluate(bench, asking, at_once or MOST_AT_ONCE)
 
 
-def _groups(bench: Bench, tasks: Sequence[Task], at_once: int) -> Iterator[list[Task]]:
-    """Students that take equally many steps, so that all learn at one rate; the longest trainings first."""
-    by_steps: dict[int, list[Task]] = {}
-    for task in tasks:
-        by_steps.setdefault(bench.trainer.steps_of(task.rows or ()), []).append(task)
+def train_together(bench: Bench, arms: Sequence[Arm], seconds: Sequence[float], at_once: int | None = None) -> None:
+    """Train students into the store, in groups that take equally many steps; the longest trainings first.
+
+    Args:
+        bench: On the stacked path, and on a GPU where `at_once` is None.
+        arms: Rows and seed of each; none of them is in the store.
+        seconds: What each should take.
+        at_once: Most students in a group; None for as many as fit the device.
+
+    Raises:
+        BenchError: If not even one student fits.
+    """
+    at_once = at_once or _that_fit(bench, arms[0])
+    by_steps: dict[int, list[int]] = {}  # students of a group learn at one rate, which falls with the steps
+    for i, (rows, _) in enumerate(arms):
+        by_steps.setdefault(bench.trainer.steps_of(rows), []).append(i)
     for _, alike in sorted(by_steps.items(), reverse=True):
-        for i in range(0, len(alike), at_once):
-            yield alike[i : i + at_once]
+        for start in range(0, len(alike), at_once):
+            group = alike[start : start + at_once]
+            bench.watch.phase(f"training {len(group)} students at once", sum(seconds[i] for i in group))
+            _train(bench, [arms[i] for i in group])
+            bench.watch.finish()
 
 
-def _that_fit(bench: Bench, tasks: Sequence[Task]) -> int:
+def _that_fit(bench: Bench, arm: Arm) -> int:
     """How many students fit the device's memory, by training one on its longest rows."""
     import torch
 
-    rows = sorted(tasks[0].rows or (), key=lambda row: -len(row.completion) - sum(len(m.content) for m in row.prompt))
+    rows = sorted(arm[0], key=lambda row: -len(row.completion) - sum(len(m.content) for m in row.prompt))
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
-    bench.trainer.train([(rows[: bench.recipe.batch_size], tasks[0].seed)], lambda done, steps: None)
+    bench.trainer.train([(rows[: bench.recipe.batch_size], arm[1])], lambda done, steps: None)
     one = torch.cuda.max_memory_allocated() - before
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info()
     return max(1, min(MOST_AT_ONCE, int(SHARE_OF_FREE_MEMORY * free / one)))
 
 
-def _train(bench: Bench, group: Sequence[Task]) -> None:
-    bench.watch.phase(f"training {len(group)} students at once", sum(task.seconds[0] for task in group))
-    for task, trained in zip(group, _trained(bench, group), strict=True):
-        rows = task.rows or ()
+def _train(bench: Bench, group: Sequence[Arm]) -> None:
+    for (rows, seed), trained in zip(group, _trained(bench, group), strict=True):
 
         def fill(folder: Path, trained: "Trained" = trained, rows: int = len(rows)) -> None:
             keep(trained, rows, folder)
 
-        bench.store.write("students", bench.train_key(rows, task.seed), fill)
-    bench.watch.finish()
+        bench.store.write("students", bench.train_key(rows, seed), fill)
 
 
-def _trained(bench: Bench, group: Sequence[Task]) -> "list[Trained]":
+def _trained(bench: Bench, group: Sequence[Arm]) -> "list[Trained]":
     """Train a group; where memory does not suffice, its halves one after the other."""
     import torch
 
@@ -82,11 +94,11 @@ def _trained(bench: Bench, group: Sequence[Task]) -> "list[Trained]":
         bench.watch.advance(done / steps)
 
     try:
-        return bench.trainer.train([(task.rows or (), task.seed) for task in group], tick)
+        return bench.trainer.train(group, tick)
     except torch.OutOfMemoryError as error:
         if len(group) == 1:
             raise BenchError(
-                f"training {group[0].label}",
+                "training",
                 seen=str(error).split(". ")[0],
                 expected=f"memory for batches of {bench.recipe.batch_size} rows",
                 remedy="use a smaller batch_size in the recipe, or a device with more memory",

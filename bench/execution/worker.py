@@ -49,9 +49,16 @@ class Site:
 
 def site_of(bench: Bench, threads: int) -> Site:
     """The site of a bench of the driver's."""
-    how = {"plain_template": bench.trainer.plain_template, "stacked": bench.trainer.path == "stacked"}
-    where = {"store": bench.store.root.resolve(), "folder": Path.cwd(), "threads": threads}
-    return Site(recipe=bench.recipe, device=bench.device, rejudging=bench.rejudging, **how, **where)
+    return Site(
+        recipe=bench.recipe,
+        device=bench.device,
+        plain_template=bench.trainer.plain_template,
+        stacked=bench.trainer.path == "stacked",
+        rejudging=bench.rejudging,
+        store=bench.store.root.resolve(),
+        folder=Path.cwd(),
+        threads=threads,
+    )
 
 
 def probe(token: Path, versions: Mapping[str, str]) -> None:
