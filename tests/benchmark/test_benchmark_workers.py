@@ -43,10 +43,10 @@ def die(station: Station) -> None:
 
 def where_benches_lie(station: Station) -> tuple[Path, Path, bool, bool]:
     first = station.fresh_bench()
-    first.trunk()
+    first.trainer.trunk()
     second = station.fresh_bench()
-    shared = first.base()[0] is second.base()[0]
-    return first.store.root, second.store.root, shared, first.trunk() is second.trunk()
+    shared = first.trainer.base()[0] is second.trainer.base()[0]
+    return first.store.root, second.store.root, shared, first.trainer.trunk() is second.trainer.trunk()
 
 
 def test_memory_is_that_of_the_call(worker: Worker) -> None:
