@@ -197,8 +197,8 @@ def test_a_server_on_loopback_serves_the_students_of_a_run(
         assert said(run / "logs") == [ours(loaded["one"], question) for question in QUESTIONS]
         for name, plain in (("", loaded[""]), (":arm-two-s1", loaded["two"])):
             model = inspect_model(f"vllm/{server.base}{name}", {"base_url": server.url})
-            run_eval("talk.py", model=model, display="none", log_dir=str(run / f"logs{name}"))
-            assert said(run / f"logs{name}") == [ours(plain, question) for question in QUESTIONS]
+            run_eval("talk.py", model=model, display="none", log_dir=str(run / f"more-logs{name}"))
+            assert said(run / f"more-logs{name}") == [ours(plain, question) for question in QUESTIONS]
     with pytest.raises(OSError):
         urllib.request.urlopen(f"{server.url}/models", timeout=2)
 

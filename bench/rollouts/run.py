@@ -65,13 +65,7 @@ def rollouts(options: RolloutOptions, say: Say, progress: Callable[[int, int], N
     Raises:
         BenchError: For anything that the user can mend; finished answers stay beside the pool.
     """
-    if not TEACHER.fullmatch(options.teacher):
-        raise BenchError(
-            f"--teacher {options.teacher!r}",
-            seen="other signs",
-            expected="letters, digits, dots, dashes and underscores",
-            remedy="choose another name",
-        )
+    _check_name(options.teacher)
     target = options.out or options.pool
     rows = _rows(options)
     questions = [_question(row, options.settings) for row in rows]
@@ -99,6 +93,16 @@ def rollouts(options: RolloutOptions, say: Say, progress: Callable[[int, int], N
         for line in card_advice(target, load_rows(target), entry.pool_before, options.teacher):
             say(line)
     return target
+
+
+def _check_name(teacher: str) -> None:
+    if not TEACHER.fullmatch(teacher):  # it names a folder too
+        raise BenchError(
+            f"--teacher {teacher!r}",
+            seen="other signs",
+            expected="letters, digits, dots, dashes and underscores",
+            remedy="choose another name",
+        )
 
 
 def _rows(options: RolloutOptions) -> list[PoolRow]:
