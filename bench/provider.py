@@ -26,6 +26,7 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
+from bench.backoff import in_parts
 from bench.encoding import TrainingRow, encode
 from bench.generation import Generation, completion_losses, generate
 from bench.records import Message
@@ -46,6 +47,7 @@ class LoadedStudent:
         trunk: The shared layers.
         max_length: Longest prompt plus answer, in tokens.
         stops: Texts that end its answers, for a model that would go on with the user's next turn.
+        at_once: Prompts answered at a time; lowered where memory runs out.
     """
 
     model: Any
@@ -53,6 +55,7 @@ class LoadedStudent:
     trunk: Trunk | None = None
     max_length: int = 4096
     stops: tuple[str, ...] = ()
+    at_once: int = BATCH_SIZE
 
 
 _LOADED: dict[str, LoadedStudent] = {}
@@ -184,6 +187,18 @@ class StudentAPI(ModelAPI):
         return loss
 
     def _generate_batch(self, batch: Sequence[_Request]) -> Sequence[Generation]:
+        return self._in_parts(self._answers_to, batch)
+
+    def _loss_batch(self, batch: Sequence[_Request]) -> Sequence[float]:
+        return self._in_parts(self._losses_of, batch)
+
+    def _in_parts(self, work: Callable[[Sequence[_Request]], Sequence[Any]], batch: Sequence[_Request]) -> list[Any]:
+        """Work on a batch, in parts where memory runs out; the next batches start with parts of that size."""
+        student = self._student
+        results, student.at_once = in_parts(work, batch, student.at_once, f"answers of {self.model_name}")
+        return results
+
+    def _answers_to(self, batch: Sequence[_Request]) -> Sequence[Generation]:
         max_tokens, temperature, stops = batch[0].key
         return generate(
             self._student.model,
@@ -196,7 +211,7 @@ class StudentAPI(ModelAPI):
             trunk=self._student.trunk,
         )
 
-    def _loss_batch(self, batch: Sequence[_Request]) -> Sequence[float]:
+    def _losses_of(self, batch: Sequence[_Request]) -> Sequence[float]:
         return completion_losses(self._student.model, [request.payload for request in batch], self._student.trunk)
 
 

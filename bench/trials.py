@@ -3,14 +3,17 @@
 import copy
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bench.backoff import first_that_fits, halvings
 from bench.encoding import PLAIN_STOPS, PLAIN_TEMPLATE, TrainingRow
 from bench.errors import BenchError
 from bench.evaluation import PROVIDER_CODE, EvalTask, SampleScores, capability_task, evaluate, trait_task
+from bench.headroom import peak_memory
+from bench.memory import MemoryEstimate, states_budget
 from bench.models import known_config, load_model, model_identity
 from bench.recipes import Recipe
 from bench.store import Store, key_hash
@@ -18,6 +21,7 @@ from bench.training import TRAINING_CODE
 from bench.traits import TraitSpec, evals_folder
 
 if TYPE_CHECKING:
+    from bench.training import Trained
     from bench.trunk import Trunk
 
 TRUNK_ARCHITECTURES = ("llama",)
@@ -81,11 +85,23 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Trial:
-    """A finished trial: scores per sample, and what training took when it was computed."""
+    """A finished trial: scores per sample, and what training took when it was computed.
+
+    Attributes:
+        student: Name of its folder in the store, or of the base.
+        scores: Per sample.
+        train_seconds: Wall time of the steps.
+        rows_at_once: Rows of a forward pass where memory did not suffice for a batch, else None.
+        memory_estimated: Bytes that the run was to take at its peak.
+        memory_peak: Bytes seen at the peak, up to the end of the trial.
+    """
 
     student: str
     scores: SampleScores
     train_seconds: float
+    rows_at_once: int | None = None
+    memory_estimated: int | None = None
+    memory_peak: int | None = None
 
 
 class Bench:
@@ -120,8 +136,16 @@ class Bench:
         self.identity = model_identity(recipe.model)
         self.config = known_config(recipe.model)
         self.on_trunk = _uses_trunk(recipe, self.config)
+        self.memory: MemoryEstimate | None = None
+        self._rows_at_once = recipe.batch_size
+        self._answers_at_once: int | None = None
         self._loaded: tuple[Any, Any] | None = None
         self._trunk: Trunk | None = None
+
+    def expect(self, memory: MemoryEstimate) -> None:
+        """Start trainings with as many rows at once as the estimate says, and note it beside the peak that is seen."""
+        self.memory = memory
+        self._rows_at_once = memory.rows_at_once
 
     def base(self) -> tuple[Any, Any]:
         """Base model and tokenizer, loaded once."""
@@ -139,7 +163,7 @@ class Bench:
         from bench.trunk import Trunk
 
         if self.on_trunk and self._trunk is None:
-            self._trunk = Trunk(self.base()[0], self.recipe)
+            self._trunk = Trunk(self.base()[0], self.recipe, states_budget(self.device))
         return self._trunk
 
     def missing(self, trials: "Sequence[TrialInputs]") -> list[tuple[bool, bool]]:
@@ -191,11 +215,11 @@ class Bench:
             if self.rejudging:
                 raise _nothing_stored(self.store.root, f"a student for {label}")
             self.watch.phase(f"training {label}", seconds)
-            self.store.write("students", key, lambda folder: self._train(rows, seed, folder))
+            self.store.write("students", key, lambda folder: self._train(rows, seed, label, folder))
             self.watch.finish()
         return self.store.folder("students", key)
 
-    def _train(self, rows: Sequence[TrainingRow], seed: int, folder: Path) -> None:
+    def _train(self, rows: Sequence[TrainingRow], seed: int, label: str, folder: Path) -> None:
         from bench.shared_trunk import train_on_trunk
         from bench.students import save_student
         from bench.training import encode_in_order, train_with_trl
@@ -207,12 +231,24 @@ class Bench:
             self.watch.advance(done / steps)
 
         trunk = self.trunk()
-        if trunk:
-            trained = train_on_trunk(base, trunk, stream, self.recipe, seed, tick)
-        else:
-            trained = train_with_trl(base, tokenizer, stream, self.recipe, seed, tick)
+
+        def train(rows_at_once: int) -> Trained:
+            if trunk:
+                return train_on_trunk(base, trunk, stream, self.recipe, seed, tick, rows_at_once)
+            return train_with_trl(base, tokenizer, stream, self.recipe, seed, tick, rows_at_once)
+
+        sizes = [size for size in halvings(self.recipe.batch_size) if size <= self._rows_at_once]
+        trained, self._rows_at_once = first_that_fits(train, sizes, f"training {label}")
         save_student(trained.tensors, folder)
-        facts = {"losses": trained.losses, "tokens": trained.tokens, "seconds": trained.seconds, "rows": len(rows)}
+        facts = {
+            "losses": trained.losses,
+            "tokens": trained.tokens,
+            "seconds": trained.seconds,
+            "rows": len(rows),
+            "rows_at_once": self._rows_at_once,
+            "memory_estimated": self.memory.total if self.memory else None,
+            "memory_peak": peak_memory(self.device),
+        }
         (folder / "training.json").write_text(json.dumps(facts), encoding="utf-8")
 
     def trial(
@@ -236,8 +272,21 @@ class Bench:
                 self.store.write("evals", key, lambda folder: self._evaluate(student, name, measurement, label, folder))
             self.watch.finish()
         text = (self.store.folder("evals", key) / "scores.json").read_text(encoding="utf-8")
-        facts = json.loads((student / "training.json").read_text(encoding="utf-8")) if student else None
-        return Trial(name, SampleScores.model_validate_json(text), facts["seconds"] if facts else 0.0)
+        facts = json.loads((student / "training.json").read_text(encoding="utf-8")) if student else {}
+        return self._trial(name, SampleScores.model_validate_json(text), facts)
+
+    def _trial(self, student: str, scores: SampleScores, facts: Mapping[str, Any]) -> Trial:
+        """What the store holds of a trial; `facts` are the training's, if there was one."""
+        at_once = facts.get("rows_at_once", self.recipe.batch_size)
+        peaks = [peak for peak in (facts.get("memory_peak"), scores.memory_peak) if peak is not None]
+        return Trial(
+            student,
+            scores,
+            facts.get("seconds", 0.0),
+            at_once if at_once < self.recipe.batch_size else None,
+            facts.get("memory_estimated"),
+            max(peaks, default=None),
+        )
 
     def _outputs(self, key: dict[str, Any]) -> Path:
         """Folder of stored outputs of the same student on the same prompts, whoever judged them.
@@ -252,18 +301,23 @@ class Bench:
         raise _nothing_stored(self.store.root, "outputs of a student under this version of the trait")
 
     def _evaluate(self, student: Path | None, name: str, measurement: Measurement, label: str, folder: Path) -> None:
-        from bench.provider import LoadedStudent, forget_student, register_student
+        from bench.provider import BATCH_SIZE, LoadedStudent, forget_student, register_student
         from bench.students import load_student
 
         base, tokenizer = self.base()
         model = load_student(base, self.recipe, student) if student else base
         stops = PLAIN_STOPS if tokenizer.chat_template == PLAIN_TEMPLATE else ()
-        full_name = register_student(name, LoadedStudent(model, tokenizer, self.trunk(), stops=stops))
+        at_once = self._answers_at_once or BATCH_SIZE
+        loaded = LoadedStudent(model, tokenizer, self.trunk(), stops=stops, at_once=at_once)
+        full_name = register_student(name, loaded)
         try:
             tags = [label.replace(" ", "_")]
             scores = evaluate(full_name, measurement.tasks(), folder, grader=measurement.grader, tags=tags)
         finally:
             forget_student(name)
+        fewer = loaded.at_once if loaded.at_once < BATCH_SIZE else None
+        self._answers_at_once = fewer
+        scores = scores.model_copy(update={"answers_at_once": fewer, "memory_peak": peak_memory(self.device)})
         (folder / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
 
 
