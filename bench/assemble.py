@@ -63,7 +63,7 @@ def results_of(
     planted = bool(setup.experiment.world)
     measured = Measured(setup.trait, setup.pool, who, planted, scores, setup.experiment.minimum_gap)
     reading = read(measured)
-    leaks = _leaks(setup, selections, embedder)
+    leaks = leaks_of(setup, selections, embedder)
     results: dict[tuple[str, float], TraitResult] = {}
     for budget in suite.file.budgets:
         per_filter = {
@@ -81,7 +81,7 @@ def results_of(
     return results
 
 
-def _leaks(setup: Setup, selections: Sequence[Selection], embedder: Embedder) -> dict[tuple[str, float], Leakage]:
+def leaks_of(setup: Setup, selections: Sequence[Selection], embedder: Embedder) -> dict[tuple[str, float], Leakage]:
     """Nearest kept neighbours of what each filter drops."""
     examples = setup.pool.examples()
     texts = [f"{e.prompt_text}\n{e.response}" for e in examples]

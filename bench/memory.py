@@ -11,15 +11,20 @@ from typing import Any
 
 from bench.backoff import halvings
 from bench.errors import BenchError
-from bench.estimate import CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS
+from bench.estimate import ALL_PROMPTS, CHARACTERS_PER_TOKEN, PROMPT_TOKENS, TEMPLATE_TOKENS
 from bench.headroom import available_memory, total_memory
+from bench.models import known_config
 from bench.recipes import Recipe
-from bench.records import Pool
+from bench.records import Pool, PoolCard
+from bench.suites import Suite
+from bench.trunk import uses_trunk
+from bench.worlds import WORLDS
+from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
 
 GIB = 2**30
 TOLERANCE = 0.3  # an estimate may be off by so much; what exceeds the machine by more is refused
 FLOAT = 4  # bytes; weights, gradients and states are float32
-LIBRARIES = 0.66 * GIB  # the interpreter with torch, transformers, TRL, Inspect, FAISS and the sentence encoder
+LIBRARIES = 0.72 * GIB  # the interpreter with torch, transformers, TRL, Inspect, FAISS and the sentence encoder
 PER_POOL_ROW = 3600  # of Python objects, besides the texts
 PER_VECTOR = 384 * FLOAT
 VECTORS_AT_ONCE = 5  # arrays over the whole pool while filters score and neighbours are searched
@@ -233,6 +238,19 @@ def _search(lengths: Lengths) -> float:
 
 def _pool(lengths: Lengths) -> float:
     return lengths.pool_rows * (PER_POOL_ROW + TEXTS_A_ROW * PER_KEY) + lengths.characters
+
+
+def suite_memory(suite: Suite, device: str) -> int:
+    """Estimated bytes of a suite of planted worlds at its peak."""
+    pools, prompts = [], 0
+    for experiment in suite.file.experiments:
+        world = build_rows(WORLDS[experiment.world], experiment.rows, experiment.world_seed, shares=experiment.shares)
+        card = PoolCard(name=experiment.world, original=ORIGINAL, clean=CLEAN)
+        pools.append(Pool(card, tuple(world), ""))
+        prompts += experiment.eval_prompts or ALL_PROMPTS
+    lengths = Lengths.of(pools, ["x" * round(CHARACTERS_PER_TOKEN * (PROMPT_TOKENS - TEMPLATE_TOKENS))] * prompts)
+    config = known_config(suite.recipe.model)
+    return estimate_memory(lengths, suite.recipe, config, device, on_trunk=uses_trunk(suite.recipe, config)).total
 
 
 def states_budget(device: str) -> float:

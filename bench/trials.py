@@ -19,12 +19,11 @@ from bench.recipes import Recipe
 from bench.store import Store, key_hash
 from bench.training import TRAINING_CODE
 from bench.traits import TraitSpec, evals_folder
+from bench.trunk import uses_trunk
 
 if TYPE_CHECKING:
-    from bench.training import Trained
     from bench.trunk import Trunk
 
-TRUNK_ARCHITECTURES = ("llama",)
 CAPABILITY_FILES = ("capability.py", "prompts/capability.jsonl", "prompts/capability_loss.jsonl")
 
 
@@ -135,7 +134,7 @@ class Bench:
         self.plain_template = plain_template
         self.identity = model_identity(recipe.model)
         self.config = known_config(recipe.model)
-        self.on_trunk = _uses_trunk(recipe, self.config)
+        self.on_trunk = uses_trunk(recipe, self.config)
         self.memory: MemoryEstimate | None = None
         self._rows_at_once = recipe.batch_size
         self._answers_at_once: int | None = None
@@ -222,7 +221,7 @@ class Bench:
     def _train(self, rows: Sequence[TrainingRow], seed: int, label: str, folder: Path) -> None:
         from bench.shared_trunk import train_on_trunk
         from bench.students import save_student
-        from bench.training import encode_in_order, train_with_trl
+        from bench.training import Trained, encode_in_order, train_with_trl
 
         base, tokenizer = self.base()
         stream = encode_in_order(tokenizer, rows, self.recipe, seed)
@@ -337,9 +336,3 @@ def _judge_again(stored: Path, measurement: Measurement, folder: Path) -> None:
     before = SampleScores.model_validate_json((stored / "scores.json").read_text(encoding="utf-8"))
     scores = rejudge(stored, before, measurement.trait, measurement.judge, measurement.grader, folder)
     (folder / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
-
-
-def _uses_trunk(recipe: Recipe, config: dict[str, Any]) -> bool:
-    """Whether the shared-trunk path applies: frozen layers below trained ones, in a layout it can run."""
-    layers = config.get("num_hidden_layers", 0)
-    return 0 < recipe.last_layers < layers and config.get("model_type") in TRUNK_ARCHITECTURES

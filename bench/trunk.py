@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import torch
 
 Ids = tuple[int, ...]
+ARCHITECTURES = ("llama",)
 ROWS_AT_ONCE = 16
 FOR_PROMPTS = 0.25  # share of the budget; every student reads the eval prompts
 
@@ -162,6 +163,12 @@ class Trunk:
             keys = [(layer.keys[kept].clone(), layer.values[kept].clone()) for layer in layers]
             found.append((hidden[number, : len(ids)].clone(), keys))
         return found
+
+
+def uses_trunk(recipe: Recipe, config: dict[str, Any]) -> bool:
+    """Whether the shared-trunk path applies: frozen layers below trained ones, in a layout it can run."""
+    layers = config.get("num_hidden_layers", 0)
+    return 0 < recipe.last_layers < layers and config.get("model_type") in ARCHITECTURES
 
 
 def _ordered(rows: Iterable[Ids]) -> list[Ids]:
