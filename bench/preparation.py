@@ -6,10 +6,11 @@ from typing import Any
 
 from bench.errors import BenchError, unknown
 from bench.experiments import Setup, set_up
+from bench.measurement import Measurement
 from bench.memory import Lengths, fitted, warning
 from bench.plugins import FilterPlugin, load_filter
 from bench.suites import Suite
-from bench.trials import Bench, Measurement
+from bench.trials import Bench
 
 Say = Callable[[str], None]
 

@@ -20,6 +20,7 @@ from bench.errors import BenchError, unknown, unwritable
 from bench.estimate import announcement
 from bench.evaluation import SampleScores, evaluate, trait_task
 from bench.experiments import Setup, near_copies, read_source
+from bench.measurement import Measurement
 from bench.models import cache_folder, pick_device
 from bench.pages import DIFF
 from bench.plugins import FilterPlugin
@@ -31,7 +32,7 @@ from bench.selection import select
 from bench.store import Store
 from bench.suites import Suite
 from bench.suites.schema import SuiteFile
-from bench.trials import Measurement, Trial
+from bench.trials import Trial
 
 Trials = dict[tuple[int, str, int], Trial]
 NOT_MEASURED = Prerequisites(met=False, reasons=["not measured yet"], gap=Estimate(value=None, note="not measured yet"))
