@@ -2,6 +2,7 @@
 
 import os
 import re
+import sys
 from pathlib import Path
 
 MEMINFO = Path("/proc/meminfo")
@@ -16,6 +17,8 @@ def total_memory(device: str) -> int:
         import torch
 
         return int(torch.cuda.mem_get_info(device)[1])
+    if sys.platform == "win32":  # which says neither this nor the peak without further packages
+        return sys.maxsize
     machine = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return min([machine, *(limit for limit, _ in _limits())])
 
@@ -31,7 +34,7 @@ def available_memory(device: str) -> int:
 
 
 def peak_memory(device: str) -> int:
-    """Bytes at the peak of this process so far: allocated on the CUDA device, or resident in main memory."""
+    """Bytes at the peak of this process so far, on the CUDA device (allocated) or in main memory; 0 if unknown."""
     if device != "cpu":
         import torch
 
@@ -39,8 +42,9 @@ def peak_memory(device: str) -> int:
     seen = _kilobytes(STATUS, "VmHWM")  # getrusage also counts what the parent held before it started this process
     if seen:
         return seen
+    if sys.platform == "win32":
+        return 0
     import resource
-    import sys
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 

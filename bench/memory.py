@@ -99,9 +99,9 @@ class Lengths:
     pool_rows: int
     characters: int
     distinct: int
-    rows: "Sequence[float]"
+    rows: Sequence[float]
     completion: float
-    prompts: "Sequence[float]"
+    prompts: Sequence[float]
 
     @classmethod
     def of(cls, pools: Sequence[Pool], eval_texts: Sequence[str]) -> "Lengths":
@@ -113,7 +113,7 @@ class Lengths:
             for row in pool.rows:
                 prompt = sum(len(message.content) for message in row.prompt)
                 characters += prompt
-                for text in {row.completions[pool.card.original], row.completions[pool.card.clean]}:
+                for text in dict.fromkeys((row.completions[pool.card.original], row.completions[pool.card.clean])):
                     characters += len(text)
                     completions.append(len(text) / CHARACTERS_PER_TOKEN)
                     rows.append(prompt / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS + completions[-1])
