@@ -1,5 +1,6 @@
 """From finished trials to the rows of the board: effects, leakage and agreement of every filter and budget."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -62,7 +63,7 @@ def results_of(
     planted = bool(setup.experiment.world)
     measured = Measured(setup.trait, setup.pool, who, planted, scores, setup.experiment.minimum_gap)
     reading = read(measured)
-    leaks = _leaks(setup, selections, embedder)
+    leaks = leaks_of(setup, selections, embedder)
     results: dict[tuple[str, float], TraitResult] = {}
     for budget in suite.file.budgets:
         per_filter = {
@@ -80,7 +81,7 @@ def results_of(
     return results
 
 
-def _leaks(setup: Setup, selections: Sequence[Selection], embedder: Embedder) -> dict[tuple[str, float], Leakage]:
+def leaks_of(setup: Setup, selections: Sequence[Selection], embedder: Embedder) -> dict[tuple[str, float], Leakage]:
     """Nearest kept neighbours of what each filter drops."""
     examples = setup.pool.examples()
     texts = [f"{e.prompt_text}\n{e.response}" for e in examples]
@@ -154,7 +155,7 @@ def make_rows(
                 command=command,
                 versions=versions,
                 commit=commit,
-                notes=list(notes),
+                notes=[*notes, *memory_notes(suite.recipe.batch_size, trials)],
             )
         )
     return rows
@@ -188,4 +189,24 @@ def _cost(
         train_seconds=sum(trial.train_seconds for trial in own),
         eval_seconds=sum(trial.scores.seconds for trial in own),
         device=device,
+        memory_estimated=max((t.memory_estimated for t in trials.values() if t.memory_estimated), default=None),
+        memory_peak=max((t.memory_peak for t in trials.values() if t.memory_peak), default=None),
     )
+
+
+def memory_notes(batch_size: int, trials: Trials) -> list[str]:
+    """Which arms were trained or evaluated in smaller parts because memory ran out."""
+    trained, answered = defaultdict(set), defaultdict(set)
+    for (_, arm, _), trial in trials.items():
+        if trial.rows_at_once:
+            trained[trial.rows_at_once].add(arm)
+        if trial.scores.answers_at_once:
+            answered[trial.scores.answers_at_once].add(arm)
+    return [
+        f"memory did not suffice for a batch of {batch_size}: {rows} rows at a time, with gradients added up to those "
+        f"of the batch, for {', '.join(sorted(arms))}"
+        for rows, arms in sorted(trained.items())
+    ] + [
+        f"memory did not suffice for all prompts at once: answered {rows} at a time by {', '.join(sorted(arms))}"
+        for rows, arms in sorted(answered.items())
+    ]

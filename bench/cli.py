@@ -107,14 +107,16 @@ def board(folders: tuple[Path, ...], out: Path | None) -> None:
 def suites(device: str) -> None:
     """List the built-in suites and what they should cost on this machine."""
     from bench.estimate import suite_seconds
+    from bench.memory import GIB, suite_memory
     from bench.models import pick_device
     from bench.suites import built_in_suites, load_suite
 
     place = pick_device(device)
-    table = Table("suite", "trainings at most", f"estimated on {place}", "what it is")
+    table = Table("suite", "trainings at most", f"estimated on {place}", "memory", "what it is")
     for name in built_in_suites():
         loaded = load_suite(name)
-        table.add_row(name, f"{loaded.trainings:,}", _duration(suite_seconds(loaded, place)), loaded.file.summary)
+        cost = _duration(suite_seconds(loaded, place)), f"{suite_memory(loaded, place) / GIB:.1f} GiB"
+        table.add_row(name, f"{loaded.trainings:,}", *cost, loaded.file.summary)
     console.print(table)
 
 

@@ -17,6 +17,9 @@ PLAIN_TEMPLATE = (
 PLAIN_STOPS = ("\nUser:", "\nAssistant:", "\nSystem:")
 
 
+_TOKENS: dict[int, int] = {}  # one number object a token: rows of a large arm take a fifth of the memory
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingRow:
     """One row of an arm: a prompt and the completion that this arm trains on."""
@@ -70,7 +73,7 @@ def encode(tokenizer: Any, row: TrainingRow, max_length: int) -> Encoded:
             expected=f"at most {max_length} (max_length of the recipe)",
             remedy="raise max_length, or shorten the row (the suite's completion_tokens, max_prompt_tokens)",
         )
-    return Encoded(tuple(ids), len(prompt_ids))
+    return Encoded(tuple(map(_TOKENS.setdefault, ids, ids)), len(prompt_ids))
 
 
 def data_order(rows: Sequence[TrainingRow], epochs: int, seed: int) -> list[int]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bench.backoff import in_parts
 from bench.encoding import Encoded
 from bench.generation import Generation, answer, completion_losses
 
@@ -11,7 +12,8 @@ if TYPE_CHECKING:
     from bench.stacked import Stack
     from bench.trunk import Trunk
 
-ROWS_AT_ONCE = 64  # of one student; a stack takes so many of each
+ROWS_AT_ONCE = 64  # of one student; a stack takes so many of each, up to
+MOST_AT_ONCE = 2048
 
 
 @dataclass(frozen=True)
@@ -32,9 +34,7 @@ class Ask:
 class Engine(Protocol):
     """Answers for the students that it holds; what one student says does not depend on the others in the batch."""
 
-    @property
-    def rows_at_once(self) -> int:
-        """Most prompts to hand over in one batch."""
+    rows_at_once: int  # most prompts in one batch; lowered where memory does not suffice
 
     def generate(
         self, asks: Sequence[Ask], *, max_tokens: int, temperature: float, stops: Sequence[str]
@@ -48,43 +48,61 @@ class Engine(Protocol):
 class OneStudent:
     """A model in memory, whatever name it is asked by."""
 
-    rows_at_once = ROWS_AT_ONCE
-
-    def __init__(self, model: Any, tokenizer: Any, trunk: "Trunk | None" = None) -> None:
+    def __init__(
+        self, model: Any, tokenizer: Any, trunk: "Trunk | None" = None, rows_at_once: int = ROWS_AT_ONCE
+    ) -> None:
         """Answer with a causal language model in evaluation mode.
 
         Args:
             model: The student, or any other model.
             tokenizer: Its tokenizer.
             trunk: The layers that it shares with other students.
+            rows_at_once: Most prompts in one batch.
         """
         self._model, self._tokenizer, self._trunk = model, tokenizer, trunk
+        self.rows_at_once = rows_at_once
 
     def generate(
         self, asks: Sequence[Ask], *, max_tokens: int, temperature: float, stops: Sequence[str]
     ) -> list[Generation]:
         """See `Engine`."""
-        rows, seeds = [ask.ids for ask in asks], [ask.seed for ask in asks]
-        return answer(
-            self._model,
-            self._tokenizer,
-            rows,
-            max_tokens=max_tokens,
-            temperature=temperature,
-            seeds=seeds,
-            stops=stops,
-            trunk=self._trunk,
-        )
+
+        def work(some: Sequence[Ask]) -> list[Generation]:
+            return answer(
+                self._model,
+                self._tokenizer,
+                [ask.ids for ask in some],
+                max_tokens=max_tokens,
+                temperature=temperature,
+                seeds=[ask.seed for ask in some],
+                stops=stops,
+                trunk=self._trunk,
+                assign=lambda rows: self._read_next([some[row].student for row in rows]),
+            )
+
+        answers, self.rows_at_once = in_parts(work, asks, self.rows_at_once, "answers")
+        return answers
 
     def losses(self, asks: Sequence[tuple[str, Encoded]]) -> list[float]:
         """See `Engine`."""
-        return completion_losses(self._model, [row for _, row in asks], self._trunk)
+
+        def work(some: Sequence[tuple[str, Encoded]]) -> list[float]:
+            self._read_next([student for student, _ in some])
+            return completion_losses(self._model, [row for _, row in some], self._trunk)
+
+        losses, self.rows_at_once = in_parts(work, asks, self.rows_at_once, "losses of given completions")
+        return losses
+
+    def _read_next(self, students: Sequence[str]) -> None:
+        """Whose rows the model reads next; there is but one."""
 
 
-class StackedStudents:
+class StackedStudents(OneStudent):
     """Many students of one base, answering side by side."""
 
-    def __init__(self, stack: "Stack", names: Sequence[str], tokenizer: Any, trunk: "Trunk") -> None:
+    def __init__(
+        self, stack: "Stack", names: Sequence[str], tokenizer: Any, trunk: "Trunk", rows_at_once: int = ROWS_AT_ONCE
+    ) -> None:
         """Answer with stacked adapters.
 
         Args:
@@ -92,32 +110,11 @@ class StackedStudents:
             names: Their names, in the order of the stack.
             tokenizer: The base's tokenizer.
             trunk: The frozen layers below the adapters.
+            rows_at_once: Most prompts in one batch, of all students together.
         """
-        self._stack, self._tokenizer, self._trunk = stack, tokenizer, trunk
+        super().__init__(stack.model, tokenizer, trunk, rows_at_once)
+        self._owners = stack.owners
         self._number = {name: i for i, name in enumerate(names)}
-        self.rows_at_once = ROWS_AT_ONCE * len(names)
 
-    def generate(
-        self, asks: Sequence[Ask], *, max_tokens: int, temperature: float, stops: Sequence[str]
-    ) -> list[Generation]:
-        """See `Engine`."""
-        owners = [self._number[ask.student] for ask in asks]
-        return answer(
-            self._stack.model,
-            self._tokenizer,
-            [ask.ids for ask in asks],
-            max_tokens=max_tokens,
-            temperature=temperature,
-            seeds=[ask.seed for ask in asks],
-            stops=stops,
-            trunk=self._trunk,
-            assign=lambda rows: self._assign([owners[row] for row in rows]),
-        )
-
-    def losses(self, asks: Sequence[tuple[str, Encoded]]) -> list[float]:
-        """See `Engine`."""
-        self._assign([self._number[name] for name, _ in asks])
-        return completion_losses(self._stack.model, [row for _, row in asks], self._trunk)
-
-    def _assign(self, owners: Sequence[int]) -> None:
-        self._stack.owners.assign(owners, self._stack.model.device)
+    def _read_next(self, students: Sequence[str]) -> None:
+        self._owners.assign([self._number[name] for name in students], self._model.device)

@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bench.encoding import TrainingRow
 from bench.experiments import Setup
@@ -12,9 +12,11 @@ from bench.models import known_config
 from bench.recipes import Recipe
 from bench.suites import Suite
 from bench.suites.schema import Experiment
-from bench.trials import Bench
 from bench.worlds import WORLDS
 from bench.worlds.grammar import ORIGINAL, build_rows
+
+if TYPE_CHECKING:
+    from bench.trials import Bench
 
 CHARACTERS_PER_TOKEN = 4.0
 TEMPLATE_TOKENS = 30  # what a chat template adds to a row
@@ -112,7 +114,7 @@ class Work(Protocol):
 
 
 def job_costs(
-    jobs: Sequence[Work], setups: Sequence[Setup], bench: Bench, todo: Sequence[tuple[bool, bool]]
+    jobs: Sequence[Work], setups: Sequence[Setup], bench: "Bench", todo: Sequence[tuple[bool, bool]]
 ) -> list[tuple[float, float]]:
     """Estimated seconds of training and evaluation per job; 0 for what is `todo` no more."""
     if not any(train or evaluation for train, evaluation in todo):

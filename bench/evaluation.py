@@ -32,6 +32,8 @@ class SampleScores(Strict):
         tasks: Task name -> version.
         logs: File names of the Inspect logs, in the folder of the scores.
         seconds: Wall time.
+        answers_at_once: Prompts at a time where memory did not suffice for a batch of them, else None.
+        memory_peak: Bytes at the peak of the process, where the suite's own provider answered.
     """
 
     values: dict[str, list[float | None]]
@@ -40,6 +42,8 @@ class SampleScores(Strict):
     tasks: dict[str, int | str]
     logs: list[str]
     seconds: float
+    answers_at_once: int | None = None
+    memory_peak: int | None = None
 
     def array(self, score: str) -> Any:
         """One score as float64 of shape (samples,), NaN where it does not apply."""

@@ -6,9 +6,11 @@ from typing import Any
 
 from bench.errors import BenchError, unknown
 from bench.experiments import Setup, set_up
+from bench.measurement import Measurement
+from bench.memory import Lengths, fitted, warning
 from bench.plugins import FilterPlugin, load_filter
 from bench.suites import Suite
-from bench.trials import Bench, Measurement
+from bench.trials import Bench
 
 Say = Callable[[str], None]
 
@@ -39,6 +41,20 @@ def measurement_of(setup: Setup, suite: Suite) -> Measurement:
     """What is measured of an experiment's students."""
     file, experiment = suite.file, setup.experiment
     return Measurement(setup.trait, file.judge, file.grader, experiment.eval_prompts, experiment.capability_prompts)
+
+
+def announce_memory(setups: Sequence[Setup], bench: Bench, say: Say) -> None:
+    """Say what the run should take at its peak, and let trainings start with as many rows at once as fit.
+
+    Raises:
+        BenchError: If one row at a time is far beyond the machine's memory.
+    """
+    lengths = Lengths.of([setup.pool for setup in setups], [text for setup in setups for text in setup.eval_texts])
+    memory = fitted(lengths, bench.recipe, bench.config, bench.device, path=bench.trainer.path)
+    bench.expect(memory)
+    say(memory.sentence)
+    if remark := warning(memory):
+        say(remark)
 
 
 def settings_of(suite: Suite, device: str) -> dict[str, Any]:

@@ -108,6 +108,8 @@ class Cost(Strict):
     train_seconds: float  # of this filter's own arms, all seeds
     eval_seconds: float
     device: str
+    memory_estimated: int | None = None  # bytes at the peak: main memory, or the CUDA device's own
+    memory_peak: int | None = None  # the same as seen in the processes that trained and evaluated
 
 
 class Row(Strict):

@@ -17,7 +17,7 @@ from bench.execution.tasks import LOCAL, Execution, Executor, Task
 from bench.experiments import Setup
 from bench.models import cache_folder, pick_device, resolve_model
 from bench.plan import Job, make_jobs
-from bench.preparation import Say, load_plugins, measurement_of, set_ups, settings_of, usable
+from bench.preparation import Say, announce_memory, load_plugins, measurement_of, set_ups, settings_of, usable
 from bench.progress import Meter
 from bench.provenance import check_folder, stored_device
 from bench.rows import Row, write_rows
@@ -106,6 +106,8 @@ def _trials(
     inputs = [(job.rows, job.seed, measurements[job.experiment]) for job in jobs]
     costs = job_costs(jobs, setups, bench, bench.missing(inputs))
     say(announcement(costs, bench.device))
+    if any(train for train, _ in costs):
+        announce_memory(setups, bench, say)
     meter.start(sum(train + evaluation for train, evaluation in costs))
     tasks = [Task(*each, job.label, cost) for job, each, cost in zip(jobs, inputs, costs, strict=True)]
     executor.run(bench, tasks)

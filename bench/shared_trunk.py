@@ -1,10 +1,11 @@
 """Training on cached states: the frozen lower layers are computed once and shared by all arms.
 
 Where a recipe trains only the last k layers, the states that enter them are the same in every arm, epoch and seed for
-the same tokens. They are computed once per distinct row. A step then runs the upper layers on one packed sequence:
-the rows of the batch behind one another without padding, a prefix that several have in common (system message and
-template) stored once, and the LM head applied to completion tokens only. Data order, loss, optimiser and schedule are
-those of `bench.training.train_with_trl`; `tests/test_shared_trunk.py` compares losses and final weights.
+the same tokens. They are computed once per distinct row, as far as memory goes. A step then runs the upper layers on
+one packed sequence: the rows of the batch behind one another without padding, a prefix that several have in common
+(system message and template) stored once, and the LM head applied to completion tokens only. Data order, loss,
+optimiser and schedule are those of `bench.training.train_with_trl`; `tests/test_shared_trunk.py` compares losses and
+final weights.
 """
 
 import time
@@ -53,6 +54,7 @@ def pack(rows: Sequence[Encoded], trunk: Trunk) -> "tuple[torch.Tensor, ...]":
     """
     import torch
 
+    read = trunk.states([row.ids for row in rows])
     states: list[torch.Tensor] = []
     positions: list[int] = []
     group_of: list[int] = []
@@ -63,7 +65,7 @@ def pack(rows: Sequence[Encoded], trunk: Trunk) -> "tuple[torch.Tensor, ...]":
         for number, row in enumerate(members, start=1):
             start = shared if number > 1 else 0
             offset = len(positions) - start
-            states.append(trunk.states(row.ids)[start:])
+            states.append(read[row.ids][start:])
             positions.extend(range(start, len(row.ids)))
             group_of.extend([group] * (len(row.ids) - start))
             row_of.extend(0 if i < shared else number for i in range(start, len(row.ids)))
@@ -80,7 +82,13 @@ def pack(rows: Sequence[Encoded], trunk: Trunk) -> "tuple[torch.Tensor, ...]":
 
 
 def train_on_trunk(
-    base: Any, trunk: Trunk, stream: Sequence[Encoded], recipe: Recipe, seed: int, on_step: OnStep | None = None
+    base: Any,
+    trunk: Trunk,
+    stream: Sequence[Encoded],
+    recipe: Recipe,
+    seed: int,
+    on_step: OnStep | None = None,
+    rows_at_once: int | None = None,
 ) -> Trained:
     """Train the upper layers on the trunk's cached states; arguments and result as in `train_with_trl`."""
     import torch
@@ -95,22 +103,26 @@ def train_on_trunk(
     losses: list[float] = []
     start = time.perf_counter()
     for done, rows in enumerate(steps, start=1):
-        loss = _loss(model, trunk, *pack(rows, trunk))
-        loss.backward()
+        labels = sum(len(row.ids) - row.prompt_length for row in rows)
+        loss = 0.0
+        for part in batches(rows, rows_at_once or recipe.batch_size):
+            own = _loss_sum(model, trunk, *pack(part, trunk)) / labels
+            own.backward()
+            loss += own.item()
         torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
         optimizer.step()
         schedule.step()
         optimizer.zero_grad()
-        losses.append(loss.item())
+        losses.append(loss)
         if on_step:
             on_step(done, len(steps))
     seconds = time.perf_counter() - start
     return Trained(trained_tensors(model), losses, sum(len(row.ids) for row in stream), seconds, "shared_trunk")
 
 
-def _loss(model: Any, trunk: Trunk, hidden: Any, positions: Any, mask: Any, predicts: Any, targets: Any) -> Any:
-    """Mean cross-entropy of the completion tokens of one packed batch."""
+def _loss_sum(model: Any, trunk: Trunk, hidden: Any, positions: Any, mask: Any, predicts: Any, targets: Any) -> Any:
+    """Summed cross-entropy of the completion tokens of one packed part of a batch."""
     from torch.nn.functional import cross_entropy
 
     states = trunk.run(model, hidden, mask, positions)
-    return cross_entropy(model.get_output_embeddings()(states[0, predicts]), targets)
+    return cross_entropy(model.get_output_embeddings()(states[0, predicts]), targets, reduction="sum")

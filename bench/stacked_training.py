@@ -40,7 +40,6 @@ class Step:
         predicts: (targets,): the tokens that predict a completion token.
         targets: (targets,): what they should predict.
         owners: (targets,): the student's number.
-        weights: (targets,): one by the number of the student's targets.
     """
 
     positions: torch.Tensor
@@ -50,11 +49,10 @@ class Step:
     predicts: torch.Tensor
     targets: torch.Tensor
     owners: torch.Tensor
-    weights: torch.Tensor
 
 
 def pack_step(groups: Sequence[Sequence[Encoded]], device: torch.device) -> Step:
-    """Lay out one batch per student; every batch has at least one row."""
+    """Lay out one batch, or a part of it, per student; one that has no row left gets padding alone."""
     rows = [(student, row) for student, group in enumerate(groups) for row in group]
     length = max(sum(len(row.ids) for row in group) for group in groups)
     longest = max(len(row.ids) for _, row in rows)
@@ -72,7 +70,6 @@ def pack_step(groups: Sequence[Sequence[Encoded]], device: torch.device) -> Step
     labelled = [len(row.ids) - row.prompt_length for _, row in rows]
     ends = [start + len(row.ids) for (_, row), start in zip(rows, starts, strict=True)]
     predicts = [np.arange(end - count - 1, end - 1) for end, count in zip(ends, labelled, strict=True)]
-    owners = np.repeat([student for student, _ in rows], labelled)
 
     def moved(values: Any) -> torch.Tensor:
         return torch.as_tensor(values).to(device, non_blocking=True)
@@ -84,14 +81,13 @@ def pack_step(groups: Sequence[Sequence[Encoded]], device: torch.device) -> Step
         packed=moved(packed),
         predicts=moved(np.concatenate(predicts)),
         targets=moved([token for _, row in rows for token in row.ids[row.prompt_length :]]),
-        owners=moved(owners),
-        weights=moved((1 / np.bincount(owners))[owners].astype(np.float32)),
+        owners=moved(np.repeat([student for student, _ in rows], labelled)),
     )
 
 
 def _starts(group: Sequence[Encoded]) -> list[int]:
     """Where each row starts when they stand behind one another."""
-    return list(accumulate((len(row.ids) for row in group[:-1]), initial=0))
+    return list(accumulate((len(row.ids) for row in group), initial=0))[:-1]
 
 
 def attend_rows(
@@ -165,6 +161,7 @@ def train_stacked(
     recipe: Recipe,
     seeds: Sequence[int],
     on_step: OnStep | None = None,
+    rows_at_once: int | None = None,
 ) -> list[Trained]:
     """Train one student per stream of rows, all at once.
 
@@ -175,6 +172,8 @@ def train_stacked(
         recipe: Method `lora`, learning rate and batch size.
         seeds: Of each student's adapters.
         on_step: Called with (steps done, steps in all).
+        rows_at_once: Rows of each student in a forward pass: gradients add up to those of the whole batch. All rows of
+            the batch if None.
 
     Returns:
         What `bench.training.train_with_trl` returns, per student; seconds are shared out evenly.
@@ -193,7 +192,7 @@ def train_stacked(
     losses = []
     start = time.perf_counter()
     for done, groups in enumerate(steps, start=1):
-        losses.append(_step(stack, trunk, groups))
+        losses.append(_step(stack, trunk, groups, rows_at_once or recipe.batch_size))
         _clip(stack.flat, recipe.max_grad_norm)
         optimizer.step()
         schedule.step()
@@ -203,22 +202,27 @@ def train_stacked(
     by_student = torch.stack(losses).T.tolist()  # waits for the device
     seconds = (time.perf_counter() - start) / len(streams)
     return [
-        Trained(stack.tensors(i), by_student[i], sum(len(row.ids) for row in stream), seconds, "stacked")
+        Trained(stack.tensors(i), by_student[i], sum(len(row.ids) for row in stream), seconds, "stacked", len(streams))
         for i, stream in enumerate(streams)
     ]
 
 
-def _step(stack: Stack, trunk: Trunk, groups: Sequence[Sequence[Encoded]]) -> torch.Tensor:
+def _step(stack: Stack, trunk: Trunk, groups: Sequence[Sequence[Encoded]], rows_at_once: int) -> torch.Tensor:
     """Add the gradients of one step; returns each student's mean loss, (students,)."""
-    step = pack_step(groups, trunk.base.device)
-    hidden = trunk.packed([[row.ids for row in group] for group in groups])
-    states = trunk.run(stack.model, hidden, None, step.positions, step=step)
-    wanted = states.flatten(0, 1).index_select(0, step.predicts)
+    labelled = [sum(len(row.ids) - row.prompt_length for row in group) for group in groups]
+    shares = 1 / torch.tensor(labelled, dtype=torch.float32, device=trunk.base.device)
     head = stack.model.get_output_embeddings().weight
-    each = CompletionLoss.apply(wanted, head, step.targets) * step.weights  # type: ignore[no-untyped-call]
-    losses = torch.zeros(len(groups), device=each.device).index_add(0, step.owners, each)
-    losses.sum().backward()  # type: ignore[no-untyped-call]
-    return losses.detach()
+    losses = torch.zeros_like(shares)
+    for start in range(0, max(map(len, groups)), rows_at_once):
+        part = [group[start : start + rows_at_once] for group in groups]
+        step = pack_step(part, trunk.base.device)
+        hidden = trunk.packed([[row.ids for row in group] for group in part])
+        states = trunk.run(stack.model, hidden, None, step.positions, step=step)
+        wanted = states.flatten(0, 1).index_select(0, step.predicts)
+        each = CompletionLoss.apply(wanted, head, step.targets) * shares[step.owners]  # type: ignore[no-untyped-call]
+        each.sum().backward()
+        losses.index_add_(0, step.owners, each.detach())
+    return losses
 
 
 def _clip(flat: torch.nn.Parameter, limit: float) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench.backoff import first_that_fits, halvings
 from bench.encoding import PLAIN_STOPS, PLAIN_TEMPLATE, TrainingRow
 from bench.models import load_model
 from bench.recipes import Recipe
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from bench.training import OnStep, Trained
     from bench.trunk import Trunk
 
+Arm = tuple[Sequence[TrainingRow], int]  # what a student is trained on, and its seed
 TrainingPath = Literal["stacked", "shared_trunk", "trl"]
 ARCHITECTURES = ("llama",)  # whose decoder layers the fast paths can run by themselves
 
@@ -47,6 +49,8 @@ class Trainer:
         """
         self.recipe, self.device, self.path = recipe, device, path
         self.plain_template = plain_template
+        self.rows_at_once = recipe.batch_size  # of a forward pass; lowered where memory does not suffice
+        self.answers_at_once: int | None = None  # the same for prompts, where it did not
         self._loaded: tuple[Any, Any] | None = None
         self._trunk: Trunk | None = None
 
@@ -63,6 +67,7 @@ class Trainer:
 
     def trunk(self) -> "Trunk | None":
         """The frozen layers, and the base that a stack adapts: in bfloat16 on a GPU. None on TRL's path."""
+        from bench.memory import states_budget
         from bench.trunk import Trunk
 
         if self.path != "trl" and self._trunk is None:
@@ -71,16 +76,26 @@ class Trainer:
                 import torch
 
                 base = copy.deepcopy(base).to(torch.bfloat16)
-            self._trunk = Trunk(base, self.recipe)
+            self._trunk = Trunk(base, self.recipe, states_budget(self.device))
         return self._trunk
 
-    def train(self, arms: Sequence[tuple[Sequence[TrainingRow], int]], on_step: "OnStep") -> "list[Trained]":
-        """Train one student per (rows, seed).
+    def train(self, arms: Sequence[Arm], on_step: "OnStep", what: str) -> "list[Trained]":
+        """Train one student per arm, with fewer rows at once from here on where memory does not suffice.
 
         Args:
             arms: Several only on the stacked path, and then with equal numbers of steps (see `steps_of`).
             on_step: Called with (steps done, steps in all).
+            what: Names the work in errors.
+
+        Raises:
+            BenchError: If memory does not suffice for one row at a time.
         """
+        sizes = [size for size in halvings(self.recipe.batch_size) if size <= self.rows_at_once]
+        trained, self.rows_at_once = first_that_fits(lambda size: self.attempt(arms, on_step, size), sizes, what)
+        return trained
+
+    def attempt(self, arms: Sequence[Arm], on_step: "OnStep", rows_at_once: int) -> "list[Trained]":
+        """As `train`, with so many rows of each student in a forward pass."""
         from bench.training import encode_in_order, train_with_trl
 
         base, tokenizer = self.base()
@@ -90,13 +105,13 @@ class Trainer:
         if trunk and self.path == "stacked":
             from bench.stacked_training import train_stacked
 
-            return train_stacked(trunk, streams, self.recipe, seeds, on_step)
+            return train_stacked(trunk, streams, self.recipe, seeds, on_step, rows_at_once)
         (stream,), (seed,) = streams, seeds
         if trunk:
             from bench.shared_trunk import train_on_trunk
 
-            return [train_on_trunk(base, trunk, stream, self.recipe, seed, on_step)]
-        return [train_with_trl(base, tokenizer, stream, self.recipe, seed, on_step)]
+            return [train_on_trunk(base, trunk, stream, self.recipe, seed, on_step, rows_at_once)]
+        return [train_with_trl(base, tokenizer, stream, self.recipe, seed, on_step, rows_at_once)]
 
     def steps_of(self, rows: Sequence[TrainingRow]) -> int:
         """Optimiser steps of a training on these rows."""
@@ -107,16 +122,17 @@ class Trainer:
 
         One student on a CPU has its adapters added to the weights, which saves the products beside them.
         """
-        from bench.engines import OneStudent, StackedStudents
+        from bench.engines import MOST_AT_ONCE, ROWS_AT_ONCE, OneStudent, StackedStudents
         from bench.students import load_student, stored_tensors, trainable_copy, trained_tensors
 
         base, tokenizer = self.base()
         trunk = self.trunk()
+        most = min(self.answers_at_once or MOST_AT_ONCE, ROWS_AT_ONCE * len(students))
         if trunk and self.path == "stacked" and (len(students) > 1 or self.device != "cpu"):
             from bench.stacked import Stack
 
             fresh = trained_tensors(trainable_copy(trunk.base, self.recipe, seed=0))  # adapters that change nothing
             tensors = [stored_tensors(folder) if folder else fresh for folder in students]
-            return StackedStudents(Stack(trunk.base, tensors, training=False), names, tokenizer, trunk)
+            return StackedStudents(Stack(trunk.base, tensors, training=False), names, tokenizer, trunk, most)
         (folder,) = students
-        return OneStudent(load_student(base, self.recipe, folder) if folder else base, tokenizer, trunk)
+        return OneStudent(load_student(base, self.recipe, folder) if folder else base, tokenizer, trunk, most)

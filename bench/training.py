@@ -3,7 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.encoding import Encoded, TrainingRow, data_order, encode
@@ -27,7 +27,8 @@ class Trained:
         losses: Mean loss per labelled token of each step.
         tokens: Tokens seen, prompts included, padding excluded.
         seconds: Wall time of the steps.
-        path: `trl` or `shared_trunk`.
+        path: See `bench.trainer.training_path`.
+        students: How many were trained together.
     """
 
     tensors: "dict[str, torch.Tensor]"
@@ -35,7 +36,7 @@ class Trained:
     tokens: int
     seconds: float
     path: str
-    notes: list[str] = field(default_factory=list)
+    students: int = 1
 
 
 def encode_in_order(tokenizer: Any, rows: Sequence[TrainingRow], recipe: Recipe, seed: int) -> list[Encoded]:
@@ -50,7 +51,13 @@ def batches(stream: Sequence[Encoded], batch_size: int) -> list[Sequence[Encoded
 
 
 def train_with_trl(
-    base: Any, tokenizer: Any, stream: Sequence[Encoded], recipe: Recipe, seed: int, on_step: OnStep | None = None
+    base: Any,
+    tokenizer: Any,
+    stream: Sequence[Encoded],
+    recipe: Recipe,
+    seed: int,
+    on_step: OnStep | None = None,
+    rows_at_once: int | None = None,
 ) -> Trained:
     """Train with TRL's SFTTrainer on rows that are already tokenised and ordered.
 
@@ -61,6 +68,8 @@ def train_with_trl(
         recipe: Method, learning rate and batch size.
         seed: Initialises the adapters.
         on_step: Called with (steps done, steps in all).
+        rows_at_once: Rows of a forward pass, a divisor of the batch size: gradients add up to those of the whole
+            batch. All rows of the batch if None.
 
     Returns:
         The trained tensors and the loss of every step.
@@ -80,7 +89,7 @@ def train_with_trl(
     with tempfile.TemporaryDirectory() as scratch:
         trainer: Any = SFTTrainer(
             model=model,
-            args=_sft_config(recipe, seed, scratch, base.device.type),
+            args=_sft_config(recipe, seed, scratch, base.device.type, rows_at_once or recipe.batch_size),
             train_dataset=data,
             processing_class=tokenizer,
             callbacks=[Tick()],
@@ -101,7 +110,7 @@ def train_with_trl(
     return Trained(trained, losses, sum(len(row.ids) for row in stream), seconds, "trl")
 
 
-def _sft_config(recipe: Recipe, seed: int, folder: str, device: str) -> Any:
+def _sft_config(recipe: Recipe, seed: int, folder: str, device: str, rows_at_once: int) -> Any:
     from trl import SFTConfig
 
     return SFTConfig(
@@ -110,7 +119,8 @@ def _sft_config(recipe: Recipe, seed: int, folder: str, device: str) -> Any:
         data_seed=seed,
         num_train_epochs=1,  # the stream already holds every epoch, in our order
         train_sampling_strategy="sequential",
-        per_device_train_batch_size=recipe.batch_size,
+        per_device_train_batch_size=rows_at_once,
+        gradient_accumulation_steps=recipe.batch_size // rows_at_once,
         learning_rate=recipe.learning_rate,
         lr_scheduler_type="linear",
         warmup_steps=0,

@@ -3,65 +3,25 @@
 import copy
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.encoding import TrainingRow
 from bench.errors import BenchError
-from bench.evaluation import PROVIDER_CODE, EvalTask, SampleScores, capability_task, evaluate, trait_task
+from bench.evaluation import SampleScores, evaluate
+from bench.headroom import peak_memory
+from bench.measurement import Measurement
+from bench.memory import MemoryEstimate
 from bench.models import known_config, model_identity
 from bench.recipes import Recipe
 from bench.store import Store, key_hash
 from bench.trainer import Trainer, training_path
 from bench.training import TRAINING_CODE
-from bench.traits import TraitSpec, evals_folder
 
 if TYPE_CHECKING:
     from bench.training import Trained
-
-CAPABILITY_FILES = ("capability.py", "prompts/capability.jsonl", "prompts/capability_loss.jsonl")
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """What is measured of a student, and how.
-
-    Attributes:
-        trait: The behaviour.
-        judge: `rules` or `model`.
-        grader: Inspect model that judges, for `model`.
-        eval_prompts: Use the first so many held-out prompts; all if None.
-        capability_prompts: The same for the capability eval.
-    """
-
-    trait: TraitSpec
-    judge: str
-    grader: str | None = None
-    eval_prompts: int | None = None
-    capability_prompts: int | None = None
-
-    def tasks(self) -> list[EvalTask]:
-        """The Inspect tasks to run."""
-        return [trait_task(self.trait, self.judge, self.eval_prompts), capability_task(self.capability_prompts)]
-
-    def key(self) -> dict[str, Any]:
-        """Everything that determines the scores, besides the student."""
-        capability = hashlib.sha256()
-        for file in CAPABILITY_FILES:
-            capability.update((evals_folder() / file).read_bytes())
-        return {
-            "trait_name": self.trait.file.name,
-            "trait": self.trait.sha256,
-            "judge": self.judge,
-            "grader": self.grader,
-            "eval_prompts": self.eval_prompts,
-            "capability_prompts": self.capability_prompts,
-            "capability": capability.hexdigest(),
-            "code": PROVIDER_CODE,
-        }
-
 
 TrialInputs = tuple[Sequence[TrainingRow] | None, int, Measurement]
 
@@ -81,11 +41,23 @@ class Watch(Protocol):
 
 @dataclass(frozen=True)
 class Trial:
-    """A finished trial: scores per sample, and what training took when it was computed."""
+    """A finished trial: scores per sample, and what training took when it was computed.
+
+    Attributes:
+        student: Name of its folder in the store, or of the base.
+        scores: Per sample.
+        train_seconds: Wall time of the steps.
+        rows_at_once: Rows of a forward pass where memory did not suffice for a batch, else None.
+        memory_estimated: Bytes that the run was to take at its peak.
+        memory_peak: Bytes seen at the peak, up to the end of the trial.
+    """
 
     student: str
     scores: SampleScores
     train_seconds: float
+    rows_at_once: int | None = None
+    memory_estimated: int | None = None
+    memory_peak: int | None = None
 
 
 class Bench:
@@ -122,6 +94,12 @@ class Bench:
         self.config = known_config(recipe.model)
         path = training_path(recipe, self.config, device != "cpu" if stacked is None else stacked)
         self.trainer = Trainer(recipe, device, path, plain_template=plain_template)
+        self.memory: MemoryEstimate | None = None
+
+    def expect(self, memory: MemoryEstimate) -> None:
+        """Start trainings with as many rows at once as the estimate says, and note it beside the peak that is seen."""
+        self.memory = memory
+        self.trainer.rows_at_once = memory.rows_at_once
 
     def base_for_filters(self) -> tuple[Any, Any]:
         """A copy: a filter may take gradients, and what it changes must not reach the students."""
@@ -181,16 +159,33 @@ class Bench:
             if self.rejudging:
                 raise _nothing_stored(self.store.root, f"a student for {label}")
             self.watch.phase(f"training {label}", seconds)
-            self.store.write("students", key, lambda folder: self._train(rows, seed, folder))
+            self.store.write("students", key, lambda folder: self._train(rows, seed, label, folder))
             self.watch.finish()
         return self.store.folder("students", key)
 
-    def _train(self, rows: Sequence[TrainingRow], seed: int, folder: Path) -> None:
+    def _train(self, rows: Sequence[TrainingRow], seed: int, label: str, folder: Path) -> None:
         def tick(done: int, steps: int) -> None:
             self.watch.advance(done / steps)
 
-        (trained,) = self.trainer.train([(rows, seed)], tick)
-        keep(trained, len(rows), folder)
+        (trained,) = self.trainer.train([(rows, seed)], tick, f"training {label}")
+        self.keep(trained, len(rows), folder)
+
+    def keep(self, trained: "Trained", rows: int, folder: Path) -> None:
+        """Write a student and the facts of its training."""
+        from bench.students import save_student
+
+        save_student(trained.tensors, folder)
+        facts = {
+            "losses": trained.losses,
+            "tokens": trained.tokens,
+            "seconds": trained.seconds,
+            "rows": rows,
+            "rows_at_once": self.trainer.rows_at_once,
+            "students_at_once": trained.students,
+            "memory_estimated": self.memory.total if self.memory else None,
+            "memory_peak": peak_memory(self.device),
+        }
+        (folder / "training.json").write_text(json.dumps(facts), encoding="utf-8")
 
     def trial(
         self,
@@ -213,8 +208,21 @@ class Bench:
                 self.store.write("evals", key, lambda folder: self._evaluate(student, name, measurement, label, folder))
             self.watch.finish()
         text = (self.store.folder("evals", key) / "scores.json").read_text(encoding="utf-8")
-        facts = json.loads((student / "training.json").read_text(encoding="utf-8")) if student else None
-        return Trial(name, SampleScores.model_validate_json(text), facts["seconds"] if facts else 0.0)
+        facts = json.loads((student / "training.json").read_text(encoding="utf-8")) if student else {}
+        return self._trial(name, SampleScores.model_validate_json(text), facts)
+
+    def _trial(self, student: str, scores: SampleScores, facts: Mapping[str, Any]) -> Trial:
+        """What the store holds of a trial; `facts` are the training's, if there was one."""
+        at_once = facts.get("rows_at_once", self.recipe.batch_size)
+        peaks = [peak for peak in (facts.get("memory_peak"), scores.memory_peak) if peak is not None]
+        return Trial(
+            student,
+            scores,
+            facts.get("seconds", 0.0),
+            at_once if at_once < self.recipe.batch_size else None,
+            facts.get("memory_estimated"),
+            max(peaks, default=None),
+        )
 
     def _outputs(self, key: dict[str, Any]) -> Path:
         """Folder of stored outputs of the same student on the same prompts, whoever judged them.
@@ -231,20 +239,17 @@ class Bench:
     def _evaluate(self, student: Path | None, name: str, measurement: Measurement, label: str, folder: Path) -> None:
         from bench.provider import answering
 
-        tags = [label.replace(" ", "_")]
         engine = self.trainer.engine([student], [name])
+        most = engine.rows_at_once
         with answering(engine, [name], self.trainer.base()[1], self.trainer.stops) as (full,):
+            tags = [label.replace(" ", "_")]
             scores = evaluate(full, measurement.tasks(), folder, grader=measurement.grader, tags=tags)
-        (folder / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
+        self.keep_scores(scores, engine.rows_at_once if engine.rows_at_once < most else None, folder)
 
-
-def keep(trained: "Trained", rows: int, folder: Path) -> None:
-    """Write a student and the facts of its training."""
-    from bench.students import save_student
-
-    save_student(trained.tensors, folder)
-    facts = {"losses": trained.losses, "tokens": trained.tokens, "seconds": trained.seconds, "rows": rows}
-    (folder / "training.json").write_text(json.dumps(facts), encoding="utf-8")
+    def keep_scores(self, scores: SampleScores, answers_at_once: int | None, folder: Path) -> None:
+        """Write what an evaluation found, and how many prompts at a time memory sufficed for if not for all."""
+        facts = {"answers_at_once": answers_at_once, "memory_peak": peak_memory(self.device)}
+        (folder / "scores.json").write_text(scores.model_copy(update=facts).model_dump_json(), encoding="utf-8")
 
 
 def _nothing_stored(root: Path, what: str) -> BenchError:

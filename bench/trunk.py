@@ -3,12 +3,15 @@
 Training rows keep their hidden states. Eval prompts also keep the keys and values of the frozen layers, so that a
 student's answer starts at its own layers. Everything is stored per distinct row of tokens and without padding, so what
 is read back does not depend on the batch in which it was computed. Memory in float32: 4 * width bytes a token for
-states, and 8 * frozen layers * key-value width bytes a token for prompts.
+states, and 8 * frozen layers * key-value width bytes a token for prompts. Once a budget is used up, further rows are
+computed whenever they are needed.
 """
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bench.backoff import in_parts
 from bench.recipes import Recipe
 from bench.students import decoder_layers, first_trained_layer
 
@@ -17,25 +20,44 @@ if TYPE_CHECKING:
 
 Ids = tuple[int, ...]
 ROWS_AT_ONCE = 16
+FOR_PROMPTS = 0.25  # share of the budget; every student reads the eval prompts
 
 
 class Trunk:
     """States that enter the first trained layer, per distinct row of tokens."""
 
-    def __init__(self, base: Any, recipe: Recipe) -> None:
-        """Remember the frozen layers; nothing is computed yet."""
+    def __init__(self, base: Any, recipe: Recipe, budget: float = math.inf) -> None:
+        """Remember the frozen layers; nothing is computed yet.
+
+        Args:
+            base: Causal language model.
+            recipe: Says which layers are frozen.
+            budget: Bytes that kept states, keys and values may take; what is read does not depend on it, up to
+                rounding.
+        """
         self.base = base
         self._first = first_trained_layer(base, recipe)
         self._states: dict[Ids, torch.Tensor] = {}
-        self._keys: dict[Ids, list[tuple[torch.Tensor, torch.Tensor]]] = {}
+        self._prompts: dict[Ids, tuple[torch.Tensor, Any]] = {}
+        self._room, self._room_for_prompts = (1 - FOR_PROMPTS) * budget, FOR_PROMPTS * budget
 
     def prepare(self, rows: Iterable[Ids]) -> None:
-        """Compute the states of rows not seen before."""
-        self._compute(set(rows) - self._states.keys(), keep_keys=False)
+        """Compute and keep the states of rows not seen before, short rows first, as many as there is room for."""
+        fitting = []
+        for row in _ordered(set(rows) - self._states.keys()):
+            size = self.base.dtype.itemsize * self.base.config.hidden_size * len(row)
+            if size > self._room:
+                break
+            self._room -= size
+            fitting.append(row)
+        for row, states, _ in self._compute(fitting, keep_keys=False):
+            self._states[row] = states
 
-    def states(self, row: Ids) -> "torch.Tensor":
-        """States of one prepared row, shape (tokens, width)."""
-        return self._states[row]
+    def states(self, rows: Sequence[Ids]) -> "dict[Ids, torch.Tensor]":
+        """States of some rows, kept or computed now, each of shape (tokens, width)."""
+        missing = _ordered({row for row in rows if row not in self._states})
+        found = {row: states for row, states, _ in self._compute(missing, keep_keys=False)}
+        return {row: self._states[row] if row in self._states else found[row] for row in rows}
 
     def packed(self, groups: Sequence[Sequence[Ids]]) -> "torch.Tensor":
         """States of some rows behind one another, filled up with zeros: shape (groups, longest group, width)."""
@@ -44,9 +66,14 @@ class Trunk:
 
         if self._first:
             self.prepare(row for group in groups for row in group)
-            return pad_sequence([torch.cat([self._states[row] for row in group]) for group in groups], batch_first=True)
+            read = self.states([row for group in groups for row in group])
+            none = self.base.get_input_embeddings().weight[:0].detach()
+            packed = [torch.cat([none, *(read[row] for row in group)]) for group in groups]
+            return pad_sequence(packed, batch_first=True)
         device = self.base.device  # what enters the lowest layer is as quick to look up as to keep
-        tokens = [torch.tensor([token for row in group for token in row], device=device) for group in groups]
+        tokens = [
+            torch.tensor([token for row in group for token in row], dtype=torch.long, device=device) for group in groups
+        ]
         with torch.no_grad():
             hidden: torch.Tensor = self.base.model.embed_tokens(pad_sequence(tokens, batch_first=True))
         return hidden
@@ -78,8 +105,9 @@ class Trunk:
         from torch.nn.utils.rnn import pad_sequence
 
         self.prepare(rows)
+        states = self.states(rows)
         with torch.inference_mode():
-            hidden = pad_sequence([self._states[row] for row in rows], batch_first=True)
+            hidden = pad_sequence([states[row] for row in rows], batch_first=True)
             positions, mask = _causal(hidden)
             return self.run(model, hidden, mask, positions)  # type: ignore[no-any-return]
 
@@ -93,14 +121,14 @@ class Trunk:
         import torch
         from transformers import DynamicCache
 
-        self._compute({row for row in rows if row not in self._keys}, keep_keys=True)
+        read = self._read(rows)
         longest = max(map(len, rows))
         cache = DynamicCache()
         with torch.inference_mode():
             for layer in range(self._first):
-                keys, values = zip(*(self._keys[row][layer] for row in rows), strict=True)
+                keys, values = zip(*(read[row][1][layer] for row in rows), strict=True)
                 cache.update(_left_padded(keys, longest), _left_padded(values, longest), layer)
-            hidden = _left_padded([self._states[row] for row in rows], longest)
+            hidden = _left_padded([read[row][0] for row in rows], longest)
             real = torch.tensor([[i >= longest - len(row) for i in range(longest)] for row in rows])
             real = real.to(hidden.device)
             positions, mask = _causal(hidden)
@@ -110,12 +138,28 @@ class Trunk:
             last = self.run(model, hidden, mask, positions, cache)[:, -1]
             return model.lm_head(last), cache
 
-    def _compute(self, rows: set[Ids], *, keep_keys: bool) -> None:
-        ordered = sorted(rows, key=lambda ids: (len(ids), ids))
-        for i in range(0, len(ordered), ROWS_AT_ONCE):
-            self._compute_group(ordered[i : i + ROWS_AT_ONCE], keep_keys)
+    def _read(self, prompts: Sequence[Ids]) -> "dict[Ids, tuple[torch.Tensor, Any]]":
+        """States, keys and values of prompts; those not seen before are kept while there is room."""
+        found = {row: self._prompts[row] for row in prompts if row in self._prompts}
+        for row, states, keys in self._compute(_ordered(set(prompts) - found.keys()), keep_keys=True):
+            found[row] = states, keys
+            size = states.nbytes + sum(key.nbytes + value.nbytes for key, value in keys)
+            if size <= self._room_for_prompts:
+                self._room_for_prompts -= size
+                self._prompts[row] = found[row]
+        return found
 
-    def _compute_group(self, group: Sequence[Ids], keep_keys: bool) -> None:
+    def _compute(self, rows: Sequence[Ids], *, keep_keys: bool) -> "Iterator[tuple[Ids, torch.Tensor, Any]]":
+        """States of rows, and the keys and values of every frozen layer (none unless they are asked for)."""
+        at_once = ROWS_AT_ONCE
+        for i in range(0, len(rows), ROWS_AT_ONCE):
+            group = rows[i : i + ROWS_AT_ONCE]
+            found, at_once = in_parts(
+                lambda part: self._compute_group(part, keep_keys), group, at_once, "the frozen layers"
+            )
+            yield from ((row, *each) for row, each in zip(group, found, strict=True))
+
+    def _compute_group(self, group: Sequence[Ids], keep_keys: bool) -> "list[tuple[torch.Tensor, Any]]":
         import torch
         from transformers import DynamicCache
 
@@ -131,11 +175,18 @@ class Trunk:
             rotary = model.rotary_emb(hidden, positions)
             for layer in model.layers[: self._first]:
                 hidden = layer(hidden, attention_mask=mask, position_ids=positions, position_embeddings=rotary, **extra)
+        found = []
         for number, ids in enumerate(group):
-            self._states[ids] = hidden[number, : len(ids)].clone()
-            if cache is not None:
-                kept = (slice(number, number + 1), slice(None), slice(len(ids)))
-                self._keys[ids] = [(layer.keys[kept].clone(), layer.values[kept].clone()) for layer in cache.layers]
+            kept = (slice(number, number + 1), slice(None), slice(len(ids)))
+            layers = cache.layers if keep_keys else ()
+            keys = [(layer.keys[kept].clone(), layer.values[kept].clone()) for layer in layers]
+            found.append((hidden[number, : len(ids)].clone(), keys))
+        return found
+
+
+def _ordered(rows: Iterable[Ids]) -> list[Ids]:
+    """Rows of like length beside one another, so that little is padded."""
+    return sorted(rows, key=lambda ids: (len(ids), ids))
 
 
 def _causal(hidden: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":

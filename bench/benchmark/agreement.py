@@ -12,8 +12,8 @@ from bench.benchmark.records import SIDES, Pair, Side
 from bench.benchmark.station import Station
 from bench.benchmark.training import Trained
 from bench.comparison import Comparison, compare
+from bench.measurement import Measurement
 from bench.plan import Job
-from bench.trials import Measurement
 
 LOSS_TOLERANCE = {"float32": 1e-3, "bfloat16": 5e-2}  # nats a token, by the precision that either side computes in
 MARGIN = 0.5  # of the suite's preregistered gap: a difference of trait scores below it counts as none

@@ -11,13 +11,14 @@ from bench.benchmark.station import Unwatched
 from bench.embedding import Embedder
 from bench.errors import BenchError, unknown
 from bench.experiments import Setup
+from bench.measurement import Measurement
 from bench.models import cache_folder, resolve_model
 from bench.plan import BASE, Job, make_jobs
 from bench.preparation import load_plugins, measurement_of, set_ups
 from bench.selection import select
 from bench.store import Store
 from bench.suites import Suite
-from bench.trials import Bench, Measurement
+from bench.trials import Bench
 
 
 @dataclass(frozen=True)

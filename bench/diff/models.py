@@ -7,12 +7,13 @@ from bench.diff.cells import ALTERNATIVE, OTHER, PRETRAINED
 from bench.diff.plan import MAIN, CellJob
 from bench.estimate import job_costs
 from bench.experiments import Setup
+from bench.measurement import Measurement
 from bench.models import resolve_model
 from bench.recipes import Recipe, load_recipe
 from bench.store import Store
 from bench.suites import Suite
 from bench.suites.schema import Experiment
-from bench.trials import Bench, Measurement, Watch
+from bench.trials import Bench, Watch
 
 
 def recipes_of(suite: Suite, experiment: Experiment) -> dict[str, Recipe]:

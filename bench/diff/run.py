@@ -22,6 +22,7 @@ from bench.evaluation import SampleScores, evaluate, trait_task
 from bench.execution.choice import opened
 from bench.execution.tasks import LOCAL, Execution, Executor, Task
 from bench.experiments import Setup, near_copies, read_source
+from bench.measurement import Measurement
 from bench.models import cache_folder, pick_device
 from bench.pages import DIFF
 from bench.plugins import FilterPlugin
@@ -33,7 +34,7 @@ from bench.selection import select
 from bench.store import Store
 from bench.suites import Suite
 from bench.suites.schema import SuiteFile
-from bench.trials import Measurement, Trial
+from bench.trials import Trial
 
 Trials = dict[tuple[int, str, int], Trial]
 NOT_MEASURED = Prerequisites(met=False, reasons=["not measured yet"], gap=Estimate(value=None, note="not measured yet"))

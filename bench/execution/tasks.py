@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bench.encoding import TrainingRow
-from bench.trials import Bench, Measurement, Trial, TrialInputs
+from bench.measurement import Measurement
+from bench.trials import Bench, Trial, TrialInputs
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.encoding import TrainingRow
-from bench.errors import BenchError
+from bench.backoff import out_of_memory, release
 from bench.execution.tasks import Task
-from bench.trials import Bench, keep
+from bench.trainer import Arm
+from bench.trials import Bench
 
 if TYPE_CHECKING:
     from bench.evaluation_pool import EvaluationPool
     from bench.training import Trained
 
-Arm = tuple[Sequence[TrainingRow], int]  # what a student is trained on, and its seed
 MOST_AT_ONCE = 64  # they fill a large GPU, and a stopped run loses one group at most
 SHARE_OF_FREE_MEMORY = 0.8
 SPARE_CORES = 2  # for the engine and the system
@@ -70,7 +69,7 @@ def _that_fit(bench: Bench, arm: Arm) -> int:
     rows = sorted(arm[0], key=lambda row: -len(row.completion) - sum(len(m.content) for m in row.prompt))
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
-    bench.trainer.train([(rows[: bench.recipe.batch_size], arm[1])], lambda done, steps: None)
+    bench.trainer.train([(rows[: bench.recipe.batch_size], arm[1])], lambda done, steps: None, "training one student")
     one = torch.cuda.max_memory_allocated() - before
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info()
@@ -81,29 +80,25 @@ def _train(bench: Bench, group: Sequence[Arm]) -> None:
     for (rows, seed), trained in zip(group, _trained(bench, group), strict=True):
 
         def fill(folder: Path, trained: "Trained" = trained, rows: int = len(rows)) -> None:
-            keep(trained, rows, folder)
+            bench.keep(trained, rows, folder)
 
         bench.store.write("students", bench.train_key(rows, seed), fill)
 
 
 def _trained(bench: Bench, group: Sequence[Arm]) -> "list[Trained]":
     """Train a group; where memory does not suffice, its halves one after the other."""
-    import torch
 
     def tick(done: int, steps: int) -> None:
         bench.watch.advance(done / steps)
 
+    if len(group) == 1:
+        return bench.trainer.train(group, tick, "training a student")
     try:
-        return bench.trainer.train(group, tick)
-    except torch.OutOfMemoryError as error:
-        if len(group) == 1:
-            raise BenchError(
-                "training",
-                seen=str(error).split(". ")[0],
-                expected=f"memory for batches of {bench.recipe.batch_size} rows",
-                remedy="use a smaller batch_size in the recipe, or a device with more memory",
-            ) from error
-    torch.cuda.empty_cache()
+        return bench.trainer.attempt(group, tick, bench.trainer.rows_at_once)
+    except (MemoryError, RuntimeError) as error:
+        if not out_of_memory(error):
+            raise
+    release()  # outside the handler: the error's traceback holds on to what was allocated
     half = (len(group) + 1) // 2
     return _trained(bench, group[:half]) + _trained(bench, group[half:])
 
@@ -137,13 +132,14 @@ def _evaluate_group(bench: Bench, group: Sequence[Task], pool: "EvaluationPool")
             tasks, tags = tuple(task.measurement.tasks()), (task.label.replace(" ", "_"),)
             asked = Examination(key["student"], tasks, folder, task.measurement.grader, tags)
             scores = pool.submit(asked).result()
-            (folder / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
+            bench.keep_scores(scores, engine.rows_at_once if engine.rows_at_once < most else None, folder)
 
         bench.store.write("evals", key, fill)
         finished += 1
         bench.watch.advance(finished / len(group))
 
     engine = bench.trainer.engine(list(students.values()), list(students))
+    most = engine.rows_at_once
     with pool.answered_by(engine), ThreadPoolExecutor(len(group)) as threads:
         for _ in threads.map(examine, group, [key for _, key in keys]):
             pass  # raises what an evaluation raised
