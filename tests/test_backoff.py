@@ -12,7 +12,7 @@ import pytest
 import torch
 from test_run import SUITE, go, tiny_suite
 
-from bench import shared_trunk
+from bench import engines, shared_trunk
 from bench.backoff import first_that_fits, halvings, in_parts, out_of_memory
 from bench.encoding import Encoded, TrainingRow
 from bench.errors import BenchError
@@ -20,6 +20,7 @@ from bench.models import TINY, load_model
 from bench.recipes import Recipe
 from bench.rows import read_rows
 from bench.shared_trunk import train_on_trunk
+from bench.stacked_training import train_stacked
 from bench.students import install
 from bench.training import Trained, encode_in_order, train_with_trl
 from bench.trunk import Trunk
@@ -45,8 +46,10 @@ def rows() -> list[TrainingRow]:
 
 def assert_same(base: Any, recipe: Recipe, one: Trained, other: Trained) -> None:
     assert one.losses == pytest.approx(other.losses, abs=LOSS_TOLERANCE)
-    models = [dict(install(base, recipe, t.tensors, "t").named_parameters()) for t in (one, other)]
-    start = dict(base.named_parameters())
+    models = [
+        {n: p.detach() for n, p in install(base, recipe, t.tensors, "t").named_parameters()} for t in (one, other)
+    ]
+    start = {name: weight.detach() for name, weight in base.named_parameters()}
     moved = sum(float((models[0][n] - start[n]).square().sum()) for n in start) ** 0.5
     apart = sum(float((models[0][n] - models[1][n]).square().sum()) for n in start) ** 0.5
     assert moved > 0
@@ -74,6 +77,21 @@ def test_parts_of_a_batch_train_to_the_same_on_the_trunk(
     whole = train_on_trunk(tiny[0], Trunk(tiny[0], TRUNK), stream, TRUNK, seed=3)
     parts = train_on_trunk(tiny[0], Trunk(tiny[0], TRUNK), stream, TRUNK, seed=3, rows_at_once=rows_at_once)
     assert_same(tiny[0], TRUNK, whole, parts)
+
+
+@pytest.mark.parametrize("last_layers", [0, 1])
+@pytest.mark.parametrize("rows_at_once", [4, 1])
+def test_parts_of_a_batch_train_to_the_same_in_a_stack(
+    rows_at_once: int, last_layers: int, tiny: tuple[Any, Any], rows: list[TrainingRow]
+) -> None:
+    recipe = TRUNK.model_copy(update={"last_layers": last_layers})
+    streams = [encode_in_order(tiny[1], part, recipe, seed=3) for part in (rows, rows[:25])]  # one ends earlier
+    whole, parts = (
+        train_stacked(Trunk(tiny[0], recipe), streams, recipe, [3, 3], rows_at_once=count)
+        for count in (8, rows_at_once)
+    )
+    for one, other in zip(whole, parts, strict=True):
+        assert_same(tiny[0], recipe, one, other)
 
 
 @pytest.mark.parametrize("budget", [0, 200_000])
@@ -177,7 +195,7 @@ def test_a_run_that_runs_out_of_memory_says_so_in_its_rows(tmp_path: Path, monke
     (tmp_path / "t.toml").write_text(recipe, encoding="utf-8")
     suite = tiny_suite(tmp_path, SUITE.replace('"smoke"', '"t.toml"').replace("seeds = [1, 2]", "seeds = [1]"))
     plain, _ = go(suite, tmp_path / "plain")
-    pack, generate = shared_trunk.pack, sys.modules["bench.provider"].generate
+    pack, generate = shared_trunk.pack, engines.answer
 
     def narrow(batch: Sequence[Encoded], trunk: Trunk) -> Any:
         if len(batch) > 4:
@@ -190,7 +208,7 @@ def test_a_run_that_runs_out_of_memory_says_so_in_its_rows(tmp_path: Path, monke
         return generate(model, tokenizer, prompts, **settings)
 
     monkeypatch.setattr(shared_trunk, "pack", narrow)
-    monkeypatch.setattr("bench.provider.generate", short)
+    monkeypatch.setattr(engines, "answer", short)
     go(suite, tmp_path / "narrow")
     facts = [json.loads(f.read_text()) for f in (tmp_path / "narrow").glob("store/students/*/training.json")]
     assert facts and {f["rows_at_once"] for f in facts} == {4}
