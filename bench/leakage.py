@@ -13,7 +13,6 @@ from bench.rows import Leakage, Neighbour
 Floats = NDArray[np.float64]
 
 SPARE = 32  # neighbours fetched beyond k, so that ties are settled by pool order and not by FAISS
-THREADS = 2  # of FAISS during a search
 DECIMALS = 6  # similarities equal to this many decimals are ties
 
 
@@ -65,29 +64,24 @@ def _check(pool: LeakPool, dropped: NDArray[np.int64]) -> None:
 
 
 def search(
-    kept: NDArray[np.float32], queries: NDArray[np.float32], count: int, threads: int
+    kept: NDArray[np.float32], queries: NDArray[np.float32], count: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Exact inner-product search: similarities and rows of `kept`, both (queries, count)."""
     import faiss
 
-    before = faiss.omp_get_max_threads()  # shared with torch where torch was imported first
-    faiss.omp_set_num_threads(threads)
     faiss.cvar.distance_compute_blas_threshold = 1  # the default is 14 times slower below some 300 queries
-    try:
-        index = faiss.IndexFlatIP(kept.shape[1])
-        index.add(np.ascontiguousarray(kept, dtype=np.float32))
-        similarity, row = index.search(np.ascontiguousarray(queries, dtype=np.float32), count)
-    finally:
-        faiss.omp_set_num_threads(before)
+    index = faiss.IndexFlatIP(kept.shape[1])
+    index.add(np.ascontiguousarray(kept, dtype=np.float32))
+    similarity, row = index.search(np.ascontiguousarray(queries, dtype=np.float32), count)
     return similarity, row
 
 
 def _nearest(
-    pool: LeakPool, dropped: NDArray[np.int64], kept: NDArray[np.int64], k: int, threads: int
+    pool: LeakPool, dropped: NDArray[np.int64], kept: NDArray[np.int64], k: int
 ) -> tuple[Floats, NDArray[np.int64]]:
     """Similarities and pool indices of the k nearest kept examples, both (dropped, k), ties in pool order."""
     count = min(len(kept), k + SPARE)
-    found, row = search(pool.vectors[kept], pool.vectors[dropped], count, threads)
+    found, row = search(pool.vectors[kept], pool.vectors[dropped], count)
     similarity: Floats = found.astype(np.float64).round(DECIMALS)
     order = np.lexsort((row, -similarity), axis=1)[:, :k]
     return np.take_along_axis(similarity, order, axis=1), kept[np.take_along_axis(row, order, axis=1)]
@@ -125,9 +119,7 @@ def _worst(
     return list(best.values())
 
 
-def find_leaks(
-    pool: LeakPool, dropped: NDArray[np.int64], *, k: int = 5, worst: int = 12, threads: int = THREADS
-) -> Leakage:
+def find_leaks(pool: LeakPool, dropped: NDArray[np.int64], *, k: int = 5, worst: int = 12) -> Leakage:
     """Look for the trait among the nearest kept neighbours of the dropped examples.
 
     Args:
@@ -135,7 +127,6 @@ def find_leaks(
         dropped: Pool indices of the dropped examples, (flagged,).
         k: Neighbours per dropped example, cut to the number of kept examples.
         worst: Most pairs to show.
-        threads: FAISS threads during the search.
 
     Returns:
         `trait_share` counts each kept neighbour once, `base_share` is over all kept examples (both None where neither
@@ -148,7 +139,7 @@ def find_leaks(
     _check(pool, dropped)
     kept = np.setdiff1d(np.arange(len(pool.ids)), dropped)
     k = min(k, len(kept))
-    similarity, neighbour = _nearest(pool, dropped, kept, k, threads)
+    similarity, neighbour = _nearest(pool, dropped, kept, k)
     carries = pool.carries()
     return Leakage(
         k=k,

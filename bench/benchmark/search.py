@@ -16,7 +16,7 @@ from bench.benchmark.measure import Ask, Done
 from bench.benchmark.records import Side, Work, counted
 from bench.benchmark.station import Station
 from bench.embedding import DIMENSION, Embedder
-from bench.leakage import SPARE, THREADS, search
+from bench.leakage import SPARE, search
 
 QUERIES = 200  # dropped examples whose neighbours are looked for: a budget of 10 % of 2,000 rows
 NEIGHBOURS = 5 + SPARE
@@ -79,7 +79,7 @@ def search_suite(station: Station, rows: int) -> Found:
     """The search of `bench.leakage`."""
     pool, queries = _vectors(rows)
     start = time.perf_counter()
-    similarities, _ = search(pool, queries, NEIGHBOURS, THREADS)
+    similarities, _ = search(pool, queries, NEIGHBOURS)
     return _found(rows, time.perf_counter() - start, similarities)
 
 
