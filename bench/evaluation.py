@@ -163,7 +163,7 @@ def run_tasks(
     logs = run(
         list(tasks),
         model=inspect_model(model_name, model_args or {}),
-        model_roles={"grader": grader} if grader else None,
+        model_roles={"grader": inspect_model(grader, {}, greedy=False, keep=True)} if grader else None,
         display="none",
         log_dir=str(log_dir),
         log_realtime=False,
@@ -176,13 +176,14 @@ def run_tasks(
     return collect(logs, log_dir, time.perf_counter() - start)
 
 
-def inspect_model(name: str, arguments: Mapping[str, Any], *, greedy: bool = True) -> Any:
+def inspect_model(name: str, arguments: Mapping[str, Any], *, greedy: bool = True, keep: bool = False) -> Any:
     """One of Inspect's models.
 
     Args:
         name: With its provider, such as `openai/...`.
         arguments: Passed to the provider.
         greedy: Whether it will be asked at a temperature of 0.
+        keep: Whether the same instance serves the next call of this name.
 
     Raises:
         BenchError: If the model is not to be had.
@@ -192,7 +193,7 @@ def inspect_model(name: str, arguments: Mapping[str, Any], *, greedy: bool = Tru
     # transformers refuses a temperature of 0 unless told not to sample
     unsampled = {"do_sample": False} if greedy and name.startswith("hf/") else {}
     try:
-        return get_model(name, memoize=False, **(unsampled | dict(arguments)))
+        return get_model(name, memoize=keep, **(unsampled | dict(arguments)))
     except BenchError:
         raise
     except Exception as error:  # each provider has its own
