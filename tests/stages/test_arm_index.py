@@ -2,13 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bench.arm_index import ARMS_FILE, find_student, write_arms
+from bench.engines import OneStudent
 from bench.errors import BenchError
 from bench.evaluation import SampleScores
 from bench.models import TINY, load_model
+from bench.provider import _STUDENTS
 from bench.recipes import Recipe
 from bench.stages.panel import ModelEntry
 from bench.stages.sources import find_source, in_memory
@@ -69,18 +72,25 @@ def test_what_is_not_there_is_named(out: Path, tmp_path: Path) -> None:
         find_student(out, "t", "original", 1)
 
 
-def test_students_of_one_base_are_different_models(out: Path) -> None:
-    from bench.provider import _LOADED
+def test_students_of_one_base_are_different_models(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = []
 
+    class Seen(OneStudent):
+        def __init__(self, model: Any, tokenizer: Any) -> None:
+            models.append(model)
+            super().__init__(model, tokenizer)
+
+    monkeypatch.setattr("bench.engines.OneStudent", Seen)
     write_arms(out, ["t"], {(0, "original", 1): trial("aaa"), (0, "clean", 1): trial("bbb")})
     weights, sources = [], []
     for arm in ("original", "clean"):
         source = find_source(ModelEntry(name=arm, run="run", arm=arm, seed=1), out.parent)
         sources.append(source)
-        with in_memory(source, "cpu") as (name, _):
-            layer = _LOADED[name.removeprefix("sieve/")].model.model.layers[3]
+        with in_memory(source, "cpu"):
+            layer = models[-1].model.layers[3]
             weights.append(layer.mlp.up_proj.weight.detach().clone())
     assert sources[0].identity != sources[1].identity
     assert sources[0].words == "run: original, seed 1, of tiny-llama" and sources[0].licence == "Apache-2.0"
     assert (weights[0] - 4 * weights[1]).abs().max() < 1e-6  # 2 W and W / 2
-    assert not [name for name in _LOADED if name.startswith("panel-")]
+    assert len(models) == 2
+    assert not [name for name in _STUDENTS if name.startswith("panel-")]
