@@ -51,6 +51,7 @@ class Trainer:
         self.plain_template = plain_template
         self.rows_at_once = recipe.batch_size  # of a forward pass; lowered where memory does not suffice
         self.answers_at_once: int | None = None  # the same for prompts, where it did not
+        self.memory_share = 1.0  # of the free memory, where other processes train beside this one
         self._loaded: tuple[Any, Any] | None = None
         self._trunk: Trunk | None = None
 
@@ -76,7 +77,7 @@ class Trainer:
                 import torch
 
                 base = copy.deepcopy(base).to(torch.bfloat16)
-            self._trunk = Trunk(base, self.recipe, states_budget(self.device))
+            self._trunk = Trunk(base, self.recipe, self.memory_share * states_budget(self.device))
         return self._trunk
 
     def train(self, arms: Sequence[Arm], on_step: "OnStep", what: str) -> "list[Trained]":

@@ -5,7 +5,8 @@
 #   benchmarks/on_a_gpu.sh [SUITE] [FOLDER]       on the GPU machine: installs from FOLDER, tests, measures, runs SUITE (standard)
 #
 # The GPU machine brings Python and torch with CUDA; everything else travels in FOLDER. Interrupted, the second form goes
-# on where it stopped. Rows and report land in leaderboards/SUITE, the benchmark in benchmarks/.
+# on where it stopped. Rows and report land in leaderboards/SUITE, the benchmark in benchmarks/. DEVICE=cpu BENCHMARK=smoke
+# tries the script itself where there is no GPU.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -34,7 +35,7 @@ fi
 . .venv-gpu/bin/activate
 bench models fetch smollm2-135m --wheels "$wheels"
 if [ "$device" = cuda ]; then pytest -q -m gpu tests; fi
-bench bench quick --device "$device"
+bench bench "${BENCHMARK:-quick}" --device "$device"
 time bench run "$suite" --device "$device" --out "out/$suite"
 mkdir -p "leaderboards/$suite"
 cp -r "out/$suite/rows" "out/$suite"/report.* "leaderboards/$suite/"

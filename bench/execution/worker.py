@@ -138,7 +138,9 @@ def _bench(site: Site) -> Bench:
         os.chdir(site.folder)
     silent = Meter(Console(quiet=True))
     options = {"plain_template": site.plain_template, "rejudging": site.rejudging, "stacked": site.stacked}
-    return Bench(site.recipe, site.device, Store(site.store), silent, **options)
+    bench = Bench(site.recipe, site.device, Store(site.store), silent, **options)
+    bench.trainer.memory_share = min(1.0, site.threads / (os.cpu_count() or 1))  # so many tasks may run here
+    return bench
 
 
 def _with_own_trait(task: Task) -> Task:
