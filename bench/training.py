@@ -1,4 +1,4 @@
-"""SFT with TRL, the reference path, and the choice between it and the shared-trunk path."""
+"""SFT with TRL, the path that every other one is held against, and what all paths share."""
 
 import tempfile
 import time
