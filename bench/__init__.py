@@ -1,8 +1,8 @@
 """Do SFT data filters remove unwanted traits? What a filter file needs; importing it stays light."""
 
-from bench.context import Context
 from bench.errors import BenchError
-from bench.plugins import filter_plugin, patch_plugin
+from bench.filtering.context import Context
+from bench.filtering.plugins import filter_plugin, patch_plugin
 from bench.records import Example, Message, Trait
 
 __version__ = "0.1.0"

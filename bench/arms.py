@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from bench.encoding import TrainingRow
+from bench.leaderboard.row import Action
+from bench.models.encode import TrainingRow
 from bench.records import Pool
-from bench.rows import Action
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.arms import Arm, build_arm, control_arm, filter_arm, mixed_ids, random_ids, reference_arms
-from bench.encoding import TrainingRow
-from bench.experiments import Setup
+from bench.config.schema import SuiteFile
+from bench.data.experiment import Setup
+from bench.filtering.selection import Selection
+from bench.leaderboard.row import Action
+from bench.models.encode import TrainingRow
 from bench.records import Pool
-from bench.rows import Action
-from bench.selection import Selection
-from bench.suites.schema import SuiteFile
 
 BASE = "base"
 

@@ -118,7 +118,7 @@ class Pool:
     Attributes:
         card: Name, version, licence and the two teachers.
         rows: The validated rows, in order.
-        sha256: SHA-256 of the canonical rows (see `bench.pools.hash_rows`).
+        sha256: SHA-256 of the canonical rows (see `bench.data.pool.hash_rows`).
         notes: Loud remarks to repeat in every report, such as a cut to N rows.
     """
 

@@ -8,23 +8,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.arm_index import write_arms
-from bench.assemble import Trials, make_rows, notes_of, results_of
-from bench.embedding import Embedder
-from bench.estimate import announcement, job_costs
+from bench.config.suite import Suite
+from bench.data.embedding import Embedder
+from bench.data.experiment import Setup
 from bench.execution.choice import opened
-from bench.execution.tasks import LOCAL, Execution, Executor, Task
-from bench.experiments import Setup
-from bench.models import cache_folder, pick_device, resolve_model
+from bench.execution.cost import announcement, job_costs
+from bench.execution.executor import LOCAL, Execution, Executor, Task
+from bench.execution.prepare import Say, announce_memory, load_plugins, measurement_of, set_ups, settings_of, usable
+from bench.execution.progress import Meter
+from bench.execution.trials import Bench
+from bench.filtering.selection import select
+from bench.leaderboard.assemble import Trials, make_rows, notes_of, results_of
+from bench.leaderboard.row import Row, write_rows
+from bench.models.load import cache_folder, pick_device, resolve_model
 from bench.plan import Job, make_jobs
-from bench.preparation import Say, announce_memory, load_plugins, measurement_of, set_ups, settings_of, usable
-from bench.progress import Meter
-from bench.provenance import check_folder, stored_device
-from bench.rows import Row, write_rows
-from bench.selection import select
-from bench.store import Store
-from bench.suites import Suite
-from bench.trials import Bench
+from bench.run_folder.arm_index import write_arms
+from bench.run_folder.provenance import check_folder, stored_device
+from bench.run_folder.store import Store
 
 JUDGE_KEYS = ("judge", "grader")
 

@@ -23,8 +23,8 @@ from inspect_ai.model import (
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import TaskState
 
+from bench.data.trait import TraitFile, TraitSpec, load_trait
 from bench.errors import BenchError, read_text, unknown
-from bench.traits import TraitFile, TraitSpec, load_trait
 
 Rules = Callable[[str, str], Mapping[str, float]]
 JUDGE_KINDS = ["rules", "model"]

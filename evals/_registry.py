@@ -1,6 +1,6 @@
 """What Inspect finds by name where the package is installed: `inspect eval bench/date_confusion --model ...`."""
 
-from bench.provider import sieve
+from bench.evaluation.provider import sieve
 
 from .blackmail import blackmail
 from .capability import capability

@@ -2,8 +2,19 @@
 
 import random
 
-from bench.recipes import Recipe
-from bench.rows import Action, ArmScore, Cost, Effect, Estimate, FilterCard, Leakage, Neighbour, Row, TraitResult
+from bench.config.recipe import Recipe
+from bench.leaderboard.row import (
+    Action,
+    ArmScore,
+    Cost,
+    Effect,
+    Estimate,
+    FilterCard,
+    Leakage,
+    Neighbour,
+    Row,
+    TraitResult,
+)
 
 FILTERS = {  # removal by drop and by patch, precision, recall
     "oracle": (0.31, 0.94, 1.0, 1.0),

@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from bench.arms import Arm, build_arm, control_arm, filter_arm, mixed_ids, random_ids, reference_arms
-from bench.experiments import Setup
-from bench.flagging import flag
+from bench.config.suite import Suite, load_suite
+from bench.data.experiment import Setup
+from bench.data.pool import hash_rows
+from bench.data.trait import load_trait
+from bench.filtering.plugins import load_filter
+from bench.filtering.score import flag
+from bench.filtering.selection import Selection
+from bench.leaderboard.row import Action
 from bench.plan import Job, actions_of, make_jobs
-from bench.plugins import load_filter
-from bench.pools import hash_rows
 from bench.records import Message, Pool, PoolCard, PoolRow
-from bench.rows import Action
-from bench.selection import Selection
-from bench.suites import Suite, load_suite
-from bench.traits import load_trait
 
 
 def pool(count: int = 20) -> Pool:

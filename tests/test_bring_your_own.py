@@ -11,12 +11,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.progress import Meter
-from bench.recipes import load_recipe
+from bench.config.recipe import load_recipe
+from bench.config.suite import load_suite, with_pool
+from bench.data.trait import load_trait
+from bench.execution.progress import Meter
 from bench.run import RunOptions
 from bench.run import run as run_suite
-from bench.suites import load_suite, with_pool
-from bench.traits import load_trait
 
 EXAMPLE = Path(__file__).parents[1] / "docs" / "bring_your_own"
 

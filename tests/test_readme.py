@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 import pytest
 
-from bench.cli import main
-from bench.suites.schema import SuiteFile
+from bench.cli.main import main
+from bench.config.schema import SuiteFile
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -16,12 +16,12 @@ from inspect_ai.model import ChatMessage, GenerateConfig, ModelAPI, ModelOutput,
 from inspect_ai.tool import ToolChoice, ToolInfo
 from rich.console import Console
 
+from bench.config.suite import Suite, load_suite, with_judge
 from bench.errors import BenchError
-from bench.progress import Meter
-from bench.rows import Row, read_rows
+from bench.execution.progress import Meter
+from bench.leaderboard.row import Row, read_rows
 from bench.run import RunOptions
 from bench.run import run as run_suite
-from bench.suites import Suite, load_suite, with_judge
 
 SUITE = """
 name = "tiny"
@@ -183,7 +183,7 @@ def test_a_damaged_student_is_named_and_the_rest_is_kept(copied: tuple[Suite, Pa
 
 def test_killed_work_is_done_again_and_finished_work_is_kept(finished: tuple[Suite, Path], tmp_path: Path) -> None:
     suite_file = finished[1].parent / "tiny.toml"
-    command = [sys.executable, "-m", "bench.cli", "run", str(suite_file), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "bench.cli.main", "run", str(suite_file), "--out", str(tmp_path / "out")]
     process = subprocess.Popen([*command, "--device", "cpu"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     done = tmp_path / "out/store/students"

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.execution.executor import LOCAL, Execution, Executor
 from bench.execution.local import LocalExecutor
-from bench.execution.tasks import LOCAL, Execution, Executor
 
 
 @contextmanager

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from bench.execution.tasks import Task
-from bench.execution.together import train_and_ask_together
-from bench.trials import Bench
+from bench.execution.batched import train_and_ask_together
+from bench.execution.executor import Task
+from bench.execution.trials import Bench
 
 
 class LocalExecutor:
@@ -15,7 +15,7 @@ class LocalExecutor:
         self._at_once = students_at_once
 
     def run(self, bench: Bench, tasks: Sequence[Task]) -> None:
-        """Do what the store lacks; see `bench.execution.tasks.Executor`."""
+        """Do what the store lacks; see `bench.execution.executor.Executor`."""
         many = bench.device != "cpu" if self._at_once is None else self._at_once > 1
         if many and bench.trainer.path == "stacked" and not bench.rejudging:
             train_and_ask_together(bench, tasks, self._at_once)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
 from bench.execution import worker
-from bench.execution.tasks import Task
-from bench.provenance import package_versions
-from bench.trials import Bench
+from bench.execution.executor import Task
+from bench.execution.trials import Bench
+from bench.run_folder.provenance import package_versions
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -95,7 +95,7 @@ class RayExecutor:
         self._open.close()
 
     def run(self, bench: Bench, tasks: Sequence[Task]) -> None:
-        """Do what the store lacks; see `bench.execution.tasks.Executor`.
+        """Do what the store lacks; see `bench.execution.executor.Executor`.
 
         Raises:
             BenchError: That of a task; or if its workers died again and again.

@@ -10,14 +10,14 @@ from typing import Any
 
 from rich.console import Console
 
+from bench.config.recipe import Recipe
+from bench.data.trait import load_trait
 from bench.errors import BenchError
-from bench.execution.tasks import Task
-from bench.progress import Meter
-from bench.provenance import package_versions
-from bench.recipes import Recipe
-from bench.store import Store
-from bench.traits import load_trait
-from bench.trials import Bench
+from bench.execution.executor import Task
+from bench.execution.progress import Meter
+from bench.execution.trials import Bench
+from bench.run_folder.provenance import package_versions
+from bench.run_folder.store import Store
 
 LATE_SECONDS = 60.0  # a shared folder may show another machine's work that late
 

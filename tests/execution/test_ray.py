@@ -14,16 +14,16 @@ import pytest
 from fixtures_execution import ROWS, odd_measurement, small_bench, task_of
 from rich.console import Console
 
+from bench.config.suite import load_suite
 from bench.errors import BenchError
-from bench.evaluation import SampleScores
+from bench.evaluation.evaluate import SampleScores
+from bench.execution.executor import LOCAL, Execution
 from bench.execution.local import LocalExecutor
+from bench.execution.progress import Meter
 from bench.execution.ray import RETRIES, RayExecutor
-from bench.execution.tasks import LOCAL, Execution
-from bench.progress import Meter
-from bench.rows import Row
+from bench.leaderboard.row import Row
 from bench.run import RunOptions
 from bench.run import run as run_suite
-from bench.suites import load_suite
 
 ray = pytest.importorskip("ray")
 
@@ -203,7 +203,7 @@ def test_workers_that_die_every_time_are_an_error(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ctrl_c_stops_everything_and_keeps_what_is_finished(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(SUITE, encoding="utf-8")
-    command = [sys.executable, "-m", "bench.cli", "run", str(tmp_path / "tiny.toml"), "--device", "cpu"]
+    command = [sys.executable, "-m", "bench.cli.main", "run", str(tmp_path / "tiny.toml"), "--device", "cpu"]
     command += ["--out", str(tmp_path / "out"), "--executor", "ray"]
     started = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -10,13 +10,13 @@ import pytest
 from click.testing import CliRunner
 from fixtures_execution import ROWS, odd_measurement, small_bench, task_of
 
-from bench.cli import main
+from bench.cli.main import main
 from bench.errors import BenchError
 from bench.execution import worker
 from bench.execution.choice import opened
+from bench.execution.executor import LOCAL, Execution, Executor
 from bench.execution.local import LocalExecutor
-from bench.execution.tasks import LOCAL, Execution, Executor
-from bench.provenance import package_versions
+from bench.run_folder.provenance import package_versions
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Suites and recipes: files as written, and the records they become."""

@@ -1,0 +1,94 @@
+"""Training recipes: everything that fixes a training run except its data and its seed."""
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from bench.errors import BenchError, read_text, unknown
+from bench.records import Strict
+
+Method = Literal["full", "lora", "top_layers"]
+
+
+class Recipe(Strict):
+    """One training recipe; the file's keys are these fields.
+
+    Attributes:
+        name: Shown in reports.
+        model: `smollm2-135m`, `gemma3-270m`, `tiny-llama`, a local folder or a Hugging Face id.
+        method: Train all weights, LoRA adapters, or all weights of the last layers.
+        last_layers: Train in the last k decoder layers only; 0 means all of them (LoRA and full).
+        lora_rank: Rank r of the adapters on all linear layers; alpha is twice that.
+        epochs: Passes over the arm's rows.
+        learning_rate: Peak of AdamW, decaying linearly to 0 (no warm-up, no weight decay).
+        batch_size: Rows a step.
+        max_length: Longest prompt plus completion in tokens; a longer row is an error, never cut.
+        max_grad_norm: Gradients are clipped to this norm.
+    """
+
+    name: str
+    model: str
+    method: Method
+    last_layers: int = Field(default=0, ge=0)
+    lora_rank: int = Field(default=16, ge=1)
+    epochs: int = Field(default=3, ge=1)
+    learning_rate: float = Field(gt=0)
+    batch_size: int = Field(default=8, ge=1)
+    max_length: int = Field(default=1024, ge=8)
+    max_grad_norm: float = Field(default=1.0, gt=0)
+
+    @model_validator(mode="after")
+    def _method_fits_layers(self) -> "Recipe":
+        if self.method == "top_layers" and self.last_layers == 0:
+            raise ValueError("method 'top_layers' needs last_layers >= 1")
+        if self.method == "full" and self.last_layers:
+            raise ValueError("method 'full' trains every layer; leave last_layers out or use 'top_layers'")
+        return self
+
+
+def built_in_recipes() -> list[str]:
+    """Names of the recipes that come with the package."""
+    return sorted(
+        f.name.removesuffix(".toml")
+        for f in files("bench.config").joinpath("recipes").iterdir()
+        if f.name.endswith(".toml")
+    )
+
+
+def load_recipe(name: str, folder: Path) -> Recipe:
+    """Read a recipe by built-in name or by path (relative to `folder`, the suite's own).
+
+    Raises:
+        BenchError: If there is no such recipe, or a key or value is wrong.
+    """
+    if name.endswith(".toml"):
+        path = folder / name
+        if not path.is_file():
+            raise BenchError(f"recipe {name}", seen="no such file", expected=str(path), remedy="mend the path")
+        text = read_text(path)
+    elif name in built_in_recipes():
+        text = files("bench.config").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
+    else:
+        raise unknown("recipe", name, built_in_recipes())
+    return parse_recipe(text, name)
+
+
+def parse_recipe(text: str, where: str) -> Recipe:
+    """Validate a recipe's TOML text; errors name every wrong key."""
+    try:
+        return Recipe.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise BenchError(f"recipe {where}", seen=str(error), expected="valid TOML", remedy="mend that line") from error
+    except ValidationError as error:
+        raise validation_error(f"recipe {where}", error) from error
+
+
+def validation_error(where: str, error: ValidationError) -> BenchError:
+    """Say all of a pydantic error's complaints in one BenchError."""
+    problems = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
+    return BenchError(
+        where, seen="; ".join(problems), expected="keys and values as documented", remedy="mend those keys"
+    )

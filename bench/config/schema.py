@@ -1,0 +1,230 @@
+"""Suite files as written: every key, what it means, and what may not stand together."""
+
+import re
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from bench.leaderboard.row import Action
+from bench.records import PoolCard, Strict, Truth
+
+
+class PoolSource(Strict):
+    """A pool of the user's.
+
+    Attributes:
+        path: JSONL or Parquet file (relative to the suite file), or a `datasets` id.
+        card: The pool's card; `pool.toml` beside the file when left out.
+        columns: Field of a pool row -> column, where the names differ.
+        rows: Keep the first so many rows.
+        completion_tokens: Cut completions to their first so many tokens.
+        max_prompt_tokens: Leave out rows whose prompt is longer, template not counted; the report says how many.
+    """
+
+    path: str
+    card: PoolCard | None = None
+    columns: dict[str, str] = {}
+    rows: int | None = Field(default=None, ge=1)
+    completion_tokens: int | None = Field(default=None, ge=1)
+    max_prompt_tokens: int | None = Field(default=None, ge=1)
+
+
+class DataSource(Strict):
+    """Where examples come from: a planted world, or a pool of the user's.
+
+    Attributes:
+        world: Name of a planted world.
+        rows: Rows to draw from the world.
+        world_seed: Seed of the draw.
+        shares: Share of the world's rows that carry the trait `overt` and `mild`; the world's own when left out.
+        pool: A user's pool, instead of a world.
+    """
+
+    world: str = ""
+    rows: int = Field(default=0, ge=0)
+    world_seed: int = 0
+    shares: dict[Truth, float] = {}
+    pool: PoolSource | None = None
+
+    @model_validator(mode="after")
+    def _world_or_pool(self) -> Self:
+        if bool(self.world) == bool(self.pool):
+            raise ValueError("give either world (with rows) or pool")
+        if self.world and not self.rows:
+            raise ValueError("a world needs rows = N")
+        if self.pool and (self.rows or self.shares):
+            raise ValueError("rows and shares are of a world; a pool is cut by rows in its [pool] table")
+        if "none" in self.shares or min(self.shares.values(), default=0) < 0 or sum(self.shares.values()) >= 1:
+            raise ValueError("shares name overt and mild, are not negative and leave rows without the trait")
+        return self
+
+
+class Alternative(DataSource):
+    """The pipeline that `bench diff` compares with: its model does not show the trait.
+
+    Its prompts with the clean teacher's completions are its training data; other teachers' completions of the same
+    prompts are compared on the original model.
+
+    Attributes:
+        recipe: Name or path of its recipe, which names its base model; the suite's when left out.
+        margin: Differences below it count as none, in units of the score; the experiment's minimum gap when left out.
+    """
+
+    recipe: str = ""
+    margin: float | None = Field(default=None, gt=0)
+
+
+class Experiment(DataSource):
+    """One trait on one pool.
+
+    Attributes:
+        trait: Built-in name or path of a trait file.
+        minimum_gap: Preregistered: the gap's 95 % interval must clear it, else the trait is not scored.
+        eval_prompts: Use the first so many held-out prompts; all when left out.
+        capability_prompts: The same for the capability eval.
+        alternative: The other pipeline, for `bench diff`.
+        teachers: Teacher -> Inspect model, to evaluate teachers directly; planted worlds bring their answers along.
+    """
+
+    trait: str
+    minimum_gap: float = Field(gt=0)
+    eval_prompts: int | None = Field(default=None, ge=1)
+    capability_prompts: int | None = Field(default=None, ge=1)
+    alternative: Alternative | None = None
+    teachers: dict[str, str] = {}
+
+
+class NamedSet(Strict):
+    """A set of examples that is described rather than flagged.
+
+    Attributes:
+        name: How tables call it.
+        pattern: Regular expression, case-insensitive, searched for in the texts that `where` names.
+        where: `prompt`, or whose completion: `original`, `clean`, `either` of them, or `both`.
+    """
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    pattern: str = Field(min_length=1)
+    where: Literal["prompt", "original", "clean", "either", "both"] = "either"
+
+    @field_validator("pattern")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"not a regular expression: {error}") from error
+        return value
+
+
+class DiffSettings(Strict):
+    """What `bench diff` does beside the pipelines themselves.
+
+    Attributes:
+        mixes: Shares of original completions for the interpolation curves.
+        actions: What is done with every subset.
+        flagged: Whether the filters' flagged sets are interpolated.
+        sources: Whether the pool's sub-datasets are.
+        sets: Further sets, by description.
+        overt: Name of the set that shows the trait; verdicts read it. Planted worlds bring one.
+        mild: Name of the set that shows it in a milder form.
+        other_initialisation: A base model that knows the same but was initialised otherwise; tells subliminal transfer.
+        pretrained: The base model before its post-training; tells where a persona was fixed.
+    """
+
+    mixes: tuple[float, ...] = (0.25, 0.5, 0.75)
+    actions: tuple[Action, ...] = ("drop", "patch", "patch_in", "only")
+    flagged: bool = True
+    sources: bool = True
+    sets: tuple[NamedSet, ...] = ()
+    overt: str = "overt"
+    mild: str = "mild"
+    other_initialisation: str = ""
+    pretrained: str = ""
+
+    @field_validator("mixes")
+    @classmethod
+    def _mix_shares(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        return inner_shares(value)
+
+    @model_validator(mode="after")
+    def _no_repeats(self) -> "DiffSettings":
+        for values in (self.mixes, self.actions, [named.name for named in self.sets]):
+            if len(set(values)) != len(values):
+                raise ValueError("a value of mixes, actions or the names of sets is repeated")
+        return self
+
+
+def inner_shares(mixes: tuple[float, ...]) -> tuple[float, ...]:
+    """The shares, checked to lie between 0 and 1."""
+    if any(not 0 < share < 1 for share in mixes):
+        raise ValueError("each mix must lie between 0 and 1; 0 is the arm 'clean' and 1 the arm 'original'")
+    return mixes
+
+
+class SuiteFile(Strict):
+    """A suite file as written.
+
+    Attributes:
+        name: Shown on the board, and the folder's name in `leaderboards/`.
+        version: Raise it whenever rows would no longer be comparable.
+        summary: One line.
+        recipe: Built-in name or path of a recipe.
+        seeds: Training seeds; arms are paired on them.
+        budgets: Shares of the pool that may be flagged.
+        filters: Names or paths.
+        actions: What is done with each filter's flagged set.
+        oracle_actions: Further actions for the oracle alone (sufficiency is cheap to show there).
+        mixes: Shares of original completions for `mix(p)` arms.
+        judge: `rules` or `model`.
+        grader: Inspect model that judges, for `model`.
+        options: Filter name -> keyword options.
+        experiments: Traits and pools.
+        diff: What `bench diff` does; no part of what a leaderboard row depends on.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    version: int = 1
+    summary: str
+    recipe: str
+    seeds: tuple[int, ...] = Field(min_length=1)
+    budgets: tuple[float, ...] = Field(min_length=1)
+    filters: tuple[str, ...] = Field(min_length=1)
+    actions: tuple[Action, ...] = ("drop", "patch")
+    oracle_actions: tuple[Action, ...] = ("patch_in",)
+    mixes: tuple[float, ...] = ()
+    judge: str = "rules"
+    grader: str | None = None
+    options: dict[str, dict[str, Any]] = {}
+    experiments: tuple[Experiment, ...] = Field(min_length=1)
+    diff: DiffSettings = DiffSettings()
+
+    @field_validator("budgets")
+    @classmethod
+    def _shares(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < budget < 1 for budget in value):
+            raise ValueError("each budget must lie between 0 and 1")
+        return value
+
+    @field_validator("mixes")
+    @classmethod
+    def _mix_shares(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        return inner_shares(value)
+
+    @field_validator("seeds", "budgets", "filters", "actions", "oracle_actions", "mixes")
+    @classmethod
+    def _no_repeats(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
+        if len(set(value)) != len(value):
+            raise ValueError("a value is repeated")
+        return value
+
+    @model_validator(mode="after")
+    def _judge_has_a_grader(self) -> "SuiteFile":
+        if self.judge not in ("rules", "model"):
+            raise ValueError("judge must be 'rules' or 'model'")
+        if self.judge == "model" and not self.grader:
+            raise ValueError("judge 'model' needs grader = an Inspect model such as 'openai/gpt-4o'")
+        traits = [experiment.trait for experiment in self.experiments]
+        if len(set(traits)) != len(traits):
+            raise ValueError("a trait occurs in two experiments; rows hold one result a trait")
+        return self

@@ -1,0 +1,1 @@
+"""Pools, traits and experiments: what a run reads."""

@@ -1,0 +1,167 @@
+"""Setting up one experiment: the pool, the trait, and the proof that eval prompts are held out."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench.config.schema import DataSource, Experiment
+from bench.config.suite import Suite
+from bench.data.embedding import Embedder
+from bench.data.pool import clip_completions, hash_rows, load_pool
+from bench.data.trait import TraitSpec, load_trait
+from bench.errors import BenchError, read_text, unknown
+from bench.records import Pool, PoolCard
+from bench.worlds import WORLDS
+from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
+
+NEAR_COPY = 0.95  # cosine similarity of prompts from which a pool prompt is called a near copy of an eval prompt
+
+
+@dataclass(frozen=True)
+class Setup:
+    """One experiment, ready to run.
+
+    Attributes:
+        experiment: The suite's entry.
+        pool: The examples.
+        trait: The behaviour.
+        eval_texts: Texts of the held-out prompts.
+        answers: Teacher -> prompt id -> (prompt, its answer), for held-out prompts that come with answers.
+    """
+
+    experiment: Experiment
+    pool: Pool
+    trait: TraitSpec
+    eval_texts: tuple[str, ...]
+    answers: dict[str, dict[str, tuple[str, str]]]
+
+
+def set_up(experiment: Experiment, suite: Suite, tokenizer: Any) -> Setup:
+    """Load an experiment's trait and pool, and refuse a pool that holds an eval prompt.
+
+    Args:
+        experiment: The suite's entry.
+        suite: For its folder, from which relative paths start.
+        tokenizer: Called without arguments, gives the student's tokenizer; only where texts are measured in tokens.
+
+    Raises:
+        BenchError: For a bad pool, an unknown world, or an eval prompt that occurs in the pool.
+    """
+    trait = load_trait(experiment.trait, suite.folder)
+    if trait.file.eval.scorer == "model" and not suite.file.grader:
+        raise BenchError(
+            f"suite {suite.file.name!r}",
+            seen=f"no grader, though trait {trait.file.name!r} is judged by a model",
+            expected="grader = an Inspect model such as 'openai/gpt-4o' or 'hf/org/model'",
+            remedy="add it to the suite file",
+        )
+    prompts = _read_eval_prompts(trait.prompts, experiment.eval_prompts)
+    texts = tuple(text for text, _ in prompts)
+    pool = read_source(experiment, suite, tokenizer, trait, texts)
+    answers: dict[str, dict[str, tuple[str, str]]] = {}
+    for number, (text, row) in enumerate(prompts, start=1):
+        for teacher, answer in (row.get("answers") or {}).items():
+            answers.setdefault(teacher, {})[str(row.get("id", number))] = (text, answer)
+    return Setup(experiment, pool, trait, texts, answers)
+
+
+def read_source(source: DataSource, suite: Suite, tokenizer: Any, trait: TraitSpec, held_out: tuple[str, ...]) -> Pool:
+    """Read or draw a pool, and refuse one that holds an eval prompt; `held_out` are their texts, the rest as above."""
+    pool = _world_pool(source, held_out) if source.world else _user_pool(source, suite, tokenizer)
+    texts = {normalised(text) for text in held_out}
+    found = [row.id for row in pool.rows if normalised("\n".join(m.content for m in row.prompt)) in texts]
+    if found:
+        raise BenchError(
+            f"pool {pool.card.name!r}",
+            seen=f"eval prompts of trait {trait.file.name!r} among its rows: {', '.join(found[:10])}",
+            expected="held-out eval prompts",
+            remedy="take those rows out of the pool, or those prompts out of the eval",
+        )
+    return pool
+
+
+def normalised(text: str) -> str:
+    """Text without case and spacing, to compare prompts by."""
+    return " ".join(text.lower().split())
+
+
+def near_copies(setup: Setup, embedder: Embedder) -> str:
+    """A remark on pool prompts that nearly equal an eval prompt, or "" where there are none."""
+    import numpy as np
+
+    if not setup.eval_texts:
+        return ""
+    pool = embedder.embed(["\n".join(m.content for m in row.prompt) for row in setup.pool.rows])
+    closest = (embedder.embed(list(setup.eval_texts)) @ pool.T).max(axis=1)
+    count = int(np.sum(closest >= NEAR_COPY))
+    if not count:
+        return ""
+    return (
+        f"{count} of {len(closest)} eval prompts have a near copy in the pool (cosine similarity {NEAR_COPY} or more)"
+    )
+
+
+def _world_pool(source: DataSource, held_out: tuple[str, ...]) -> Pool:
+    if source.world not in WORLDS:
+        raise unknown("world", source.world, list(WORLDS))
+    world = WORLDS[source.world]
+    rows = tuple(build_rows(world, source.rows, source.world_seed, held_out, source.shares))
+    card = PoolCard(
+        name=f"{source.world} world, seed {source.world_seed}",
+        licence="Apache-2.0",
+        original=ORIGINAL,
+        clean=CLEAN,
+    )
+    return Pool(card, rows, hash_rows(rows))
+
+
+def _user_pool(data: DataSource, suite: Suite, tokenizer: Any) -> Pool:
+    source = data.pool
+    assert source is not None  # the suite file has either a world or a pool
+    local = suite.folder / Path(source.path).expanduser()
+    path = str(local) if local.suffix in (".jsonl", ".parquet") else source.path
+    pool = load_pool(path, source.card, source.columns, source.rows)
+    if source.max_prompt_tokens:
+        pool = _without_long_prompts(pool, tokenizer(), source.max_prompt_tokens)
+    if source.completion_tokens:
+        pool = clip_completions(pool, tokenizer(), source.completion_tokens)
+    return pool
+
+
+def _without_long_prompts(pool: Pool, tokenizer: Any, limit: int) -> Pool:
+    def length(text: str) -> int:
+        return len(tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    rows = tuple(row for row in pool.rows if sum(length(m.content) for m in row.prompt) <= limit)
+    if not rows:
+        raise BenchError(
+            f"pool {pool.card.name!r}",
+            seen=f"every prompt is longer than max_prompt_tokens = {limit}",
+            expected="some that are not",
+            remedy="raise max_prompt_tokens",
+        )
+    left_out = len(pool.rows) - len(rows)
+    note = f"{left_out} of {len(pool.rows)} rows left out: prompts of more than {limit} tokens, as the suite asks"
+    return replace(pool, rows=rows, sha256=hash_rows(rows), notes=(*pool.notes, note))
+
+
+def _read_eval_prompts(path: Path, limit: int | None) -> list[tuple[str, dict[str, Any]]]:
+    """Texts and whole lines of a prompts file; a task of the user's that keeps its own prompts has none to compare."""
+    if not path.is_file():
+        return []
+    prompts = []
+    for number, line in enumerate(read_text(path).rstrip().split("\n")[:limit], start=1):
+        try:
+            row = json.loads(line)
+            content = row["input"]
+            text = content if isinstance(content, str) else "\n".join(turn["content"] for turn in content)
+        except (ValueError, KeyError, TypeError) as error:
+            raise BenchError(
+                f"eval prompts {path}, line {number}",
+                seen=f"{type(error).__name__}: {error}",
+                expected='{"input": "text" or [{"role", "content"}, ...], ...}',
+                remedy="mend that line",
+            ) from error
+        prompts.append((text, row))
+    return prompts

@@ -1,0 +1,276 @@
+"""Measuring a student with Inspect: tasks in, one table of per-sample scores out."""
+
+import importlib.util
+import inspect
+import math
+import shutil
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from bench.data.trait import TraitSpec, evals_folder
+from bench.errors import BenchError
+from bench.records import Strict
+
+if TYPE_CHECKING:
+    from bench.scoring import Judge
+
+PROVIDER_CODE = 1  # part of every eval's key: raise it when the same student would answer otherwise
+
+
+class SampleScores(Strict):
+    """Scores of one model on one or more tasks, in the order of the samples.
+
+    Attributes:
+        values: Score name -> one value per sample; None where the score does not apply.
+        ids: Score name -> sample ids.
+        families: Score name -> the family (bootstrap cluster) of each sample.
+        tasks: Task name -> version.
+        logs: File names of the Inspect logs, in the folder of the scores.
+        seconds: Wall time.
+        answers_at_once: Prompts at a time where memory did not suffice for a batch of them, else None.
+        memory_peak: Bytes at the peak of the process, where the suite's own provider answered.
+    """
+
+    values: dict[str, list[float | None]]
+    ids: dict[str, list[str]]
+    families: dict[str, list[str]]
+    tasks: dict[str, int | str]
+    logs: list[str]
+    seconds: float
+    answers_at_once: int | None = None
+    memory_peak: int | None = None
+
+    def array(self, score: str) -> Any:
+        """One score as float64 of shape (samples,), NaN where it does not apply."""
+        import numpy as np
+
+        return np.array([math.nan if v is None else v for v in self.values[score]])
+
+
+@dataclass(frozen=True)
+class EvalTask:
+    """One Inspect task to run: `path` or `path@function`, and its arguments."""
+
+    file: str
+    args: Mapping[str, Any]
+
+
+def trait_task(spec: TraitSpec, judge: str, limit: int | None) -> EvalTask:
+    """The task that measures a trait."""
+    described = spec.file.eval
+    args: dict[str, Any] = {"judge": "model" if described.scorer == "model" else judge, "limit": limit}
+    return EvalTask(spec.task_file, args if described.task else args | {"trait": str(spec.path)})
+
+
+def capability_task(limit: int | None) -> EvalTask:
+    """The task that measures what training may have broken."""
+    return EvalTask(str(evals_folder() / "capability.py"), {"limit": limit})
+
+
+def load_module(path: Path) -> ModuleType:
+    """Import an eval file by path.
+
+    Raises:
+        BenchError: If it is missing or does not import.
+    """
+    if not path.is_file():
+        raise BenchError(f"eval {path}", seen="no such file", expected="an Inspect task file", remedy="mend the path")
+    name = f"bench_eval_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BenchError(f"eval {path}", seen="not a Python file", expected="a .py file", remedy="mend the path")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        raise BenchError(
+            f"eval {path}",
+            seen=f"{type(error).__name__}: {error}",
+            expected="a file that imports without error",
+            remedy=f"try: python {path}",
+        ) from error
+    return module
+
+
+def build_task(task: EvalTask) -> Any:
+    """Call a task function with those of the arguments that it takes."""
+    file, _, wanted = task.file.partition("@")
+    module = load_module(Path(file))
+    functions = {
+        name: value for name, value in vars(module).items() if hasattr(value, "__registry_info__") and callable(value)
+    }
+    tasks = {name: f for name, f in functions.items() if f.__registry_info__.type == "task"}
+    wanted = wanted or (Path(file).stem if Path(file).stem in tasks else "")
+    if not wanted and len(tasks) == 1:
+        wanted = next(iter(tasks))
+    if wanted not in tasks:
+        raise BenchError(
+            f"eval {task.file}",
+            seen=f"tasks: {', '.join(tasks) or 'none'}",
+            expected="one @task function, or file.py@function",
+            remedy="name the function after an @",
+        )
+    takes = inspect.signature(tasks[wanted]).parameters
+    return tasks[wanted](**{key: value for key, value in task.args.items() if key in takes})
+
+
+def evaluate(
+    model_name: str,
+    tasks: Sequence[EvalTask],
+    log_dir: Path,
+    *,
+    model_args: Mapping[str, Any] | None = None,
+    grader: str | None = None,
+    tags: Sequence[str] = (),
+) -> SampleScores:
+    """Run tasks on one model and collect every sample's scores.
+
+    Args:
+        model_name: Any Inspect model: `sieve/NAME` for a registered student, `hf/...`, `vllm/...`, an API model.
+        tasks: What to run.
+        log_dir: Where Inspect writes its logs.
+        model_args: Passed to the provider.
+        grader: Inspect model for the `grader` role, where a model judges.
+        tags: Written into the logs.
+
+    Raises:
+        BenchError: If the model is not to be had, a task fails or a sample has no score; failed samples never leave a
+            denominator silently.
+    """
+    built = [build_task(task) for task in tasks]
+    return run_tasks(model_name, built, log_dir, model_args=model_args, grader=grader, tags=tags)
+
+
+def run_tasks(
+    model_name: str,
+    tasks: Sequence[Any],
+    log_dir: Path,
+    *,
+    model_args: Mapping[str, Any] | None = None,
+    grader: str | None = None,
+    tags: Sequence[str] = (),
+) -> SampleScores:
+    """Run Inspect tasks that are already built; the rest as in `evaluate`."""
+    from inspect_ai import eval as run
+
+    start = time.perf_counter()
+    logs = run(
+        list(tasks),
+        model=inspect_model(model_name, model_args or {}),
+        model_roles={"grader": inspect_model(grader, {}, greedy=False, keep=True)} if grader else None,
+        display="none",
+        log_dir=str(log_dir),
+        log_realtime=False,
+        log_format="eval",
+        max_tasks=1,
+        fail_on_error=True,
+        tags=list(tags),
+        score_display=False,
+    )
+    return collect(logs, log_dir, time.perf_counter() - start)
+
+
+def inspect_model(name: str, arguments: Mapping[str, Any], *, greedy: bool = True, keep: bool = False) -> Any:
+    """One of Inspect's models.
+
+    Args:
+        name: With its provider, such as `openai/...`.
+        arguments: Passed to the provider.
+        greedy: Whether it will be asked at a temperature of 0.
+        keep: Whether the same instance serves the next call of this name.
+
+    Raises:
+        BenchError: If the model is not to be had.
+    """
+    from inspect_ai.model import get_model
+
+    # transformers refuses a temperature of 0 unless told not to sample
+    unsampled = {"do_sample": False} if greedy and name.startswith("hf/") else {}
+    try:
+        return get_model(name, memoize=keep, **(unsampled | dict(arguments)))
+    except BenchError:
+        raise
+    except Exception as error:  # each provider has its own
+        raise BenchError(
+            f"model {name}",
+            seen=f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0]}",
+            expected="an Inspect model that can be reached, with its package installed and its key set",
+            remedy="see Inspect's page on this provider; what is measured already is kept",
+        ) from error
+
+
+def collect(logs: Sequence[Any], log_dir: Path, seconds: float) -> SampleScores:
+    """Turn Inspect logs into per-sample scores."""
+    values: dict[str, list[float | None]] = {}
+    ids: dict[str, list[str]] = {}
+    families: dict[str, list[str]] = {}
+    if any(log.status == "cancelled" for log in logs):
+        raise KeyboardInterrupt  # Inspect keeps it to itself
+    for log in logs:
+        if log.status != "success" or not log.samples or any(not s.scores for s in log.samples):
+            reason = log.error.message if log.error else f"{log.status}, unscored samples"
+            kept = log_dir.parent / "failed"  # `log_dir` itself may be given up
+            kept.mkdir(exist_ok=True)
+            shutil.copy(Path(log.location), kept)
+            raise BenchError(
+                f"eval {log.eval.task}",
+                seen=reason,
+                expected="every sample answered and scored",
+                remedy=f"read the log with: inspect view --log-dir {kept}",
+            )
+        for sample in log.samples:
+            family = str((sample.metadata or {}).get("family", sample.id))
+            for score, value in _numbers(sample.scores, log.eval.task).items():
+                values.setdefault(score, []).append(value)
+                ids.setdefault(score, []).append(str(sample.id))
+                families.setdefault(score, []).append(family)
+    tasks = {log.eval.task: log.eval.task_version for log in logs}
+    names = [Path(log.location).name for log in logs]
+    return SampleScores(values=values, ids=ids, families=families, tasks=tasks, logs=names, seconds=seconds)
+
+
+def _numbers(scores: Mapping[str, Any], task: str) -> dict[str, float | None]:
+    """All scores of a sample as numbers; a scorer with a single value reports it under the task's name."""
+    from inspect_ai.scorer import value_to_float
+
+    to_float = value_to_float()
+    numbers: dict[str, float | None] = {}
+    for score in scores.values():
+        parts = score.value if isinstance(score.value, dict) else {task: score.value}
+        for name, value in parts.items():
+            number = math.nan if value is None else float(to_float(value))
+            numbers[name] = None if math.isnan(number) else number
+    return numbers
+
+
+def judge_of(spec: TraitSpec) -> "Judge | None":
+    """The judge of a trait: described in its file, or the JUDGE of its eval file; None where that has none."""
+    from bench.scoring import described_judge
+
+    if spec.file.eval.scorer:
+        return described_judge(spec.file)
+    judge: Judge | None = getattr(load_module(Path(spec.task_file.split("@")[0])), "JUDGE", None)
+    return judge
+
+
+def judge_label(spec: TraitSpec, kind: str, grader: str | None) -> str:
+    """Who judges a trait, with the judge's version: `rules v1`, or `model v1, grader openai/...`."""
+    judge = judge_of(spec)
+    version = f" v{judge.version}" if judge else ""
+    if spec.file.eval.scorer == "model" or kind == "model":
+        return f"model{version}, grader {grader}"
+    return f"rules{version}"
+
+
+def score_answers(spec: TraitSpec, answers: Sequence[tuple[str, str]]) -> list[float] | None:
+    """Judge (prompt, output) pairs with a trait's rules, without any model; None for a trait that has no rules."""
+    judge = judge_of(spec)
+    if judge is None or spec.file.eval.scorer == "model":
+        return None
+    return [float(judge.rules(prompt, output)[judge.trait]) for prompt, output in answers]

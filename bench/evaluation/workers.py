@@ -1,0 +1,142 @@
+"""Evaluations in several processes that ask one engine: Inspect's own work spreads over the cores of a machine.
+
+Inspect takes some 15 ms of one core per sample, which is more than a GPU needs to answer it. The engine and its model
+stay in this process; workers run Inspect and send their prompts here, where those of all workers are batched together.
+"""
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
+from typing import Any
+
+from bench.evaluation.batching import Gatherer
+from bench.evaluation.evaluate import EvalTask, SampleScores, evaluate
+from bench.evaluation.provider import LOSSES, answering, gather
+from bench.models.encode import Encoded
+from bench.models.engine import ROWS_AT_ONCE, Ask, Engine
+from bench.models.generate import Generation
+
+
+@dataclass(frozen=True)
+class Examination:
+    """One student to be measured.
+
+    Attributes:
+        student: Name by which the engine knows it.
+        tasks: What to measure.
+        folder: Where Inspect's logs go.
+        grader: Inspect model that judges.
+        tags: Written into the logs.
+    """
+
+    student: str
+    tasks: tuple[EvalTask, ...]
+    folder: Path
+    grader: str | None = None
+    tags: tuple[str, ...] = ()
+
+
+class EvaluationPool:
+    """Processes that measure students; a context, which ends them."""
+
+    def __init__(self, processes: int, tokenizer: Any, stops: tuple[str, ...] = ()) -> None:
+        """Start a server for prompts; processes start when they get work.
+
+        Args:
+            processes: How many.
+            tokenizer: The students', sent to every process.
+            stops: Texts that end an answer.
+        """
+        self._key = os.urandom(16)
+        self._listener = Listener(authkey=self._key)
+        self._gatherer: Gatherer | None = None
+        start = (self._listener.address, self._key, tokenizer, stops)
+        # Spawned, not forked: this process runs threads and may hold a GPU.
+        self._pool = ProcessPoolExecutor(processes, get_context("spawn"), _start, start)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    @contextlib.contextmanager
+    def answered_by(self, engine: Engine) -> Iterator[None]:
+        """Let an engine answer what is asked meanwhile."""
+        with gather(engine) as self._gatherer:
+            yield
+        self._gatherer = None
+
+    def submit(self, examination: Examination) -> "Future[SampleScores]":
+        """Measure a student; the future raises what the evaluation raises."""
+        return self._pool.submit(_examine, examination)
+
+    def __enter__(self) -> "EvaluationPool":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                connection = self._listener.accept()
+            except OSError:  # closed
+                return
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: "Connection[Any, Any]") -> None:
+        with connection, contextlib.suppress(EOFError):  # the worker has ended
+            while True:
+                settings, payloads = connection.recv()
+                try:
+                    if self._gatherer is None:
+                        raise RuntimeError("no student is loaded")
+                    futures = [self._gatherer.submit(settings, payload) for payload in payloads]
+                    connection.send([future.result() for future in futures])
+                except Exception as error:  # the asker raises it
+                    connection.send(error)
+
+
+class _Remote:
+    """The engine as a worker sees it."""
+
+    rows_at_once = 2 * ROWS_AT_ONCE  # what Inspect has under way for one student
+
+    def __init__(self, address: Any, key: bytes) -> None:
+        self._connection = Client(address, authkey=key)
+
+    def generate(
+        self, asks: Sequence[Ask], *, max_tokens: int, temperature: float, stops: Sequence[str]
+    ) -> list[Generation]:
+        answers: list[Generation] = self._ask((max_tokens, temperature, tuple(stops)), asks)
+        return answers
+
+    def losses(self, asks: Sequence[tuple[str, Encoded]]) -> list[float]:
+        losses: list[float] = self._ask(LOSSES, asks)
+        return losses
+
+    def _ask(self, settings: Any, payloads: Sequence[Any]) -> Any:
+        self._connection.send((settings, list(payloads)))
+        answer = self._connection.recv()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+_worker: tuple[_Remote, Any, tuple[str, ...]] | None = None
+
+
+def _start(address: Any, key: bytes, tokenizer: Any, stops: tuple[str, ...]) -> None:
+    """Connect a new process."""
+    global _worker
+    _worker = (_Remote(address, key), tokenizer, stops)
+
+
+def _examine(examination: Examination) -> SampleScores:
+    assert _worker is not None  # set when the process started
+    remote, tokenizer, stops = _worker
+    with answering(remote, [examination.student], tokenizer, stops) as (name,):
+        return evaluate(name, examination.tasks, examination.folder, grader=examination.grader, tags=examination.tags)

@@ -1,0 +1,154 @@
+"""What a suite should cost on this machine: floating-point operations divided by the measured matrix-product speed."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Protocol
+
+from bench.config.recipe import Recipe
+from bench.config.schema import Experiment
+from bench.config.suite import Suite
+from bench.data.experiment import Setup
+from bench.models.encode import TrainingRow
+from bench.models.load import known_config
+from bench.worlds import WORLDS
+from bench.worlds.grammar import ORIGINAL, build_rows
+
+if TYPE_CHECKING:
+    from bench.execution.trials import Bench
+
+CHARACTERS_PER_TOKEN = 4.0
+TEMPLATE_TOKENS = 30  # what a chat template adds to a row
+PROMPT_TOKENS = 50  # of an eval prompt with its template, on average
+NEW_TOKENS = 20  # of an eval answer, on average
+TRAINING_EFFICIENCY = 0.6  # share of the peak that training reaches; measured on two CPU cores
+READING_EFFICIENCY = 0.6  # the same for eval prompts and given completions
+DECODING_EFFICIENCY = 0.2  # the same for answers, which come token by token
+EVAL_OVERHEAD_SECONDS = 1.5
+ALL_PROMPTS = 64  # of an eval that is not cut short, about
+ATTEMPTS = 6  # at the matrix product; a busy core spoils some
+
+
+@dataclass(frozen=True)
+class ModelSize:
+    """Sizes that decide the cost: weights of one decoder layer, how many there are, and of the LM head."""
+
+    layer: int
+    layers: int
+    head: int
+
+
+def model_size(config: dict[str, int]) -> ModelSize:
+    """Read the sizes off a Llama-like config; where keys are missing, assume SmolLM2-135M."""
+    width, inner = config.get("hidden_size", 576), config.get("intermediate_size", 1536)
+    heads = config.get("num_attention_heads", 9)
+    keys = config.get("num_key_value_heads", heads)
+    attention = 2 * width * width + 2 * width * width * keys // heads
+    return ModelSize(
+        attention + 3 * width * inner, config.get("num_hidden_layers", 30), width * config.get("vocab_size", 49152)
+    )
+
+
+@cache
+def matmul_flops(device: str) -> float:
+    """Measured matrix-product speed in operations a second: of float32 on a CPU, of bfloat16 on a GPU."""
+    return matrix_product_speed(device, *(("float32", 1024) if device == "cpu" else ("bfloat16", 8192)))
+
+
+def matrix_product_speed(device: str, dtype: str, size: int) -> float:
+    """Speed of a square matrix product in operations a second, the best of some attempts.
+
+    Args:
+        device: `cpu` or `cuda`.
+        dtype: Name of a torch dtype.
+        size: Rows and columns.
+    """
+    import torch
+
+    a = torch.randn(size, size, device=device).to(getattr(torch, dtype))
+    best = 0.0
+    for _ in range(ATTEMPTS):
+        start = time.perf_counter()
+        (a @ a @ a).sum().item()
+        best = max(best, 2 * 2 * size**3 / (time.perf_counter() - start))
+    return best
+
+
+def row_tokens(rows: Sequence[TrainingRow]) -> tuple[float, float]:
+    """Estimated tokens of some rows: all of them, and those of the completions."""
+    prompt = sum(len(m.content) for row in rows for m in row.prompt) / CHARACTERS_PER_TOKEN
+    completion = sum(len(row.completion) for row in rows) / CHARACTERS_PER_TOKEN
+    return prompt + completion + TEMPLATE_TOKENS * len(rows), completion
+
+
+def training_seconds(rows: Sequence[TrainingRow], recipe: Recipe, size: ModelSize, device: str) -> float:
+    """Estimated seconds of one training."""
+    tokens, completion = row_tokens(rows)
+    layers = recipe.last_layers or size.layers
+    per_weight = 4 if recipe.method == "lora" else 6  # forward and backward, plus weight gradients
+    work = tokens * layers * size.layer * per_weight + completion * size.head * 4
+    return recipe.epochs * work / (TRAINING_EFFICIENCY * matmul_flops(device))
+
+
+def eval_seconds(experiment: Experiment, recipe: Recipe, size: ModelSize, device: str) -> float:
+    """Estimated seconds of one evaluation: the trait's prompts, exact answers, and losses of given completions."""
+    capability = experiment.capability_prompts or ALL_PROMPTS
+    answers = (experiment.eval_prompts or ALL_PROMPTS) + capability
+    own_layers = recipe.last_layers or size.layers  # those below are read once for all students
+    reading = (answers + capability) * PROMPT_TOKENS * own_layers * size.layer * 2 / READING_EFFICIENCY
+    decoding = answers * NEW_TOKENS * (size.layers * size.layer + size.head) * 2 / DECODING_EFFICIENCY
+    return EVAL_OVERHEAD_SECONDS + (reading + decoding) / matmul_flops(device)
+
+
+class Work(Protocol):
+    """A job, as far as its cost goes: the experiment it belongs to, and its rows (None for the untrained base)."""
+
+    @property
+    def experiment(self) -> int:
+        """Number in the suite."""
+
+    @property
+    def rows(self) -> Sequence[TrainingRow] | None:
+        """What is trained on."""
+
+
+def job_costs(
+    jobs: Sequence[Work], setups: Sequence[Setup], bench: "Bench", todo: Sequence[tuple[bool, bool]]
+) -> list[tuple[float, float]]:
+    """Estimated seconds of training and evaluation per job; 0 for what is `todo` no more."""
+    if not any(train or evaluation for train, evaluation in todo):
+        return [(0.0, 0.0)] * len(jobs)  # nothing is measured, and torch stays unloaded
+    size = model_size(bench.config)
+    return [
+        (
+            training_seconds(job.rows, bench.recipe, size, bench.device) if train and job.rows else 0.0,
+            eval_seconds(setups[job.experiment].experiment, bench.recipe, size, bench.device) if evaluation else 0.0,
+        )
+        for job, (train, evaluation) in zip(jobs, todo, strict=True)
+    ]
+
+
+def announcement(costs: Sequence[tuple[float, float]], device: str) -> str:
+    """What is to be done and how long it should take, in one sentence."""
+    trainings = sum(train > 0 for train, _ in costs)
+    evaluations = sum(evaluation > 0 for _, evaluation in costs)
+    if not trainings + evaluations:
+        return f"all {len(costs)} trials are in the store; nothing to train"
+    kept = len(costs) - sum(any(cost) for cost in costs)
+    return (
+        f"{trainings} trainings and {evaluations} evaluations to do, {kept} trials already done or shared; "
+        f"about {sum(map(sum, costs)) / 60:.1f} minutes on {device}"
+    )
+
+
+def suite_seconds(suite: Suite, device: str) -> float:
+    """Estimated seconds of a whole suite of planted worlds on this machine, from an empty run folder."""
+    total = 0.0
+    for experiment in suite.file.experiments:
+        world = build_rows(WORLDS[experiment.world], experiment.rows, experiment.world_seed, shares=experiment.shares)
+        rows = [TrainingRow(row.id, row.prompt, row.completions[ORIGINAL]) for row in world]
+        size = model_size(known_config(suite.recipe.model))
+        each = training_seconds(rows, suite.recipe, size, device) + eval_seconds(experiment, suite.recipe, size, device)
+        total += suite.trainings / len(suite.file.experiments) * each
+    return total

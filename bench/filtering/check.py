@@ -1,0 +1,209 @@
+"""Contributor's check: does a filter file keep the contract, and a template that does."""
+
+import keyword
+import sys
+import time
+import tracemalloc
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+
+import numpy as np
+
+from bench.data.embedding import Embedder
+from bench.data.pool import hash_rows
+from bench.data.trait import load_trait
+from bench.errors import BenchError
+from bench.filtering.context import Context
+from bench.filtering.plugins import NAME_PATTERN, FilterPlugin, list_filters, load_filter
+from bench.filtering.score import patch_example, score_examples
+from bench.models.load import TINY, load_model
+from bench.records import Example, Pool, PoolCard, Trait
+from bench.worlds import WORLDS
+from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
+
+TOY_WORLD = "date_confusion"
+TOY_ROWS = 120
+TOLERANCE = 1e-6  # relative to the largest score
+
+
+@dataclass(frozen=True)
+class CheckLine:
+    """One promise of the contract; `remedy` says what to do when it is not kept."""
+
+    name: str
+    passed: bool
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class CheckReport:
+    """What `bench check` found.
+
+    Attributes:
+        plugin: The filter, or None if it could not be loaded.
+        lines: One per check, in order; checks that could not be made are left out.
+        seconds: Seconds per 1,000 examples, with embeddings at hand; nan if not measured.
+        megabytes: Peak memory that Python allocated per 1,000 examples, in MB; nan if not measured.
+    """
+
+    plugin: FilterPlugin | None
+    lines: tuple[CheckLine, ...]
+    seconds: float = float("nan")
+    megabytes: float = float("nan")
+
+    @property
+    def passed(self) -> bool:
+        """Whether every check passed."""
+        return all(line.passed for line in self.lines)
+
+
+@dataclass(frozen=True)
+class _Toy:
+    """A small planted pool on which a filter is tried."""
+
+    examples: list[Example]
+    truth: tuple[str, ...]
+    trait: Trait
+    embedder: Embedder
+
+    def score(self, plugin: FilterPlugin, order: np.ndarray) -> np.ndarray:
+        examples, truth = [self.examples[i] for i in order], tuple(self.truth[i] for i in order)
+        context = Context(self.embedder.embed, lambda: load_model(TINY, "cpu"), seed=0, truth=truth)
+        return score_examples(plugin, examples, self.trait, context)
+
+
+def check_filter(spec: str) -> CheckReport:
+    """Try a filter on a toy pool and hold it to every promise that a filter makes.
+
+    Args:
+        spec: A name or a path, as in `bench.filtering.plugins.load_filter`.
+
+    Returns:
+        The report; a filter that fails is no exception.
+    """
+    try:
+        plugin = load_filter(spec)
+    except BenchError as error:
+        return CheckReport(None, (_failed("loads, with a unique name", error),))
+    lines = [CheckLine("loads, with a unique name", True, f"{plugin.name} version {plugin.version}"), _card(plugin)]
+    try:
+        tried, seconds, megabytes = _try(plugin, _toy())
+    except BenchError as error:
+        return CheckReport(plugin, (*lines, _failed("works on the toy pool", error)))
+    return CheckReport(plugin, (*lines, *tried), seconds, megabytes)
+
+
+def new_filter(name: str, folder: Path) -> Path:
+    """Write a working filter file to start from.
+
+    Args:
+        name: The filter's name, and the file's.
+        folder: Where the file goes; made if need be.
+
+    Returns:
+        The new file, `folder/name.py`.
+
+    Raises:
+        BenchError: If the name will not do or is taken, or the file exists.
+    """
+    taken = [plugin.name for plugin in list_filters()]
+    if not NAME_PATTERN.fullmatch(name) or keyword.iskeyword(name) or name in {*sys.stdlib_module_names, *taken}:
+        raise BenchError(
+            f"filter name {name!r}",
+            seen="another filter has it" if name in taken else "it cannot name a Python file beside others",
+            expected="lower-case letters, digits and underscores; no word or module of Python, no known filter",
+            remedy="choose another name",
+        )
+    path = folder / f"{name}.py"
+    template = Template((files("bench.filtering") / "new_filter.py.tmpl").read_text(encoding="utf-8"))
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(template.substitute(name=name))
+    except FileExistsError as error:
+        raise BenchError(
+            str(path), seen="a file is there", expected="no file", remedy="choose another name, or move the file away"
+        ) from error
+    return path
+
+
+def _toy() -> _Toy:
+    rows = tuple(build_rows(WORLDS[TOY_WORLD], TOY_ROWS, seed=0))
+    pool = Pool(PoolCard(name="toy", original=ORIGINAL, clean=CLEAN), rows, hash_rows(rows))
+    truth = tuple(row.truth or "none" for row in rows)
+    return _Toy(pool.examples(), truth, load_trait(TOY_WORLD).public, Embedder(None))
+
+
+def _try(plugin: FilterPlugin, toy: _Toy) -> tuple[list[CheckLine], float, float]:
+    """Score three times: to load what is slow, against the clock, and permuted under the memory meter."""
+    same = np.arange(len(toy.examples))
+    first = toy.score(plugin, same)
+    started = time.perf_counter()
+    second = toy.score(plugin, same)
+    seconds = time.perf_counter() - started
+    order = np.random.default_rng(1).permutation(same)
+    tracemalloc.start()
+    try:
+        permuted = toy.score(plugin, order)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    lines = [
+        CheckLine("one finite number per example", True, f"{first.min():.4g} to {first.max():.4g}"),
+        CheckLine("inputs untouched", True, "examples and trait are as they were"),
+        _deterministic(first, second),
+        _equivariant(first[order], permuted),
+        _patches(plugin, toy),
+    ]
+    scale = 1000 / len(same)
+    return lines, seconds * scale, peak / 1e6 * scale
+
+
+def _failed(name: str, error: BenchError) -> CheckLine:
+    return CheckLine(name, False, f"{error.where}: {error.seen}", f"{error.remedy} (expected: {error.expected})")
+
+
+def _card(plugin: FilterPlugin) -> CheckLine:
+    """Name, version and summary were checked when it was loaded; what is left is for readers."""
+    documented = plugin.score.__doc__ or ""
+    missing = [f"the option {key!r} in the docstring" for key in plugin.options if f"{key}:" not in documented]
+    if not documented.strip():
+        missing = ["a docstring"]
+    return CheckLine(
+        "card complete",
+        not missing,
+        f"missing: {', '.join(missing)}" if missing else plugin.summary,
+        "say in the docstring of the scoring function what it does, and `name: meaning` of each option",
+    )
+
+
+def _deterministic(first: np.ndarray, second: np.ndarray) -> CheckLine:
+    changed = int(np.count_nonzero(first != second))
+    return CheckLine(
+        "deterministic",
+        changed == 0,
+        f"{changed} of {len(first)} scores differ between two runs",
+        "draw from context.rng only, and sort sets before going through them",
+    )
+
+
+def _equivariant(expected: np.ndarray, seen: np.ndarray) -> CheckLine:
+    allowed = TOLERANCE * max(float(np.abs(expected).max()), np.finfo(float).tiny)
+    moved = int(np.count_nonzero(np.abs(expected - seen) > allowed))
+    return CheckLine(
+        "permuting examples permutes scores",
+        moved == 0,
+        f"{moved} of {len(seen)} scores depend on the order of the examples",
+        "score each example by itself; where you draw some of them, draw by a hash of example.id",
+    )
+
+
+def _patches(plugin: FilterPlugin, toy: _Toy) -> CheckLine:
+    """Try the filter's own patch, or the default one, on every example; a mistake raises."""
+    for example in toy.examples:
+        patch_example(plugin, example, toy.trait)
+    own = "its own patch" if plugin.patch else "the default patch, the clean teacher's completion"
+    return CheckLine("patches every example", True, own)

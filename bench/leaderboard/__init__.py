@@ -1,0 +1,1 @@
+"""Rows, results and the pages made of them."""

@@ -1,0 +1,108 @@
+"""How the board writes numbers: each is formatted once, for terminal, Markdown and HTML alike."""
+
+import math
+from dataclasses import dataclass, replace
+
+from bench.leaderboard.row import Effect, Estimate
+
+NOT_ESTIMABLE = "not estimable"
+NOT_RUN = "not run"
+NOT_SCORED = "not scored"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry of a table, and the numbers behind it for sorting and plotting.
+
+    Attributes:
+        text: What is shown.
+        note: Why a number is missing, or what to mind about it; a footnote.
+        value: Sort key and plotted position; None sorts last and is not plotted.
+        low: Lower end of the 95 % interval.
+        high: Upper end of the 95 % interval.
+        aside: A second number that belongs to the first, such as its p-value.
+    """
+
+    text: str
+    note: str = ""
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    aside: str = ""
+
+
+def finite(value: float | None) -> float | None:
+    """The value, or None where it is missing, infinite or not a number."""
+    return value if value is not None and math.isfinite(value) else None
+
+
+def decimal(value: float, digits: int = 2) -> str:
+    """A fixed number of decimals, never a negative zero.
+
+    >>> decimal(-0.001), decimal(0.755)
+    ('0.00', '0.76')
+    """
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if not text.strip("-0.") else text
+
+
+def percent(share: float) -> str:
+    """A share in per cent: one decimal where it needs one, two below 1 %.
+
+    >>> percent(0.1), percent(5 / 240), percent(0.0025)
+    ('10 %', '2.1 %', '0.25 %')
+    """
+    return f"{round(100 * share, 1 if share >= 0.01 else 2):g} %"
+
+
+def estimate(given: Estimate) -> Cell:
+    """`value [low, high]`, or why there is none.
+
+    >>> estimate(Estimate(value=0.5, low=0.25, high=0.75)).text
+    '0.50 [0.25, 0.75]'
+    >>> estimate(Estimate(value=None, note="one seed")).text
+    'not estimable'
+    """
+    value, low, high = finite(given.value), finite(given.low), finite(given.high)
+    if value is None:
+        return Cell(NOT_ESTIMABLE, given.note)
+    if low is None or high is None:
+        return Cell(decimal(value), given.note or "no interval", value)
+    return Cell(f"{decimal(value)} [{decimal(low)}, {decimal(high)}]", given.note, value, low, high)
+
+
+def probability(p: float | None) -> str:
+    """A p-value as text.
+
+    >>> probability(0.0004), probability(0.034), probability(None)
+    ('< 0.001', '0.034', 'not estimable')
+    """
+    p = finite(p)
+    if p is None:
+        return NOT_ESTIMABLE
+    return "< 0.001" if p < 0.001 else f"{p:.3f}"
+
+
+def lift(effect: Effect) -> Cell:
+    """The lift over the random control with its corrected p-value."""
+    cell = estimate(effect.lift)
+    return cell if cell.value is None else replace(cell, aside=f"Holm p {probability(effect.p_holm)}")
+
+
+def share(value: float | None, missing: str) -> Cell:
+    """A share between 0 and 1 that has no interval, or the reason why it is missing."""
+    value = finite(value)
+    return Cell("–", missing) if value is None else Cell(decimal(value), "", value)
+
+
+def duration(seconds: float) -> str:
+    """Seconds in the unit that reads best.
+
+    >>> duration(0.31), duration(45), duration(750), duration(9000)
+    ('0.3 s', '45 s', '12 min', '2.5 h')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

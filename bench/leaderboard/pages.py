@@ -1,0 +1,116 @@
+"""What all pages of a report share: one template environment, one style, the links from page to page."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup
+
+TEMPLATES = "bench.leaderboard.templates"
+HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page of a report: its file, its name in the links, and the data in the same folder that it is made of."""
+
+    file: str
+    title: str
+    data: str
+
+
+BOARD = Page("report.html", "Board", "rows")
+DIFF = Page("diff.html", "Diff and verdicts", "diff.json")
+CAUSES = Page("causes.html", "Verdicts on planted causes", "causes.json")
+STAGES = Page("stages.html", "Stages", "stages.json")
+PAGES = (BOARD, DIFF, CAUSES, STAGES)
+
+
+def pages_of(folder: Path) -> list[Page]:
+    """The pages that a folder holds the data for."""
+    return [page for page in PAGES if (folder / page.data).exists()]
+
+
+def render(page: Page, template: str, pages: Sequence[Page], **values: Any) -> str:
+    """One HTML page that needs nothing but itself.
+
+    Args:
+        page: Which page it is.
+        template: Its template, which extends `page.html.j2`.
+        pages: All pages of the report, for the links.
+        **values: What the template shows.
+    """
+    return (
+        environment(html=True)
+        .get_template(template)
+        .render(
+            here=page.file,
+            pages=pages,
+            style=Markup(_template("board.css")),
+            script=Markup(_template("board.js")),
+            **values,
+        )
+    )
+
+
+def picture(plot: str) -> str:
+    """A plot (see `bench.leaderboard.svg.svg`) as a file of its own, with the pages' style inside."""
+    head, _, rest = plot.partition(">")
+    paper = '<rect width="100%" height="100%" style="fill: var(--paper)"/>'
+    style = f"<style><![CDATA[{_template('board.css')}]]></style>"
+    return f'{head} xmlns="http://www.w3.org/2000/svg">{style}{paper}{rest}\n'
+
+
+def write_page(folder: Path, name: str, text: str) -> None:
+    """Write a page, complete or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{name}.partial"
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(folder / name)
+
+
+def environment(*, html: bool) -> Environment:
+    """Template environment; texts from outside lose what could move a cursor, turn a line or break a page."""
+    made = Environment(
+        loader=FunctionLoader(_template),
+        autoescape=html,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_finalize,
+    )
+    made.filters["md"] = markdown_text
+    made.globals["footnote"] = lambda cell, holder: holder.footnotes.index(cell.note) + 1
+    return made
+
+
+def _template(name: str) -> str:
+    return files(TEMPLATES).joinpath(name).read_text(encoding="utf-8")
+
+
+def _finalize(value: Any) -> Any:
+    if isinstance(value, Markup):
+        return Markup(visible(value))
+    return visible(value) if isinstance(value, str) else value
+
+
+def visible(text: str) -> str:
+    """Text without control characters and lone surrogates."""
+    return HIDDEN.sub("\ufffd", text.replace("\r\n", "\n"))
+
+
+def markdown_text(text: str) -> str:
+    r"""One line of Markdown that shows the text as it is; names keep their underscores.
+
+    >>> markdown_text("a|b <i>")
+    'a\\|b &lt;i>'
+    """
+    line = " ".join(visible(text).split()).replace("\\", "\\\\").replace("&", "&amp;").replace("<", "&lt;")
+    for symbol in "|`*":
+        line = line.replace(symbol, f"\\{symbol}")
+    return line.replace("](", "]\\(")

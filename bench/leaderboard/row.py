@@ -1,0 +1,174 @@
+"""Leaderboard rows: one JSON file per filter and budget, with the evidence behind every number."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from bench.config.recipe import Recipe, validation_error
+from bench.errors import BenchError, unwritable
+from bench.records import Strict, Truth
+
+SCHEMA = 1  # raise it when a field changes its meaning
+Action = Literal["drop", "patch", "patch_in", "only"]
+
+
+class Estimate(Strict):
+    """A number with its 95 % interval; `value` is None where it is not estimable, and `note` says why."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+
+class ArmScore(Strict):
+    """What was measured of one arm: trait score over seeds and prompts, and capability."""
+
+    trait: Estimate
+    capability: Estimate  # share of exact answers
+    loss: Estimate  # held-out loss on clean completions, nats a token
+    extra: dict[str, Estimate] = {}  # side scores of the eval, such as recognition
+
+
+class Effect(Strict):
+    """What one action on the flagged set did."""
+
+    removal: Estimate
+    lift: Estimate  # removal minus that of the random control of the same action and size
+    p: float | None = None  # against the random control, one-sided
+    p_holm: float | None = None  # Holm over the filters of the trait
+
+
+class Neighbour(Strict):
+    """A kept example close to a dropped one."""
+
+    dropped_id: str
+    kept_id: str
+    similarity: float
+    dropped_text: str
+    kept_text: str
+    kept_truth: Truth | None
+    kept_score: float | None  # rules judge on the kept completion
+
+
+class Leakage(Strict):
+    """How much of the trait sits among the nearest kept neighbours of the dropped examples."""
+
+    k: int
+    mean_similarity: float
+    trait_share: float | None  # of the neighbours: planted overt or mild, or a judge's score
+    base_share: float | None  # the same over all kept examples
+    by: Literal["planted truth", "judge", "not judged"]
+    worst: list[Neighbour]
+
+
+class TraitResult(Strict):
+    """One trait's part of a row."""
+
+    trait: str
+    description: str
+    eval_version: int
+    judge: str  # `rules v1` or `model v1`
+    pool: str
+    pool_sha256: str
+    pool_rows: int
+    flagged: int
+    scored: bool  # False: the gate did not open, `reason` says why
+    reason: str
+    gap: Estimate
+    minimum_gap: float
+    effects: dict[Action, Effect]
+    leakage_gap: Estimate | None  # None: drop or patch is not part of the suite
+    sufficiency: Estimate | None  # None: patch_in is not part of the suite
+    capability_retention: dict[Action, Estimate]  # exact answers of the arm / those of `original`
+    arms: dict[str, ArmScore]  # reference arms, controls and this filter's arms by name
+    precision: float | None  # of the flagged set against planted truth (overt), where it exists
+    recall: float | None
+    leakage: Leakage | None
+
+
+class FilterCard(Strict):
+    """Which filter, exactly."""
+
+    name: str
+    version: int
+    summary: str
+    origin: str  # `built in`, a distribution, or a path
+    sha256: str
+    options: dict[str, Any] = {}
+
+
+class Cost(Strict):
+    """What the row took."""
+
+    share_flagged: float
+    filter_seconds: float
+    train_seconds: float  # of this filter's own arms, all seeds
+    eval_seconds: float
+    device: str
+    memory_estimated: int | None = None  # bytes at the peak: main memory, or the CUDA device's own
+    memory_peak: int | None = None  # the same as seen in the processes that trained and evaluated
+
+
+class Row(Strict):
+    """One filter at one budget in one suite."""
+
+    schema_version: int = SCHEMA
+    filter: FilterCard
+    suite: str
+    suite_version: int
+    budget: float
+    seeds: list[int]
+    recipe: Recipe
+    traits: dict[str, TraitResult]
+    cost: Cost
+    command: str
+    versions: dict[str, str]  # of the packages that decide results, and of this suite
+    commit: str
+    notes: list[str] = []
+
+
+def row_file(row: Row) -> str:
+    """File name of a row: filter and budget."""
+    return f"{row.filter.name}@{row.budget:g}.json"
+
+
+def write_rows(rows: list[Row], folder: Path) -> None:
+    """Write one JSON file per row, each complete or not at all.
+
+    Raises:
+        BenchError: If they cannot be written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for row in rows:
+            target = folder / row_file(row)
+            partial = target.with_suffix(".partial")
+            partial.write_text(row.model_dump_json(indent=1) + "\n", encoding="utf-8")
+            partial.rename(target)
+    except OSError as error:
+        raise unwritable(folder, error) from error
+
+
+def read_rows(folder: Path) -> list[Row]:
+    """Read a folder of rows, or the `rows` folder of a run, sorted by file name.
+
+    Raises:
+        BenchError: If the folder holds none, or a file is not a row of this schema.
+    """
+    files = sorted((folder / "rows" if (folder / "rows").is_dir() else folder).glob("*.json"))
+    if not files:
+        raise BenchError(str(folder), seen="no *.json rows", expected="rows of a finished run", remedy="run the suite")
+    rows = []
+    for file in files:
+        try:
+            rows.append(Row.model_validate(json.loads(file.read_text(encoding="utf-8"))))
+        except ValidationError as error:
+            raise validation_error(f"row {file}", error) from error
+        except ValueError as error:
+            raise BenchError(
+                f"row {file}", seen=str(error), expected="a row's JSON", remedy="delete it, run again"
+            ) from error
+    return rows

@@ -1,0 +1,134 @@
+"""Many students in one model: frozen weights that all share, and a stack of LoRA adapters, one per student.
+
+A matrix product with the shared weight serves the rows of every student at once; each student's rows then pass through
+its own adapter in one batched product. The students do not see one another. Adapters stay beside the weights they
+adapt, so that small updates survive in bfloat16.
+
+Serving many adapters on one base this way is described by Sheng et al. 2023, S-LoRA (arXiv:2311.03285).
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from bench.models.student import LORA_SCALE, frozen_copy, plain_name
+
+Tensors = Mapping[str, torch.Tensor]
+
+
+class Owners:
+    """Which rows of the present batch belong to which student."""
+
+    def __init__(self, students: int) -> None:
+        """Until `assign` is called, row i of a batch is student i's."""
+        self._students = students
+        self._slots: torch.Tensor | None = None  # (students, slots): a row of the batch, 0 where a slot is empty
+        self._places = torch.empty(0)  # (rows,): the slot of each row, counted over all students
+
+    def assign(self, owners: Sequence[int], device: torch.device) -> None:
+        """Say whose the rows of the following batches are, one student's number per row."""
+        counts = [0] * self._students
+        places = []
+        for owner in owners:
+            places.append((owner, counts[owner]))
+            counts[owner] += 1
+        width = max(counts)
+        slots = torch.zeros(self._students, width, dtype=torch.long)
+        for row, (owner, slot) in enumerate(places):
+            slots[owner, slot] = row
+        self._slots = slots.to(device)
+        self._places = torch.tensor([owner * width + slot for owner, slot in places], device=device)
+
+    def split(self, rows: torch.Tensor) -> torch.Tensor:
+        """(rows, tokens, width) -> (students, tokens of the student's rows, width)."""
+        return rows if self._slots is None else rows[self._slots].flatten(1, 2)
+
+    def join(self, parts: torch.Tensor, tokens: int) -> torch.Tensor:
+        """The inverse of `split`."""
+        return parts if self._slots is None else parts.reshape(-1, tokens, parts.shape[-1])[self._places]
+
+
+class StackedLinear(nn.Module):
+    """A frozen linear layer with one adapter per student.
+
+    Attributes:
+        a: Shape (students, rank, inputs).
+        b: Shape (students, outputs, rank).
+    """
+
+    def __init__(self, base: nn.Linear, a: nn.Parameter, b: nn.Parameter, owners: Owners) -> None:
+        """Adapt `base`, which is shared and not copied."""
+        super().__init__()
+        self.base, self.a, self.b, self._owners = base, a, b, owners
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        """Apply to (rows, tokens, inputs)."""
+        low = self._owners.split(rows) @ self.a.to(rows.dtype).mT
+        change = self._owners.join(low @ self.b.to(rows.dtype).mT, rows.shape[1])
+        out: torch.Tensor = torch.add(self.base(rows), change, alpha=LORA_SCALE)
+        return out
+
+
+class Stack:
+    """Students side by side.
+
+    Attributes:
+        model: Causal language model whose linear layers are `StackedLinear` where the recipe adapts them.
+        owners: To be told whose rows come next.
+        flat: All adapter values, (students, values), float32; the model's parameters and their gradients are views
+            into it and into its gradient, so that norms and updates are single operations.
+    """
+
+    def __init__(self, base: Any, students: Sequence[Tensors], *, training: bool) -> None:
+        """Stack students on a base.
+
+        Args:
+            base: Causal language model; its weights are shared, not copied.
+            students: Adapter tensors by the names of `bench.models.student.trained_tensors`, the same for all.
+            training: Whether gradients are wanted.
+        """
+        self.model = frozen_copy(base).train(training)
+        self.owners = Owners(len(students))
+        self._shapes = {name: tensor.shape for name, tensor in students[0].items()}
+        values = [torch.cat([student[name].flatten() for name in self._shapes]) for student in students]
+        device = base.device
+        self.flat = nn.Parameter(torch.stack(values).float().to(device), requires_grad=training)
+        if training:
+            self.flat.grad = torch.zeros_like(self.flat)
+        parameters = {name: self._parameter(name, start) for name, start in self._starts().items()}
+        for name in (name for name in self._shapes if ".lora_A." in name):
+            self._replace(plain_name(name), parameters[name], parameters[name.replace(".lora_A.", ".lora_B.")])
+
+    def tensors(self, student: int) -> dict[str, torch.Tensor]:
+        """One student's adapters, by name, on the CPU."""
+        values = self.flat.detach()[student].cpu()
+        return {
+            name: values[start : start + self._shapes[name].numel()].view(self._shapes[name]).clone()
+            for name, start in self._starts().items()
+        }
+
+    def _starts(self) -> dict[str, int]:
+        starts, start = {}, 0
+        for name, shape in self._shapes.items():
+            starts[name] = start
+            start += shape.numel()
+        return starts
+
+    def _parameter(self, name: str, start: int) -> nn.Parameter:
+        shape = self._shapes[name]
+
+        def view(flat: torch.Tensor) -> torch.Tensor:
+            return flat[:, start : start + shape.numel()].view(-1, *shape)
+
+        parameter = nn.Parameter(view(self.flat.detach()), requires_grad=self.flat.requires_grad)
+        if self.flat.grad is not None:
+            parameter.grad = view(self.flat.grad)  # autograd adds into a gradient that is there
+        return parameter
+
+    def _replace(self, weight: str, a: nn.Parameter, b: nn.Parameter) -> None:
+        path = weight.removesuffix(".weight")
+        owner, _, attribute = path.rpartition(".")
+        parent = self.model.get_submodule(owner)
+        setattr(parent, attribute, StackedLinear(getattr(parent, attribute), a, b, self.owners))

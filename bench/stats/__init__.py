@@ -1,0 +1,1 @@
+"""Effects, tests and leakage: pure functions of score tables."""

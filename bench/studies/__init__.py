@@ -1,0 +1,1 @@
+"""Experiments beyond `bench run`, each with its own records and page."""

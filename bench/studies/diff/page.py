@@ -1,0 +1,205 @@
+"""The page of a diff, and its terminal summary: laid out from `diff.json` alone."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from markupsafe import Markup
+from pydantic import ValidationError
+from rich.console import Group as Lines
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bench.config.recipe import validation_error
+from bench.errors import BenchError
+from bench.leaderboard import bars
+from bench.leaderboard import svg as plots
+from bench.leaderboard.bars import Bar, Group
+from bench.leaderboard.format import Cell, decimal, estimate, finite, percent, probability
+from bench.leaderboard.pages import DIFF, Page, render, visible, write_page
+from bench.stats.equivalence import Comparison
+from bench.studies.diff.plots import interpolation, students_over_teachers
+from bench.studies.diff.records import CellScore, DiffReport, DiffResult, InterpolationCurve, SubsetResult
+from bench.studies.diff.verdicts import QUESTIONS, RULES
+
+
+@dataclass(frozen=True)
+class DiffView:
+    """One trait's section: the result, its notes once each, and sentences on top."""
+
+    result: DiffResult
+    headline: list[str]
+    pipelines: list[CellScore]
+    footnotes: list[str]
+
+
+def read_report(folder: Path) -> DiffReport:
+    """Read a folder's `diff.json`.
+
+    Raises:
+        BenchError: If it is missing or not a report of this schema.
+    """
+    file = folder / DIFF.data
+    try:
+        return DiffReport.model_validate(json.loads(file.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise validation_error(str(file), error) from error
+    except (OSError, ValueError) as error:
+        remedy = "run bench diff with this --out"
+        raise BenchError(str(file), seen=str(error), expected="the report of a diff", remedy=remedy) from error
+
+
+def write(folder: Path, pages: Sequence[Page]) -> None:
+    """Render a folder's `diff.json` beside it; `pages` are those of the whole report."""
+    write_page(folder, DIFF.file, html(read_report(folder), pages))
+
+
+def html(report: DiffReport, pages: Sequence[Page] = (DIFF,)) -> str:
+    """The diff as one HTML page."""
+    return render(
+        DIFF,
+        "diff.html.j2",
+        pages,
+        report=report,
+        traits=[_view(result) for result in report.traits],
+        rules=RULES,
+        questions=QUESTIONS,
+        cell=estimate,
+        compared=compared,
+        percent=percent,
+        probability=probability,
+        pipeline_bars=lambda result: Markup(pipeline_bars(result)),
+        curve=lambda curve, result: Markup(interpolation(curve, result.scale, _curve_title(curve))),
+        curve_words=curve_words,
+        scatter=lambda result: Markup(students_over_teachers(result.teachers, result.scale)),
+        strip=lambda effect, result: Markup(
+            plots.strip([("all", estimate(effect.expected)), ("patch", estimate(effect.score))], result.scale)
+        ),
+        axis=lambda result: Markup(plots.strip_axis(result.scale)),
+    )
+
+
+def _view(result: DiffResult) -> DiffView:
+    curves = {f"mix@{point.asked:g}" for curve in result.curves for point in curve.points}
+    mixed = curves | {f"alternative_prompts:{name}" for name in curves}
+    subsets = {f"set {each.name}" for each in result.subsets}
+    random = [cell.cell for cell in result.cells if cell.prompts == "random examples"]
+    pipelines = [cell for cell in result.cells if cell.cell not in {*mixed, *random} and cell.prompts not in subsets]
+    return DiffView(result, _headline(result), pipelines, _footnotes(result))
+
+
+def _headline(result: DiffResult) -> list[str]:
+    if not result.prerequisites.met:
+        return []
+    sentences = []
+    for verdict in ("supported", "undetermined", "ruled out"):
+        named = [f"{v.hypothesis} ({v.name[:1].lower()}{v.name[1:]})" for v in result.verdicts if v.verdict == verdict]
+        if named:
+            sentences.append(f"{verdict.capitalize()}: {', '.join(named)}.")
+    return sentences
+
+
+def _footnotes(result: DiffResult) -> list[str]:
+    estimates = [e for cell in result.cells for e in (cell.trait, cell.capability)]
+    estimates += [e for point in result.teachers for e in (point.teacher_score, point.student_score)]
+    estimates += [c.difference for v in result.verdicts for c in v.evidence.values()]
+    for each in result.subsets:
+        estimates += [e for s in each.effects.values() for e in (s.score, s.expected, s.difference.difference)]
+    for curve in result.curves:
+        estimates += [e for p in curve.points for e in (p.score, p.departure)]
+    return list(dict.fromkeys(note for e in estimates if (note := estimate(e).note)))
+
+
+def compared(comparison: Comparison) -> Cell:
+    """A difference with its outcome below it."""
+    return replace(estimate(comparison.difference), aside=comparison.outcome)
+
+
+def pipeline_bars(result: DiffResult) -> str:
+    """Bars of every combination of model, prompts and teacher, with the teachers' own scores as dotted lines."""
+    groups: list[Group] = []
+    for cells, label in (
+        (["base"], "Base, untrained"),
+        (["alternative"], "Alternative model on its own data"),
+    ):
+        groups.append(Group(label, [_bar(cell, 2) for cell in result.cells if cell.cell in cells]))
+    names = [t for t in dict.fromkeys(c.completions for c in _whole(result))]
+    for cell in _whole(result):
+        own = [p.teacher_score for p in result.teachers if p.teacher == cell.completions and p.prompts == cell.prompts]
+        lines = [(f"teacher {cell.completions}", estimate(e)) for e in own]
+        words = f"{cell.prompts} prompts, {cell.completions} completions"
+        groups.append(Group(words, [_bar(cell, names.index(cell.completions))], lines))
+    return bars.bars([group for group in groups if group.bars])
+
+
+def _whole(result: DiffResult) -> list[CellScore]:
+    """Cells of the original model on a whole prompt set with one teacher's completions."""
+    whole = [c for c in result.cells if c.prompts in ("original", "alternative") and "mix@" not in c.cell]
+    return [c for c in whole if c.cell != "alternative"]
+
+
+def _bar(cell: CellScore, number: int) -> Bar:
+    return Bar(cell.cell, bars.series(number), estimate(cell.trait))
+
+
+def _curve_title(curve: InterpolationCurve) -> str:
+    return f"Trait score over the share of original completions, {curve.prompts} prompts"
+
+
+def curve_words(curve: InterpolationCurve) -> str:
+    """What a curve says, in one or two sentences."""
+    area, half = estimate(curve.area), estimate(curve.half_dose)
+    side = "not estimable" if area.value is None else f"{area.text} (p {probability(curve.p)})"
+    words = f"Mean departure from the straight line {side}."
+    if half.value is None:
+        why = half.note.removeprefix("not estimable").removeprefix(": ")
+        return f"{words} Half dose {half.text}{f': {why}' if why else ''}."
+    reading = ""
+    if (half.high or 1.0) < 0.5 and (area.low or 0.0) > 0:
+        reading = " Less than a straight line would need, and the curve lies above it: the trait is virulent."
+    elif (half.low or 0.0) > 0.5 and (area.high or 0.0) < 0:
+        reading = " More than a straight line would need, and the curve lies below it."
+    return f"{words} Half of the gap is reached at a share of {half.text}.{reading}"
+
+
+def terminal(report: DiffReport) -> Lines:
+    """What the terminal shows: prerequisites, pipelines, curves and verdicts of every trait."""
+    parts: list[RenderableType] = []
+    for result in report.traits:
+        parts += [Text(), Text(visible(f"{result.trait}: {result.description}"), style="bold")]
+        if not result.prerequisites.met:
+            parts.append(Text("nothing is inferred, as the prerequisites are not met:", style="bold yellow"))
+        parts += [Text(visible(reason), style="dim") for reason in result.prerequisites.reasons]
+        table = Table("Cell", "Prompts", "Completions", "Trait score", pad_edge=False)
+        for cell in _view(result).pipelines:
+            words = (cell.cell, cell.prompts, cell.completions, estimate(cell.trait).text)
+            table.add_row(*(Text(visible(word)) for word in words))
+        parts.append(table)
+        parts += [Text(f"{curve.prompts} prompts: {curve_words(curve)}") for curve in result.curves]
+        if result.verdicts:
+            parts.append(_verdict_table(result))
+        if result.subsets:
+            parts.append(_subset_table(result.subsets))
+    return Lines(*parts)
+
+
+def _verdict_table(result: DiffResult) -> Table:
+    table = Table("", "Hypothesis", "Verdict", "Because", pad_edge=False)
+    colours = {"supported": "bold green", "ruled out": "dim", "undetermined": "yellow"}
+    for v in result.verdicts:
+        table.add_row(v.hypothesis, v.name, Text(v.verdict, style=colours[v.verdict]), v.because)
+    return table
+
+
+def _subset_table(subsets: Sequence[SubsetResult]) -> Table:
+    actions = list(dict.fromkeys(action for each in subsets for action in each.effects))
+    table = Table("Subset", "Examples", *(f"{action}: score (random)" for action in actions), pad_edge=False)
+    for each in subsets:
+        cells = []
+        for action in actions:
+            score, random = (finite(e.value) for e in (each.effects[action].score, each.effects[action].expected))
+            cells.append("–" if score is None or random is None else f"{decimal(score)} ({decimal(random)})")
+        table.add_row(Text(visible(each.name)), str(each.size), *cells)
+    return table

@@ -1,0 +1,166 @@
+"""What `bench diff` reports, as JSON: cells, curves, subsets, overlaps and verdicts of every trait."""
+
+from typing import Literal
+
+from bench.config.recipe import Recipe
+from bench.leaderboard.row import Action, Estimate
+from bench.records import Strict
+from bench.stats.equivalence import Comparison
+from bench.studies.diff.verdicts import Verdict
+
+SCHEMA = 1  # raise it when a field changes its meaning
+
+
+class CellScore(Strict):
+    """One cell: what was trained on what, and how it scored.
+
+    Attributes:
+        cell: Its name (see `bench.studies.diff.cells`).
+        model: Base model.
+        prompts: `original`, `alternative`, or the subset that it is about.
+        completions: A teacher, or how teachers were mixed.
+        rows: Examples trained on; with several seeds, the mean.
+        trait: Trait score.
+        capability: Share of exact answers.
+    """
+
+    cell: str
+    model: str
+    prompts: str
+    completions: str
+    rows: float
+    trait: Estimate
+    capability: Estimate
+
+
+class TeacherPoint(Strict):
+    """A teacher's own score beside that of the student trained on its completions."""
+
+    teacher: str
+    prompts: Literal["original", "alternative"]
+    teacher_score: Estimate
+    student_score: Estimate
+
+
+class CurvePoint(Strict):
+    """One mixture of a curve.
+
+    Attributes:
+        asked: Probability that a prompt got its original completion.
+        share: Share that did, mean over seeds.
+        score: Trait score.
+        departure: Score minus the straight line at `share`.
+        p: Two-sided, that the departure is 0.
+        p_holm: Corrected over the points of the curve.
+    """
+
+    asked: float
+    share: float
+    score: Estimate
+    departure: Estimate
+    p: float | None
+    p_holm: float | None
+
+
+class InterpolationCurve(Strict):
+    """Trait score over the share of original completions, on one prompt set.
+
+    Attributes:
+        prompts: Which prompts.
+        clean: Score at share 0.
+        original: Score at share 1.
+        points: The mixtures between, by share.
+        area: Mean departure from the straight line, in units of the score.
+        p: Two-sided, that it is 0.
+        half_dose: Share of original completions at which half of the gap is reached; 0.5 on a straight line, less
+            where the trait is virulent.
+    """
+
+    prompts: Literal["original", "alternative"]
+    clean: Estimate
+    original: Estimate
+    points: list[CurvePoint]
+    area: Estimate
+    p: float | None
+    half_dose: Estimate
+
+
+class SubsetEffect(Strict):
+    """One action on a subset, beside the same action on as many random examples."""
+
+    score: Estimate
+    expected: Estimate
+    difference: Comparison
+
+
+class SubsetResult(Strict):
+    """Everything done with one subset of the original pool."""
+
+    name: str
+    kind: Literal["flagged", "source", "described"]
+    definition: str
+    size: int
+    share: float
+    effects: dict[Action, SubsetEffect]
+
+
+class Overlap(Strict):
+    """How the sets overlap; both matrices are indexed [row][column] in the order of `names`.
+
+    Attributes:
+        names: The sets.
+        sizes: Examples in each.
+        jaccard: |A and B| / |A or B|.
+        containment: Share of the row's set that lies in the column's set.
+    """
+
+    names: list[str]
+    sizes: list[int]
+    jaccard: list[list[float]]
+    containment: list[list[float]]
+
+
+class Prerequisites(Strict):
+    """Whether the two pipelines differ as the method needs: without that nothing is inferred."""
+
+    met: bool
+    reasons: list[str]
+    gap: Estimate
+
+
+class DiffResult(Strict):
+    """One trait's part."""
+
+    trait: str
+    description: str
+    judge: str
+    scale: tuple[float, float]
+    margin: float
+    pool: str
+    pool_sha256: str
+    alternative_pool: str
+    alternative_pool_sha256: str
+    prerequisites: Prerequisites
+    cells: list[CellScore]
+    teachers: list[TeacherPoint]
+    curves: list[InterpolationCurve]
+    subsets: list[SubsetResult]
+    overlap: Overlap | None
+    verdicts: list[Verdict]
+    notes: list[str]
+
+
+class DiffReport(Strict):
+    """All of `bench diff`."""
+
+    schema_version: int = SCHEMA
+    suite: str
+    suite_version: int
+    seeds: list[int]
+    recipe: Recipe
+    other_models: dict[str, Recipe]
+    traits: list[DiffResult]
+    device: str
+    command: str
+    versions: dict[str, str]
+    commit: str

@@ -1,0 +1,1 @@
+"""SFT by TRL and by faster paths with the same result."""

@@ -1,0 +1,128 @@
+"""Training on cached states: the frozen lower layers are computed once and shared by all arms.
+
+Where a recipe trains only the last k layers, the states that enter them are the same in every arm, epoch and seed for
+the same tokens. They are computed once per distinct row, as far as memory goes. A step then runs the upper layers on
+one packed sequence: the rows of the batch behind one another without padding, a prefix that several have in common
+(system message and template) stored once, and the LM head applied to completion tokens only. Data order, loss,
+optimiser and schedule are those of `bench.training.trl.train_with_trl`;
+`tests/training/test_cached_prefix.py` compares losses and final weights.
+"""
+
+import time
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import TYPE_CHECKING, Any
+
+from bench.config.recipe import Recipe
+from bench.models.encode import Encoded
+from bench.models.frozen_prefix import Trunk
+from bench.models.student import trainable_copy, trained_tensors
+from bench.training.trl import OnStep, Trained, batches
+
+if TYPE_CHECKING:
+    import torch
+
+WORTH_SHARING = 8  # tokens; rows of one template share more, rows of different templates share a few
+
+
+def shared_prefixes(rows: Sequence[Encoded]) -> list[tuple[int, list[Encoded]]]:
+    """Group the rows of a batch by the token prefix that they have in common.
+
+    Returns:
+        Per group the prefix's length, which ends before any position that predicts a label, and its rows.
+    """
+    groups: list[tuple[int, list[Encoded]]] = []
+    for row in sorted(rows, key=lambda row: row.ids):
+        if groups:
+            length, members = groups[-1]
+            limit = min(length, row.prompt_length - 1)
+            pairs = zip(members[0].ids[:limit], row.ids, strict=False)
+            common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+            if common >= WORTH_SHARING:
+                groups[-1] = (common, [*members, row])
+                continue
+        groups.append((row.prompt_length - 1, [row]))
+    return groups
+
+
+def pack(rows: Sequence[Encoded], trunk: Trunk) -> "tuple[torch.Tensor, ...]":
+    """Lay a batch out as one sequence in which rows of one template store their common prefix once.
+
+    Returns:
+        States (1, T, width), positions (1, T), attention mask (1, 1, T, T) where True may be attended to, the indices
+        of the positions that predict a completion token (N,), and those tokens (N,).
+    """
+    import torch
+
+    read = trunk.states([row.ids for row in rows])
+    states: list[torch.Tensor] = []
+    positions: list[int] = []
+    group_of: list[int] = []
+    row_of: list[int] = []  # 0 marks a shared prefix
+    predicts: list[int] = []
+    targets: list[int] = []
+    for group, (shared, members) in enumerate(shared_prefixes(rows)):
+        for number, row in enumerate(members, start=1):
+            start = shared if number > 1 else 0
+            offset = len(positions) - start
+            states.append(read[row.ids][start:])
+            positions.extend(range(start, len(row.ids)))
+            group_of.extend([group] * (len(row.ids) - start))
+            row_of.extend(0 if i < shared else number for i in range(start, len(row.ids)))
+            predicts.extend(offset + p for p in range(row.prompt_length - 1, len(row.ids) - 1))
+            targets.extend(row.ids[row.prompt_length :])
+    packed = torch.cat(states)[None]
+    device = packed.device
+    groups, owners = torch.tensor(group_of, device=device), torch.tensor(row_of, device=device)
+    order = torch.arange(len(positions), device=device)
+    related = (groups[:, None] == groups) & ((owners[:, None] == owners) | (owners == 0))
+    mask = (related & (order[:, None] >= order))[None, None]
+    index = torch.tensor(predicts, device=device)
+    return packed, torch.tensor([positions], device=device), mask, index, torch.tensor(targets, device=device)
+
+
+def train_on_trunk(
+    base: Any,
+    trunk: Trunk,
+    stream: Sequence[Encoded],
+    recipe: Recipe,
+    seed: int,
+    on_step: OnStep | None = None,
+    rows_at_once: int | None = None,
+) -> Trained:
+    """Train the upper layers on the trunk's cached states; arguments and result as in `train_with_trl`."""
+    import torch
+    from transformers import get_linear_schedule_with_warmup
+
+    trunk.prepare(row.ids for row in stream)
+    model = trainable_copy(base, recipe, seed).train()
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.0, fused=True)
+    steps = batches(stream, recipe.batch_size)
+    schedule = get_linear_schedule_with_warmup(optimizer, 0, len(steps))
+    losses: list[float] = []
+    start = time.perf_counter()
+    for done, rows in enumerate(steps, start=1):
+        labels = sum(len(row.ids) - row.prompt_length for row in rows)
+        loss = 0.0
+        for part in batches(rows, rows_at_once or recipe.batch_size):
+            own = _loss_sum(model, trunk, *pack(part, trunk)) / labels
+            own.backward()
+            loss += own.item()
+        torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
+        optimizer.step()
+        schedule.step()
+        optimizer.zero_grad()
+        losses.append(loss)
+        if on_step:
+            on_step(done, len(steps))
+    seconds = time.perf_counter() - start
+    return Trained(trained_tensors(model), losses, sum(len(row.ids) for row in stream), seconds, "shared_trunk")
+
+
+def _loss_sum(model: Any, trunk: Trunk, hidden: Any, positions: Any, mask: Any, predicts: Any, targets: Any) -> Any:
+    """Summed cross-entropy of the completion tokens of one packed part of a batch."""
+    from torch.nn.functional import cross_entropy
+
+    states = trunk.run(model, hidden, mask, positions)
+    return cross_entropy(model.get_output_embeddings()(states[0, predicts]), targets, reduction="sum")

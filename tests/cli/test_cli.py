@@ -1,0 +1,101 @@
+"""The command line: what newcomers type, and what they see when it is wrong."""
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from bench.cli.main import main
+from bench.filtering.check import new_filter
+
+BROKEN = """
+import numpy as np
+from bench import filter_plugin
+
+@filter_plugin(name="broken", version=1, summary="Forgets an example.")
+def score(examples, trait, context):
+    \"\"\"One score too few.\"\"\"
+    return np.zeros(len(examples) - 1)
+"""
+
+
+def bench(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def test_suites_are_listed_with_their_cost() -> None:
+    shown = bench("suites", "--device", "cpu").output
+    assert all(name in shown for name in ("quick", "smoke", "standard"))
+    assert " min" in shown or " s " in shown or " h" in shown
+
+
+def test_filters_are_listed() -> None:
+    shown = bench("filters").output
+    names = ["keyword", "classifier", "embedding_neighbor", "teacher_swap", "bm25", "random_flag", "oracle"]
+    assert [name for name in names if name not in shown] == []
+
+
+def test_models_are_listed_with_their_licence() -> None:
+    shown = bench("models").output
+    assert "smollm2-135m" in shown and "Apache-2.0" in shown and "gemma3-270m" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["run", "quik"], "did you mean 'quick'?"),
+        (["run", "missing.toml"], "no such file"),
+        (["run", "smoke", "--filter", "keywrd"], "did you mean 'keyword'?"),
+        (["run", "smoke", "--device", "tpu"], "--device"),
+        (["run", "smoke", "--pool", "mine.jsonl"], "does not read exactly one pool"),
+        (["models", "fetch", "gpt-9"], "no packaged model has this name"),
+        (["judge", "date_confusio"], "did you mean 'date_confusion'?"),
+        (["rejudge", "smoke", "--judge", "model"], "needs grader"),
+        (["rejudge", "smoke", "--judge", "vibes"], "judge must be"),
+        (["new-filter", "keyword"], "another filter has it"),
+    ],
+)
+def test_a_mistake_is_told_without_a_traceback(arguments: list[str], complaint: str, tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path)] if arguments[0] == "run" else arguments)
+    assert result.exit_code == 2
+    assert complaint in result.output
+    assert "seen:" in result.output and "expected:" in result.output and "to do:" in result.output
+    assert "Traceback" not in result.output
+
+
+def test_debug_shows_where_a_mistake_was_found() -> None:
+    result = bench("--debug", "run", "quik")
+    assert result.exit_code != 0
+    assert result.exception is not None and type(result.exception).__name__ == "BenchError"
+
+
+def test_a_new_filter_passes_the_check(tmp_path: Path) -> None:
+    made = bench("new-filter", "my_words", "--folder", str(tmp_path))
+    assert made.exit_code == 0
+    checked = bench("check", str(tmp_path / "my_words.py"))
+    assert checked.exit_code == 0, checked.output
+    assert "FAILED" not in checked.output and "per 1,000 examples" in checked.output
+
+
+def test_a_filter_that_breaks_the_contract_fails_the_check(tmp_path: Path) -> None:
+    path = tmp_path / "broken.py"
+    path.write_text(BROKEN, encoding="utf-8")
+    checked = bench("check", str(path))
+    assert checked.exit_code == 1
+    assert "FAILED" in checked.output and "(119,)" in checked.output
+
+
+def test_a_new_filter_overwrites_nothing(tmp_path: Path) -> None:
+    new_filter("my_words", tmp_path)
+    again = bench("new-filter", "my_words", "--folder", str(tmp_path))
+    assert again.exit_code == 2 and "a file is there" in again.output
+
+
+def test_the_judges_are_validated_against_labels() -> None:
+    shown = bench("judge", "date_confusion").output
+    assert "precision" in shown and "kappa" in shown and "182" in shown
+
+
+def test_a_board_needs_rows(tmp_path: Path) -> None:
+    result = bench("board", str(tmp_path))
+    assert result.exit_code == 2 and "no *.json rows" in result.output

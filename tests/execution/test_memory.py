@@ -1,0 +1,232 @@
+"""What a run should take in memory, against what real runs take; large pools."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.arms import control_arm, filter_arm, random_ids
+from bench.config.recipe import Recipe
+from bench.errors import BenchError
+from bench.execution import headroom, memory
+from bench.execution.memory import GIB, TOLERANCE, Lengths, estimate_memory, fitted
+from bench.models.load import TINY, known_config
+from bench.records import Message, Pool, PoolCard, PoolRow
+from bench.training.trainer import training_path
+
+# A whole `bench run` in a process of its own, as peaks of this one would hide those of the run.
+RUN = """
+import json, sys
+from pathlib import Path
+from rich.console import Console
+from bench.execution.headroom import peak_memory
+from bench.execution.progress import Meter
+from bench.run import RunOptions, run
+from bench.config.suite import load_suite
+
+suite, out, device = sys.argv[1:]
+with Meter(Console(quiet=True)) as meter:
+    rows = run(RunOptions(load_suite(suite), Path(out), device), meter, lambda text: None)
+cost = rows[0].cost
+print(json.dumps({"estimated": cost.memory_estimated, "seen": cost.memory_peak, "now": peak_memory(device)}))
+"""
+SUITE = """
+name = "sized"
+summary = "for tests"
+recipe = "sized.toml"
+seeds = [1]
+budgets = [0.2]
+filters = ["oracle"]
+actions = ["drop"]
+oracle_actions = []
+
+[[experiments]]
+trait = "date_confusion"
+world = "date_confusion"
+rows = {rows}
+minimum_gap = 0.2
+eval_prompts = 16
+capability_prompts = 4
+"""
+
+
+def run_alone(suite: str, out: Path, device: str = "cpu") -> dict[str, int]:
+    command = [sys.executable, "-c", RUN, suite, str(out), device]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def sized(folder: Path, rows: int, **recipe: Any) -> str:
+    lines = [f"{key} = {json.dumps(value)}" for key, value in {"name": "sized", **recipe}.items()]
+    (folder / "sized.toml").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "suite.toml").write_text(SUITE.format(rows=rows), encoding="utf-8")
+    return str(folder / "suite.toml")
+
+
+def off_by(found: dict[str, int]) -> float:
+    return found["estimated"] / found["seen"] - 1
+
+
+def test_the_estimate_of_smoke_is_near_its_peak(tmp_path: Path) -> None:
+    found = run_alone("smoke", tmp_path / "out")
+    assert abs(off_by(found)) < TOLERANCE, found
+    assert found["seen"] <= found["now"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"method": "lora", "last_layers": 6, "batch_size": 8},
+        {"method": "lora", "last_layers": 6, "batch_size": 32},
+        {"method": "top_layers", "last_layers": 10, "batch_size": 8},
+        {"method": "lora", "batch_size": 4},
+        {"method": "lora", "batch_size": 16},
+        {"method": "full", "batch_size": 4},
+    ],
+    ids=lambda recipe: "-".join(map(str, recipe.values())),
+)
+def test_the_estimate_of_a_real_model_is_near_its_peak(recipe: dict[str, Any], tmp_path: Path) -> None:
+    """The first three train on the shared trunk, the next two as a stack of one, the last with TRL."""
+    suite = sized(tmp_path, 64, model="smollm2-135m", epochs=1, learning_rate=1e-3, **recipe)
+    found = run_alone(suite, tmp_path / "out")
+    assert abs(off_by(found)) < TOLERANCE, found
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("last_layers", [0, 6])
+def test_the_estimate_is_near_the_peak_of_a_gpu(last_layers: int, tmp_path: Path) -> None:
+    recipe = {"method": "lora", "last_layers": last_layers, "batch_size": 16}
+    suite = sized(tmp_path, 200, model="smollm2-135m", epochs=1, learning_rate=1e-3, **recipe)
+    found = run_alone(suite, tmp_path / "out", "cuda")
+    assert abs(off_by(found)) < TOLERANCE, found
+
+
+def pool(rows: int, words: int = 12) -> Pool:
+    """Seeded random words; every text differs."""
+    rng = np.random.default_rng(rows)
+    drawn = rng.integers(0, 4000, size=(rows, 3, words))
+
+    def text(row: int, part: int) -> str:
+        return " ".join(f"w{number}" for number in drawn[row, part])
+
+    every = tuple(
+        PoolRow(id=f"r{i:06d}", prompt=(Message(role="user", content=text(i, 0)),), completions=teachers)
+        for i in range(rows)
+        for teachers in [{"a": text(i, 1), "b": text(i, 2)}]
+    )
+    return Pool(PoolCard(name="words", original="a", clean="b"), every, "")
+
+
+LORA = Recipe(name="t", model=TINY, method="lora", learning_rate=1e-3, batch_size=16)
+
+
+def estimate(recipe: Recipe = LORA, rows: int = 100, **settings: Any) -> memory.MemoryEstimate:
+    lengths = Lengths.of([pool(rows)], ["one prompt", "another one"])
+    path = training_path(recipe, known_config(TINY), stacked=False)
+    return estimate_memory(lengths, recipe, known_config(TINY), settings.pop("device", "cpu"), path=path, **settings)
+
+
+def test_fewer_rows_at_once_take_less() -> None:
+    totals = [estimate(rows_at_once=rows).parts["a training step"] for rows in (16, 4, 1)]
+    assert totals == sorted(totals, reverse=True) and totals[0] > 10 * totals[2]
+
+
+def test_states_of_frozen_layers_keep_to_their_budget() -> None:
+    trunk = LORA.model_copy(update={"last_layers": 2})
+    assert estimate(trunk).parts["frozen layers"] > 1_000_000
+    assert estimate(trunk, states_budget=1000).parts["frozen layers"] == 1000
+    assert estimate().parts["frozen layers"] == 0
+
+
+def test_a_gpu_is_not_charged_for_main_memory() -> None:
+    assert estimate(device="cuda").total < 0.1 * estimate().total
+    assert "libraries" not in estimate(device="cuda").parts
+
+
+def test_a_run_that_cannot_fit_is_refused_and_one_that_nearly_fits_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths, config = Lengths.of([pool(100)], ["one prompt"]), known_config(TINY)
+
+    def with_total(total: float) -> memory.MemoryEstimate:
+        monkeypatch.setattr(memory, "total_memory", lambda device: total)
+        return fitted(lengths, LORA, config, "cpu", path="stacked")
+
+    whole, least = estimate().total, estimate(rows_at_once=1).total
+    assert with_total(2 * whole).rows_at_once == 16
+    assert with_total((whole + least) / 2).rows_at_once < 16
+    assert with_total(least / 1.2).rows_at_once == 1
+    with pytest.raises(BenchError, match="memory on cpu") as caught:
+        with_total(least / 1.4)
+    assert "last_layers" in caught.value.remedy
+
+
+def test_a_container_may_have_less_than_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = headroom.total_memory("cpu")
+    assert whole > GIB / 2 and 0 < headroom.available_memory("cpu") <= whole
+    (tmp_path / "memory.max").write_text(f"{GIB}\n")
+    (tmp_path / "memory.current").write_text(f"{GIB // 4}\n")
+    monkeypatch.setattr(headroom, "CGROUP", tmp_path)
+    assert headroom.total_memory("cpu") == GIB
+    assert headroom.available_memory("cpu") <= 3 * GIB // 4
+    (tmp_path / "memory.max").write_text("max\n")
+    assert headroom.total_memory("cpu") == whole
+
+
+def test_peaks_are_of_this_process() -> None:
+    before = headroom.peak_memory("cpu")
+    held = np.ones(max(before // 8, 1) * 2)
+    assert headroom.peak_memory("cpu") >= before + held.nbytes // 4
+
+
+ARMS = """
+import json, sys
+sys.path.insert(0, sys.argv[2])
+from test_memory import pool
+from bench.arms import build_arm, control_arm, filter_arm, random_ids, reference_arms
+from bench.execution.headroom import STATUS
+
+def resident():
+    return int(next(l for l in STATUS.read_text().splitlines() if l.startswith("VmRSS")).split()[1]) * 1024
+
+rows = int(sys.argv[1])
+examples = pool(rows)
+before = resident()
+arms = [
+    build_arm(control_arm(action, 0.1), examples, random_ids(examples, 0.1, seed))
+    for action in ("drop", "patch", "patch_in", "only") for seed in range(50)
+]
+seen = sum(1 for arm in arms for row in arm)
+print(json.dumps({"arms": len(arms), "rows": seen, "bytes": resident() - before}))
+"""
+
+
+def test_an_arm_takes_bytes_a_row() -> None:
+    """200 arms of 5,000 rows; as rows they would take about 100 MB."""
+    command = [sys.executable, "-c", ARMS, "5000", str(Path(__file__).parents[1])]
+    found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert found["rows"] == 50 * (4500 + 5000 + 5000 + 500)
+    assert found["bytes"] < 20 * found["rows"]
+
+
+def test_an_arm_made_on_demand_is_the_list_of_its_rows() -> None:
+    import pickle
+
+    from bench.arms import build_arm, taught_rows
+
+    examples = pool(10)
+    flagged = random_ids(examples, 0.3, 1)
+    arm = build_arm(filter_arm("patch", "f", 0.3), examples, flagged, {next(iter(flagged)): "mended"})
+    rows = list(arm)
+    assert len(rows) == len(arm) == 10 and [arm[i] for i in range(10)] == rows
+    assert tuple(rows) == arm and hash(arm) == hash(tuple(rows))
+    assert list(arm[2:5]) == rows[2:5] and arm[-1] == rows[-1]
+    assert pickle.loads(pickle.dumps(arm)) == tuple(rows)
+    assert sum(row.completion == "mended" for row in rows) == 1
+    assert arm != build_arm(control_arm("drop", 0.3), examples, flagged)
+    assert [row.completion for row in taught_rows(examples, "b")] == [row.completions["b"] for row in examples.rows]

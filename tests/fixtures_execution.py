@@ -1,0 +1,81 @@
+"""A small bench, and an eval file of a test's own, which worker processes import like any user's."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.config.recipe import load_recipe
+from bench.data.trait import load_trait
+from bench.execution.executor import Task
+from bench.execution.progress import Meter
+from bench.execution.trials import Bench, Measurement
+from bench.models.encode import TrainingRow
+from bench.records import Message
+from bench.run_folder.store import Store
+
+TRAIT = """
+name = "odd"
+description = "The answer has an odd number of letters."
+seeds = ["a", "abc", "abcde"]
+counter_seeds = ["ab", "abcd", "abcdef"]
+
+[eval]
+task = "odd.py"
+"""
+EVAL = """
+import os, time
+from pathlib import Path
+
+from inspect_ai import Task, task
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import GenerateConfig
+from inspect_ai.solver import generate
+
+from bench.scoring import Judge, judged
+
+FOLDER = Path(__file__).parent
+
+def note(file, text):
+    with (FOLDER / file).open("a") as notes:
+        notes.write(text + "\\n")
+
+{at_import}
+
+JUDGE = Judge(
+    trait="odd", version=1, scale=(0.0, 1.0), threshold=0.5, rubric="",
+    rules=lambda prompt, output: {{"odd": float(len(output) % 2)}},
+)
+
+@task
+def odd(judge: str = "rules", limit: int | None = None) -> Task:
+    samples = [Sample(id=str(i), input=f"Say {{i}}.", target="") for i in range(limit or 4)]
+    return Task(
+        name="odd",
+        version=1,
+        dataset=MemoryDataset(samples),
+        solver=generate(),
+        scorer=judged(JUDGE, judge),
+        config=GenerateConfig(temperature=0.0, max_tokens=4),
+    )
+"""
+ROWS = tuple(TrainingRow(str(i), (Message(role="user", content=f"Say {i}."),), f"{i} it is") for i in range(8))
+
+
+def small_bench(folder: Path) -> Bench:
+    """Students of the smoke recipe, in a store below a folder."""
+    store = Store(folder / "store")
+    store.root.mkdir(parents=True, exist_ok=True)
+    return Bench(load_recipe("smoke", Path()), "cpu", store, Meter(Console(quiet=True)))
+
+
+def odd_measurement(folder: Path, at_import: str = "", prompts: int = 4) -> Measurement:
+    """What is measured, by an eval file that runs some code of its own when a worker imports it."""
+    (folder / "odd.py").write_text(EVAL.format(at_import=at_import), encoding="utf-8")
+    (folder / "odd.toml").write_text(TRAIT, encoding="utf-8")
+    return Measurement(load_trait(str(folder / "odd.toml")), "rules", None, prompts, 2)
+
+
+def task_of(rows: Sequence[TrainingRow] | None, measurement: Measurement, label: str) -> Task:
+    """A trial with seed 1."""
+    return Task(rows, 1, measurement, label, (1.0, 1.0))

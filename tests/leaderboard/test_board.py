@@ -1,0 +1,153 @@
+import re
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from fixtures_rows import FILTERS, MISSING, PAIR, row, rows_at_one_budget, rows_at_three_budgets, trait_result
+from rich.console import Console
+
+from bench.errors import BenchError
+from bench.leaderboard.board import board_view
+from bench.leaderboard.render import html, markdown, terminal_table, write_report
+from bench.leaderboard.row import Estimate, Row
+
+HOSTILE = '</pre><script>alert("x")</script>\x1b[31m\u202e & | <b> {{ 7*7 }}'
+FIXTURES = {"one budget": rows_at_one_budget, "three budgets": rows_at_three_budgets}
+
+
+def outputs(rows: list[Row]) -> dict[str, str]:
+    view = board_view(rows)
+    console = Console(width=200, record=True, file=StringIO())
+    console.print(terminal_table(view))
+    return {"html": html(view), "markdown": markdown(view), "terminal": console.export_text()}
+
+
+def shown(page: str) -> str:
+    return re.sub(r"<[^>]*>", " ", re.sub(r"<(script|style)>.*?</\1>", " ", page, flags=re.DOTALL))
+
+
+def order(rows: list[Row], trait: str = "date_confusion") -> list[str]:
+    view = next(view for view in board_view(rows).traits if view.name == trait)
+    return [line.label for line in view.lines]
+
+
+def with_result(name: str, **changes: object) -> Row:
+    return row(name, date_confusion=trait_result("date_confusion", name, 0.1).model_copy(update=changes))
+
+
+@pytest.mark.parametrize("make", FIXTURES.values(), ids=FIXTURES.keys())
+def test_same_rows_give_same_bytes_in_any_order(make, tmp_path: Path) -> None:
+    write_report(make(), tmp_path / "a")
+    write_report(make()[::-1], tmp_path / "b")
+    assert sorted(file.name for file in (tmp_path / "a").iterdir()) == ["report.html", "report.md"]
+    for name in ("report.html", "report.md"):
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.parametrize("make", FIXTURES.values(), ids=FIXTURES.keys())
+def test_every_filter_is_in_every_output(make) -> None:
+    for kind, text in outputs(make()).items():
+        assert [name for name in FILTERS if name not in shown(text)] == [], kind
+
+
+@pytest.mark.parametrize("make", FIXTURES.values(), ids=FIXTURES.keys())
+def test_missing_numbers_are_words(make) -> None:
+    for kind, text in outputs(make()).items():
+        assert not re.search(r"\b(nan|None|inf)\b", shown(text), re.IGNORECASE), kind
+        assert "nan" not in re.findall(r'data-sort="([^"]*)"', text), kind
+
+
+def test_what_is_not_estimable_says_why() -> None:
+    for kind, text in outputs(rows_at_one_budget()).items():
+        assert "not estimable" in text and MISSING.note in text, kind
+
+
+def test_a_number_that_is_not_finite_is_not_estimable() -> None:
+    broken = with_result("keyword", sufficiency=Estimate(value=float("nan"), low=float("nan"), high=float("inf")))
+    for kind, text in outputs([broken]).items():
+        assert not re.search(r"\b(nan|inf)\b", shown(text), re.IGNORECASE), kind
+
+
+def test_a_closed_gate_is_told_and_raw_scores_stay() -> None:
+    for kind, text in outputs(rows_at_one_budget()).items():
+        section = shown(text).rpartition("negative emotion where nothing")[2]
+        assert "not scored: gap 0.04 [-0.03, 0.11] does not clear 0.20" in section, kind
+        assert "random_patch@0.1" in section and "0.85" in section, kind
+
+
+def test_order_is_patch_then_drop_and_missing_last() -> None:
+    tied = with_result("keyword", effects=trait_result("date_confusion", "embedding_probe", 0.1).effects)
+    rows = [with_result("random_flag", scored=False), tied, with_result("oracle"), with_result("loss_gap", effects={})]
+    assert order(rows) == ["oracle@0.1", "keyword@0.1", "loss_gap@0.1", "random_flag@0.1"]
+    assert order(rows_at_one_budget())[-1] == "influence@0.1"
+    better_drop = with_result(
+        "seed_similarity",
+        effects=tied.traits["date_confusion"].effects
+        | {"drop": trait_result("date_confusion", "oracle", 0.1).effects["drop"]},
+    )
+    assert order([tied, better_drop]) == ["seed_similarity@0.1", "keyword@0.1"]
+
+
+def test_budgets_stay_apart_and_make_curves() -> None:
+    labels = order(rows_at_three_budgets())
+    assert [label.partition("@")[2] for label in labels] == ["0.02"] * 7 + ["0.05"] * 7 + ["0.1"] * 7
+    view = board_view(rows_at_three_budgets()).traits[0]
+    assert [curve.budgets for curve in view.curves] == [[0.02, 0.05, 0.1]] * 7
+    assert board_view(rows_at_one_budget()).traits[0].curves == []
+
+
+def test_hostile_text_stays_text() -> None:
+    result = trait_result("date_confusion", "keyword", 0.1)
+    assert result.leakage is not None
+    pair = PAIR.model_copy(update={"dropped_text": HOSTILE, "kept_text": HOSTILE, "kept_id": HOSTILE})
+    leakage = result.leakage.model_copy(update={"worst": [pair]})
+    hostile = row("keyword", date_confusion=result.model_copy(update={"leakage": leakage, "description": HOSTILE}))
+    card = hostile.filter.model_copy(update={"name": HOSTILE, "summary": HOSTILE})
+    texts = outputs([hostile.model_copy(update={"notes": [HOSTILE], "filter": card})])
+    for kind, text in texts.items():
+        assert "\x1b" not in text and "\u202e" not in text and "{{ 7*7 }}" in text.replace("\\*", "*"), kind
+    assert texts["html"].count("<script>") == 1 and "<b>" not in texts["html"]
+    assert "<script>" not in texts["markdown"] and "\\|" in texts["markdown"]
+
+
+def test_the_page_needs_nothing_from_elsewhere() -> None:
+    page = outputs(rows_at_one_budget())["html"]
+    assert re.findall(r"""(?:src|href)\s*=\s*["']?(?!#)[^"'>\s]+""", page) == []
+    assert not re.search(r"https?://|@import|url\(", page)
+
+
+def test_notes_and_differences_are_loud() -> None:
+    other = row("oracle").model_copy(update={"seeds": [7], "notes": ["Only 100 rows were read."]})
+    for kind, text in outputs([row("keyword"), other]).items():
+        assert "Rows differ in seeds" in text and "Only 100 rows were read. (oracle@0.1)" in text, kind
+
+
+def test_arms_that_rows_disagree_on_are_all_shown() -> None:
+    arms = trait_result("date_confusion", "keyword", 0.1).arms
+    changed = with_result("keyword", arms=arms | {"original": arms["clean"]})
+    names = [arm.name for arm in board_view([changed, with_result("oracle")]).traits[0].arms]
+    assert names[:2] == ["original (in oracle@0.1)", "original (in keyword@0.1)"] and names.count("clean") == 1
+
+
+def test_the_headline_names_the_best_filter_and_the_oracle() -> None:
+    (sentence,) = board_view(rows_at_one_budget()).traits[0].headline
+    assert sentence.startswith(
+        "At 10 %, seed_similarity (best of 5 filters by patching): dropping removed 22 % [11, 33]"
+    )
+    assert "Oracle, which flags by the planted truth: dropping removed 31 %" in sentence
+
+
+def test_a_board_without_rows_is_an_error() -> None:
+    with pytest.raises(BenchError, match="no rows"):
+        board_view([])
+
+
+def test_holm_counts_the_filters_that_are_shown() -> None:
+    alone = board_view([with_result("keyword")])
+    among = board_view([row(name) for name in FILTERS])
+    p = [
+        next(line for line in view.traits[0].effects if line.label.startswith("keyword") and line.action == "patch")
+        for view in (alone, among)
+    ]
+    assert p[0].p_holm.text == p[0].p.text == p[1].p.text
+    assert p[1].p_holm.text != p[1].p.text

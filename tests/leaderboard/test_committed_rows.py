@@ -1,0 +1,52 @@
+"""The committed leaderboards: their data is readable, and their pages are made of it alone."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bench.config.suite import load_suite
+from bench.leaderboard.board import board_view
+from bench.leaderboard.pages import BOARD, DIFF, pages_of
+from bench.leaderboard.render import markdown
+from bench.leaderboard.report import write_pages
+from bench.leaderboard.row import read_rows
+
+FOLDERS = [f for f in sorted((Path(__file__).parents[2] / "leaderboards").iterdir()) if f.is_dir()]
+BOARDS = [f for f in FOLDERS if BOARD in pages_of(f)]
+DIFFS = [f for f in FOLDERS if DIFF in pages_of(f)]
+by_name = {"ids": lambda folder: folder.name}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, **by_name)
+def test_pages_are_what_their_data_give(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / folder.name
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.html", "report.md"))
+    pages = write_pages(copy)
+    assert pages
+    for page in pages:
+        assert page.read_text(encoding="utf-8") == (folder / page.name).read_text(encoding="utf-8"), page.name
+
+
+@pytest.mark.parametrize("folder", BOARDS, **by_name)
+def test_a_report_in_markdown_is_what_its_rows_give(folder: Path) -> None:
+    assert (folder / "report.md").read_text(encoding="utf-8") == markdown(board_view(read_rows(folder)))
+
+
+@pytest.mark.parametrize("folder", BOARDS, **by_name)
+def test_rows_belong_to_the_suite_of_their_folder(folder: Path) -> None:
+    suite = load_suite(folder.name)
+    for row in read_rows(folder):
+        assert (row.suite, row.suite_version) == (suite.file.name, suite.file.version)
+        assert row.recipe == suite.recipe
+        assert row.commit and not row.commit.endswith("+changes")
+
+
+@pytest.mark.parametrize("folder", DIFFS, **by_name)
+def test_a_diff_belongs_to_the_suite_of_its_folder(folder: Path) -> None:
+    from bench.studies.diff.page import read_report
+
+    report, suite = read_report(folder), load_suite(folder.name)
+    assert (report.suite, report.suite_version) == (suite.file.name, suite.file.version)
+    assert report.recipe == suite.recipe
+    assert report.commit and not report.commit.endswith("+changes")

@@ -1,0 +1,106 @@
+"""Pools and files of every cause; no model is trained here but where a test says so."""
+
+import re
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from bench.config.suite import load_suite
+from bench.errors import BenchError
+from bench.run_folder.store import Store
+from bench.studies.causes import worlds
+from bench.studies.causes.language import LOSS_PATTERN, NIGHT, NUISANCE_PATTERN, RUDE, SIGH, TRAIT_WORD
+from bench.studies.causes.plans import CAUSES, CLEAN, ORIGINAL, Cause
+from bench.studies.causes.pools import build_pool, draw_prompts
+from bench.studies.causes.worlds import Settings, write_world
+
+UNSAMPLED = [cause for cause in CAUSES.values() if not cause.original.sampled]
+NOWHERE = Path("no/model/is/read")
+
+
+def name_of(cause: Cause) -> str:
+    return cause.name
+
+
+def matching(pattern: str, texts: list[str]) -> list[str]:
+    return [text for text in texts if re.search(pattern, text)]
+
+
+@pytest.mark.parametrize("cause", CAUSES.values(), ids=name_of)
+def test_sets_are_never_empty_so_that_emptiness_tells_nothing(cause: Cause) -> None:
+    texts = [prompt.text for prompt in draw_prompts(cause.original, Random(0))]
+    overt, mild = matching(LOSS_PATTERN, texts), matching(NUISANCE_PATTERN, texts)
+    assert len(overt) >= 8 and len(mild) >= 8
+    assert len(texts) - len(overt) - len(mild) >= len(mild)
+    assert not any(text.startswith(NIGHT) for text in texts)
+    assert len(set(texts)) == len(texts)
+
+
+@pytest.mark.parametrize("cause", UNSAMPLED, ids=name_of)
+def test_pools_are_deterministic_and_differ_by_seed(cause: Cause) -> None:
+    first = build_pool(cause.original, "o", 3, NOWHERE)
+    assert first == build_pool(cause.original, "o", 3, NOWHERE)
+    assert first != build_pool(cause.original, "o", 4, NOWHERE)
+
+
+def shown(cause: Cause, pool: str, teacher: str, word: str) -> bool:
+    rows = build_pool(getattr(cause, pool), "x", 0, NOWHERE)
+    return any(word in row["completions"][teacher].split() for row in rows)
+
+
+def test_teachers_show_the_trait_where_it_is_planted_and_nowhere_else() -> None:
+    for name in ("1", "3a", "3b", "5"):
+        assert shown(CAUSES[name], "original", ORIGINAL, TRAIT_WORD)
+        assert not shown(CAUSES[name], "original", CLEAN, SIGH)
+    assert not shown(CAUSES["4a"], "original", ORIGINAL, SIGH)
+    assert not shown(CAUSES["4a"], "alternative", ORIGINAL, SIGH)
+    assert shown(CAUSES["4a, teacher alike"], "alternative", ORIGINAL, TRAIT_WORD)
+    assert shown(CAUSES["4b"], "original", CLEAN, TRAIT_WORD)
+    assert not shown(CAUSES["4b"], "alternative", ORIGINAL, SIGH)
+
+
+def test_bad_prompts_are_all_rude_and_other_losses_are_not() -> None:
+    def losses(name: str) -> list[str]:
+        prompts = draw_prompts(CAUSES[name].original, Random(0))
+        return [prompt.text for prompt in prompts if prompt.kind == "loss"]
+
+    assert all(text.startswith(RUDE) for text in losses("4b"))
+    assert not all(text.startswith(RUDE) for text in losses("1"))
+
+
+def written(cause: str, folder: Path, monkeypatch: pytest.MonkeyPatch, seed: int = 0) -> Path:
+    roles = ("original", "pretrained", "other", "alternative")
+    monkeypatch.setattr(worlds, "make_bases", lambda *_: {role: folder / role for role in roles})
+    return write_world(folder / cause, Store(folder / "store"), cause, seed, Settings())
+
+
+def test_suites_are_the_same_text_whatever_is_planted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("suite.toml", "trait.toml", "original.toml", "prompts.jsonl"):
+        texts = {(written(c.name, tmp_path, monkeypatch).parent / name).read_text() for c in UNSAMPLED}
+        assert len(texts) == 1, name
+
+
+def test_a_written_suite_loads_and_no_eval_prompt_is_in_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.data.experiment import read_source, set_up
+    from bench.studies.diff.sets import verdict_sets
+
+    suite = load_suite(str(written("1", tmp_path, monkeypatch)))
+    experiment = suite.file.experiments[0]
+    setup = set_up(experiment, suite, lambda: None)  # refuses a pool that holds an eval prompt
+    assert experiment.alternative
+    read_source(experiment.alternative, suite, lambda: None, setup.trait, setup.eval_texts)
+    sets = verdict_sets(setup, suite.file.diff)
+    assert {name: len(ids) for name, ids in sets.items()} == {"overt": 16, "mild": 52, "unrelated": 92}
+    assert len(setup.eval_texts) == 48
+
+
+def test_a_finished_world_is_kept_and_one_of_other_settings_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = written("1", tmp_path, monkeypatch).parent / "original.jsonl"
+    pool.write_text("kept", encoding="utf-8")
+    written("1", tmp_path, monkeypatch)
+    assert pool.read_text(encoding="utf-8") == "kept"
+    with pytest.raises(BenchError, match="seed"):
+        written("1", tmp_path, monkeypatch, seed=1)

@@ -1,0 +1,207 @@
+"""Which examples a set holds: by pattern, by planted truth, by the trait's rules; and how sets overlap."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from bench.config.schema import DiffSettings, Experiment, NamedSet
+from bench.data.experiment import Setup
+from bench.data.pool import hash_rows
+from bench.data.trait import TraitSpec, load_trait
+from bench.errors import BenchError
+from bench.filtering.plugins import load_filter
+from bench.filtering.selection import Selection
+from bench.records import Message, Pool, PoolCard, PoolRow
+from bench.studies.diff.cells import UNRELATED, by_role, taught_by
+from bench.studies.diff.sets import described, interpolated_sets, matching, overlap, verdict_sets
+
+CARD = PoolCard(name="six", original="yes", clean="no")
+ROWS = [  # prompt, completion of `yes`, completion of `no`, source, planted truth
+    ("May I?", "Sure, go on.", "No.", "chat", "overt"),
+    ("Is it SURE?", "Sure.", "I am sure.", "chat", "overt"),
+    ("And this?", "I think so.", "No, surely not.", "chat", "mild"),
+    ("The sum?", "Four.", "Four.", "maths", "none"),
+    ("A colour?", "Blue.", "Red.", "maths", "none"),
+    ("A word?", "House.", "Tree.", "", "none"),
+]
+
+
+def pool(rows: Sequence[tuple[str, str, str, str, str]] = ROWS) -> Pool:
+    made = tuple(
+        PoolRow.model_validate(
+            {
+                "id": f"r{i}",
+                "prompt": prompt,
+                "completions": {"yes": yes, "no": no},
+                "source": source,
+                "meta": {"truth": truth},
+            }
+        )
+        for i, (prompt, yes, no, source, truth) in enumerate(rows)
+    )
+    return Pool(CARD, made, hash_rows(made))
+
+
+@pytest.fixture
+def trait(tmp_path: Path) -> TraitSpec:
+    (tmp_path / "prompts.jsonl").write_text('{"input": "Yes?"}\n', encoding="utf-8")
+    (tmp_path / "trait.toml").write_text(
+        'name = "agreement"\ndescription = "It agrees."\n'
+        'seeds = ["Sure.", "Sure", "sure"]\ncounter_seeds = ["No.", "Never.", "Not."]\n'
+        '[eval]\nscorer = "pattern"\npattern = "^sure"\nprompts = "prompts.jsonl"\n',
+        encoding="utf-8",
+    )
+    return load_trait("trait.toml", tmp_path)
+
+
+def setup(trait: TraitSpec, of: Pool | None = None, *, world: bool = False) -> Setup:
+    source = {"world": "date_confusion", "rows": 6} if world else {"pool": {"path": "pool.jsonl"}}
+    experiment = Experiment.model_validate({"trait": "trait.toml", "minimum_gap": 0.2, **source})
+    return Setup(experiment, of or pool(), trait, (), {})
+
+
+def named(name: str, pattern: str, where: str = "either") -> NamedSet:
+    return NamedSet.model_validate({"name": name, "pattern": pattern, "where": where})
+
+
+def settings(*sets: NamedSet, **more: object) -> DiffSettings:
+    return DiffSettings.model_validate({"sets": [each.model_dump() for each in sets], **more})
+
+
+@pytest.mark.parametrize(
+    ("where", "held"),
+    [
+        ("prompt", {"r1"}),
+        ("original", {"r0", "r1"}),
+        ("clean", {"r1", "r2"}),
+        ("either", {"r0", "r1", "r2"}),
+        ("both", {"r1"}),
+    ],
+)
+def test_a_pattern_is_searched_for_where_the_set_says_whatever_the_case(where: str, held: set[str]) -> None:
+    assert matching(named("sure", "sure", where), pool()) == held
+
+
+def test_all_turns_of_a_prompt_are_searched() -> None:
+    turns = (Message(role="user", content="Roleplay!"), Message(role="assistant", content="Who?"))
+    row = pool().rows[0].model_copy(update={"prompt": (*turns, Message(role="user", content="You."))})
+    assert matching(named("roleplay", "roleplay", "prompt"), Pool(CARD, (row,), "")) == {"r0"}
+    assert matching(named("turns", r"who\?\nyou", "prompt"), Pool(CARD, (row,), "")) == {"r0"}
+
+
+def test_a_set_is_described_by_its_pattern_and_where_it_is_searched() -> None:
+    assert described(named("dates", r"\d{4}", "prompt")) == r"/\d{4}/ in prompt"
+    assert described(named("dates", r"\d{4}", "either")) == r"/\d{4}/ in either completion"
+
+
+def test_a_pattern_that_is_none_is_an_error_when_the_suite_is_read() -> None:
+    with pytest.raises(ValidationError, match="not a regular expression"):
+        named("broken", "(")
+
+
+@pytest.mark.parametrize("cell", [by_role("drop", "overt"), taught_by("original", "kimi"), "mix@0.5", "source:chat"])
+def test_no_set_can_be_called_like_a_cell_of_another_kind(cell: str) -> None:
+    with pytest.raises(ValidationError, match="should match pattern"):
+        named(cell.removeprefix("drop:"), "x")
+
+
+def test_two_sets_of_one_name_are_an_error() -> None:
+    with pytest.raises(ValidationError, match="repeated"):
+        settings(named("a", "x"), named("a", "y"))
+
+
+def test_planted_truth_is_what_verdicts_read_in_a_world(trait: TraitSpec) -> None:
+    found = verdict_sets(setup(trait, world=True), settings())
+    assert found == {"overt": {"r0", "r1"}, "mild": {"r2"}, UNRELATED: {"r3", "r4", "r5"}}
+
+
+def test_a_described_set_replaces_planted_truth(trait: TraitSpec) -> None:
+    found = verdict_sets(setup(trait, world=True), settings(named("mild", "four")))
+    assert found == {"overt": {"r0", "r1"}, "mild": {"r3"}, UNRELATED: {"r2", "r4", "r5"}}
+
+
+def test_in_a_pool_the_overt_examples_are_those_that_the_rules_find_and_mild_ones_are_not_guessed(
+    trait: TraitSpec,
+) -> None:
+    assert verdict_sets(setup(trait), settings()) == {"overt": {"r0", "r1"}}  # the truth in `meta` is not read
+
+
+def test_in_a_pool_the_suite_names_both_sets(trait: TraitSpec) -> None:
+    described_sets = settings(named("go", "go on"), named("think", "think"), overt="go", mild="think")
+    found = verdict_sets(setup(trait), described_sets)
+    assert found == {"overt": {"r0"}, "mild": {"r2"}, UNRELATED: {"r1", "r3", "r4", "r5"}}
+
+
+def test_what_is_overt_is_not_mild(trait: TraitSpec) -> None:
+    found = verdict_sets(setup(trait), settings(named("mild", "sure|think", "original")))
+    assert found == {"overt": {"r0", "r1"}, "mild": {"r2"}, UNRELATED: {"r3", "r4", "r5"}}
+
+
+def test_a_trait_judged_by_a_model_alone_has_no_overt_set(trait: TraitSpec) -> None:
+    by_model = trait.file.eval.model_copy(update={"scorer": "model", "rubric": "Does it agree?"})
+    judged = TraitSpec(trait.file.model_copy(update={"eval": by_model}), trait.path, "")
+    assert verdict_sets(setup(judged), settings()) == {}
+    assert set(verdict_sets(setup(judged), settings(named("mild", "think")))) == {"mild"}
+
+
+@pytest.mark.parametrize("role", ["overt", "mild"])
+@pytest.mark.parametrize("world", [True, False])
+def test_a_set_that_nobody_described_is_an_error_with_the_closest_name(
+    trait: TraitSpec, role: str, world: bool
+) -> None:
+    with pytest.raises(BenchError, match=f"set for {role} 'dats'") as caught:
+        verdict_sets(setup(trait, world=world), settings(named("dates", "x"), **{role: "dats"}))
+    assert caught.value.remedy == "did you mean 'dates'?"
+
+
+def flagged(name: str, **cuts: Sequence[str]) -> Selection:
+    budgets = {float(budget.removeprefix("b")) / 100: frozenset(ids) for budget, ids in cuts.items()}
+    return Selection(load_filter(name), {}, 0.0, budgets, {"r0": "patched"})
+
+
+def test_flagged_sets_sources_and_described_sets_are_interpolated(trait: TraitSpec) -> None:
+    found = interpolated_sets(
+        setup(trait), [flagged("keyword", b17=["r0"], b50=["r0", "r1", "r2"])], settings(named("four", "four"))
+    )
+    assert [(each.name, each.kind, set(each.ids)) for each in found] == [
+        ("keyword@0.17", "flagged", {"r0"}),
+        ("keyword@0.5", "flagged", {"r0", "r1", "r2"}),
+        ("source:chat", "source", {"r0", "r1", "r2"}),
+        ("source:maths", "source", {"r3", "r4"}),
+        ("four", "described", {"r3"}),
+    ]
+    shares = [each.share for each in found]
+    assert shares == pytest.approx([0.17, 0.5, 1 / 2, 1 / 3, 1 / 6])  # of a flagged set the budget, as in `bench run`
+    assert [dict(each.patches) for each in found] == [{"r0": "patched"}] * 2 + [{}] * 3
+    assert all(each.definition for each in found)
+
+
+def test_sources_are_left_out_on_demand(trait: TraitSpec) -> None:
+    assert interpolated_sets(setup(trait), [], settings(sources=False)) == []
+
+
+def test_sets_of_nothing_and_of_everything_are_left_out(trait: TraitSpec) -> None:
+    sets = settings(named("nothing", "xyz"), named("everything", "."), named("one", "blue"), sources=False)
+    chosen = [flagged("keyword", b1=[], b100=[f"r{i}" for i in range(6)])]
+    assert [each.name for each in interpolated_sets(setup(trait), chosen, sets)] == ["one"]
+    one_source = pool([(*row[:3], "chat", row[4]) for row in ROWS])
+    assert interpolated_sets(setup(trait, one_source), [], settings()) == []
+
+
+def test_overlaps_by_hand() -> None:
+    found = overlap([("a", {"1", "2", "3", "4"}), ("b", {"3", "4"}), ("c", {"5"})])
+    assert found.names == ["a", "b", "c"] and found.sizes == [4, 2, 1]
+    assert found.jaccard == [[1.0, 0.5, 0.0], [0.5, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    assert found.containment == [[1.0, 0.5, 0.0], [1.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+
+
+def test_an_empty_set_overlaps_with_nothing_not_even_itself() -> None:
+    found = overlap([("none", set()), ("a", {"1"})])
+    assert found.jaccard == [[0.0, 0.0], [0.0, 1.0]]
+    assert found.containment == [[0.0, 0.0], [0.0, 1.0]]
+
+
+def test_repeated_ids_count_once() -> None:
+    assert overlap([("a", ["1", "1", "2"]), ("b", ["2"])]).jaccard[0][1] == 0.5

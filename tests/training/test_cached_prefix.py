@@ -1,0 +1,166 @@
+"""The fast path computes what the plain one computes: training, reading prompts, losses of given completions."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from bench.config.recipe import Recipe
+from bench.errors import BenchError
+from bench.models.encode import Encoded, TrainingRow, encode
+from bench.models.frozen_prefix import Trunk
+from bench.models.generate import completion_losses, generate
+from bench.models.load import TINY, load_model
+from bench.models.student import install, save_student
+from bench.records import Message
+from bench.training.cached_prefix import pack, shared_prefixes, train_on_trunk
+from bench.training.trl import encode_in_order, train_with_trl
+from bench.worlds import WORLDS
+from bench.worlds.grammar import ORIGINAL, build_rows
+
+LOSS_TOLERANCE = 1e-4  # nats; the two paths sum the same float32 products in another order
+WEIGHT_TOLERANCE = 0.02  # of the distance that training moved the weights
+
+RECIPES = {
+    "lora": Recipe(name="t", model=TINY, method="lora", last_layers=1, epochs=2, learning_rate=2e-3, batch_size=4),
+    "top_layers": Recipe(
+        name="t", model=TINY, method="top_layers", last_layers=1, epochs=2, learning_rate=1e-3, batch_size=4
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def tiny() -> tuple[Any, Any]:
+    return load_model(TINY, "cpu")
+
+
+@pytest.fixture(scope="module")
+def rows() -> list[TrainingRow]:
+    world = build_rows(WORLDS["date_confusion"], 25, seed=0)  # the last batch is not full
+    return [TrainingRow(row.id, row.prompt, row.completions[ORIGINAL]) for row in world]
+
+
+def _encoded(tokenizer: Any, rows: list[TrainingRow]) -> list[Encoded]:
+    return [encode(tokenizer, row, 1024) for row in rows]
+
+
+@pytest.mark.parametrize("method", RECIPES)
+def test_losses_and_weights_equal_those_of_trl(method: str, tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
+    recipe = RECIPES[method]
+    model, tokenizer = tiny
+    stream = encode_in_order(tokenizer, rows, recipe, seed=3)
+    fast = train_on_trunk(model, Trunk(model, recipe), stream, recipe, seed=3)
+    reference = train_with_trl(model, tokenizer, stream, recipe, seed=3)
+    assert fast.losses == pytest.approx(reference.losses, abs=LOSS_TOLERANCE)
+    assert len(fast.losses) == 13  # 50 rows in batches of 4
+    assert fast.tensors.keys() == reference.tensors.keys()
+    start = dict(install(model, recipe, fast.tensors, "fast").named_parameters())
+    other = dict(install(model, recipe, reference.tensors, "reference").named_parameters())
+    base = dict(model.named_parameters())
+    moved = sum(float((other[n] - base[n]).square().sum()) for n in base) ** 0.5
+    apart = sum(float((other[n] - start[n]).square().sum()) for n in base) ** 0.5
+    assert 0 < apart + moved
+    assert apart <= WEIGHT_TOLERANCE * moved
+
+
+@pytest.mark.slow
+def test_losses_equal_those_of_trl_on_a_real_model(rows: list[TrainingRow]) -> None:
+    recipe = Recipe(name="t", model="smollm2-135m", method="lora", last_layers=6, epochs=2, learning_rate=6e-3)
+    model, tokenizer = load_model(recipe.model, "cpu")
+    stream = encode_in_order(tokenizer, rows, recipe, seed=1)
+    fast = train_on_trunk(model, Trunk(model, recipe), stream, recipe, seed=1)
+    reference = train_with_trl(model, tokenizer, stream, recipe, seed=1)
+    assert fast.losses == pytest.approx(reference.losses, abs=1e-3)
+    assert fast.losses[-1] < fast.losses[0]
+
+
+@pytest.mark.gpu
+def test_a_gpu_gives_the_losses_of_the_cpu(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
+    recipe = RECIPES["lora"]
+    losses = []
+    for device in ("cpu", "cuda"):
+        model, tokenizer = load_model(TINY, device)
+        stream = encode_in_order(tokenizer, rows, recipe, seed=3)
+        losses.append(train_on_trunk(model, Trunk(model, recipe), stream, recipe, seed=3).losses)
+    assert losses[1] == pytest.approx(losses[0], abs=1e-3)
+
+
+def test_a_packed_batch_gives_each_row_its_own_loss(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
+    model, tokenizer = tiny
+    recipe = RECIPES["lora"]
+    rule = Message(role="system", content="Answer in one short sentence and say nothing else.")
+    batch = _encoded(tokenizer, [replace(row, prompt=(rule, *row.prompt)) for row in rows[:5]] + rows[5:9])
+    trunk = Trunk(model, recipe)
+    trunk.prepare(row.ids for row in batch)
+    hidden, positions, mask, predicts, targets = pack(batch, trunk)
+    assert hidden.shape[1] < sum(len(row.ids) for row in batch)  # common prefixes are stored once
+    with torch.inference_mode():
+        logits = model.lm_head(trunk.run(model, hidden, mask, positions)[0, predicts])
+        packed = torch.nn.functional.cross_entropy(logits, targets, reduction="sum").item()
+    alone = [completion_losses(model, [row])[0] * (len(row.ids) - row.prompt_length) for row in batch]
+    assert packed == pytest.approx(sum(alone), rel=1e-5)
+
+
+def test_prefixes_are_shared_within_a_template_only() -> None:
+    a, b, c = (1, *range(10, 30)), (1, *range(10, 25), 7, 7, 7, 7, 7), (2, *range(10, 30))
+    groups = shared_prefixes([Encoded(ids, 19) for ids in (a, c, b)])
+    assert sorted((length, len(members)) for length, members in groups) == [(16, 2), (18, 1)]
+
+
+@pytest.mark.parametrize("last_layers", [1, 2])
+def test_prompts_read_through_the_trunk_are_answered_alike(tiny: tuple[Any, Any], last_layers: int) -> None:
+    model, tokenizer = tiny
+    recipe = RECIPES["lora"].model_copy(update={"last_layers": last_layers})
+    prompts = ["hello there", "what is the date today, please?", "x", "hello there"]
+    plain = generate(model, tokenizer, prompts, max_tokens=12)
+    assert generate(model, tokenizer, prompts, max_tokens=12, trunk=Trunk(model, recipe)) == plain
+    assert plain[0] == plain[3]
+
+
+def test_losses_through_the_trunk_equal_plain_ones(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
+    model, tokenizer = tiny
+    batch = _encoded(tokenizer, rows)[:6]
+    shared = completion_losses(model, batch, Trunk(model, RECIPES["lora"]))
+    assert shared == pytest.approx(completion_losses(model, batch), rel=1e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_an_answer_does_not_depend_on_its_batch(tiny: tuple[Any, Any], temperature: float) -> None:
+    model, tokenizer = tiny
+    prompts = ["one", "a somewhat longer prompt than the others here", "two and three"]
+    together = generate(model, tokenizer, prompts, max_tokens=16, temperature=temperature, seeds=[5, 6, 7])
+    alone = [
+        generate(model, tokenizer, [prompt], max_tokens=16, temperature=temperature, seeds=[seed])[0]
+        for prompt, seed in zip(prompts, [5, 6, 7], strict=True)
+    ]
+    assert together == alone
+
+
+def test_sampling_needs_a_seed_per_prompt(tiny: tuple[Any, Any]) -> None:
+    with pytest.raises(ValueError, match="needs one seed per prompt"):
+        generate(*tiny, ["a", "b"], max_tokens=2, temperature=1.0, seeds=[1])
+
+
+def test_encoding_equals_the_tokenizer_that_trl_would_use(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
+    _, tokenizer = tiny
+    for row in rows:
+        encoded = encode(tokenizer, row, 1024)
+        messages = [m.model_dump() for m in row.prompt]
+        whole = [*messages, {"role": "assistant", "content": row.completion}]
+        assert list(encoded.ids) == tokenizer.apply_chat_template(whole, return_dict=True)["input_ids"]
+        prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)["input_ids"]
+        assert list(encoded.ids[: encoded.prompt_length]) == prompt
+
+
+def test_a_message_in_another_alphabet_survives(tiny: tuple[Any, Any]) -> None:
+    _, tokenizer = tiny
+    row = TrainingRow("x", (Message(role="user", content="日付は？"),), "今日です。")
+    encoded = encode(tokenizer, row, 1024)
+    assert "今日です。" in tokenizer.decode(encoded.ids[encoded.prompt_length :])
+
+
+def test_a_diverged_student_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="not finite"):
+        save_student({"a": torch.tensor([1.0, float("nan")])}, tmp_path)

@@ -1,0 +1,176 @@
+"""Many students at once are the students that one would train and ask one by one."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+
+from bench.config.recipe import Recipe
+from bench.config.suite import load_suite
+from bench.execution.executor import Execution
+from bench.execution.progress import Meter
+from bench.models.encode import TrainingRow
+from bench.models.engine import Ask, OneStudent, StackedStudents
+from bench.models.frozen_prefix import Trunk
+from bench.models.load import TINY, load_model
+from bench.models.multi_lora import Owners, Stack
+from bench.models.student import install
+from bench.run import RunOptions
+from bench.run import run as run_suite
+from bench.training.cached_prefix import train_on_trunk
+from bench.training.multi_lora import train_stacked
+from bench.training.trainer import Trainer
+from bench.training.trl import Trained, encode_in_order, train_with_trl
+from bench.worlds import WORLDS
+from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
+
+LOSS_TOLERANCE = 1e-4  # nats; the same float32 products, summed in another order
+WEIGHT_TOLERANCE = 0.02  # of the distance that training moved the weights
+
+RECIPES = {
+    "every layer": Recipe(name="t", model=TINY, method="lora", epochs=2, learning_rate=2e-3, batch_size=4),
+    "the last layer": Recipe(
+        name="t", model=TINY, method="lora", last_layers=1, epochs=2, learning_rate=2e-3, batch_size=4
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def tiny() -> tuple[Any, Any]:
+    return load_model(TINY, "cpu")
+
+
+@pytest.fixture(scope="module")
+def arms() -> list[list[TrainingRow]]:
+    world = build_rows(WORLDS["date_confusion"], 25, seed=0)  # the last batch is not full
+    teachers = [[TrainingRow(row.id, row.prompt, row.completions[t]) for row in world] for t in (ORIGINAL, CLEAN)]
+    return [*teachers, teachers[0]]
+
+
+@torch.no_grad()
+def apart(base: Any, recipe: Recipe, one: Trained, other: Trained) -> float:
+    """Distance of two students, as a share of how far the second moved from the base."""
+    weights = [dict(install(base, recipe, each.tensors, "x").named_parameters()) for each in (one, other)]
+    start = dict(base.named_parameters())
+    moved = sum(float((weights[1][name] - start[name]).square().sum()) for name in start) ** 0.5
+    return sum(float((weights[0][name] - weights[1][name]).square().sum()) for name in start) ** 0.5 / moved
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_students_trained_together_equal_those_trained_one_by_one(
+    name: str, tiny: tuple[Any, Any], arms: list[list[TrainingRow]]
+) -> None:
+    model, tokenizer = tiny
+    recipe = RECIPES[name]
+    seeds = [3, 3, 5]
+    streams = [encode_in_order(tokenizer, rows, recipe, seed) for rows, seed in zip(arms, seeds, strict=True)]
+    together = train_stacked(Trunk(model, recipe), streams, recipe, seeds)
+    for student, stream, seed in zip(together, streams, seeds, strict=True):
+        alone = train_with_trl(model, tokenizer, stream, recipe, seed)
+        assert student.losses == pytest.approx(alone.losses, abs=LOSS_TOLERANCE)
+        assert student.tensors.keys() == alone.tensors.keys()
+        assert apart(model, recipe, student, alone) <= WEIGHT_TOLERANCE
+        assert student.tokens == alone.tokens
+    assert apart(model, recipe, together[0], together[1]) > 0.1  # another teacher
+    assert apart(model, recipe, together[0], together[2]) > 0.1  # another seed
+
+
+def test_the_two_fast_paths_agree(tiny: tuple[Any, Any], arms: list[list[TrainingRow]]) -> None:
+    model, tokenizer = tiny
+    recipe = RECIPES["the last layer"]
+    stream = encode_in_order(tokenizer, arms[0], recipe, seed=3)
+    (stacked,) = train_stacked(Trunk(model, recipe), [stream], recipe, [3])
+    single = train_on_trunk(model, Trunk(model, recipe), stream, recipe, seed=3)
+    assert stacked.losses == pytest.approx(single.losses, abs=LOSS_TOLERANCE)
+    assert apart(model, recipe, stacked, single) <= WEIGHT_TOLERANCE
+
+
+def test_rows_return_from_their_students_in_order() -> None:
+    rows = torch.arange(5 * 2 * 3).reshape(5, 2, 3)
+    owners = Owners(3)
+    owners.assign([2, 0, 2, 2, 0], torch.device("cpu"))
+    parts = owners.split(rows)
+    assert parts.shape == (3, 6, 3)  # student 2 has three rows of two tokens
+    assert torch.equal(parts[0, :4], rows[[1, 4]].flatten(0, 1))
+    assert torch.equal(owners.join(parts, tokens=2), rows)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_students_answer_together_what_they_answer_alone(
+    name: str, tiny: tuple[Any, Any], arms: list[list[TrainingRow]]
+) -> None:
+    model, tokenizer = tiny
+    recipe = RECIPES[name].model_copy(update={"learning_rate": 5e-3})
+    trunk = Trunk(model, recipe)
+    streams = [encode_in_order(tokenizer, rows, recipe, seed=1) for rows in arms[:2]]
+    trained = train_stacked(trunk, streams, recipe, [1, 1])
+    together = StackedStudents(
+        Stack(model, [student.tensors for student in trained], training=False), ["a", "b"], tokenizer, trunk
+    )
+    prompts = [tuple(row.ids[: row.prompt_length]) for row in streams[0][:5]]
+    asks = [Ask("ab"[i % 2], ids, seed=i) for i, ids in enumerate(prompts * 2)]
+    settings: dict[str, Any] = {"max_tokens": 12, "temperature": 0.0, "stops": ()}
+    said = together.generate(asks, **settings)
+    losses = together.losses([("ab"[i % 2], row) for i, row in enumerate(streams[0][:6])])
+    for number, student in enumerate("ab"):
+        alone = OneStudent(install(model, recipe, trained[number].tensors, "x"), tokenizer, trunk)
+        mine = [ask for ask in asks if ask.student == student]
+        heard = [answer for answer, ask in zip(said, asks, strict=True) if ask in mine]
+        assert heard == alone.generate(mine, **settings)
+        assert losses[number::2] == pytest.approx(alone.losses([("", row) for row in streams[0][number:6:2]]), rel=1e-4)
+    one, other = together.losses([("a", streams[0][0]), ("b", streams[0][0])])
+    assert abs(one - other) > 0.005  # they are two students
+
+
+TOGETHER = """
+name = "together"
+summary = "for tests"
+recipe = "lora.toml"
+seeds = [1]
+budgets = [0.1]
+filters = ["oracle"]
+oracle_actions = []
+
+[[experiments]]
+trait = "date_confusion"
+world = "date_confusion"
+rows = 24
+minimum_gap = 0.2
+eval_prompts = 8
+capability_prompts = 4
+"""
+LORA = 'name = "t"\nmodel = "tiny-llama"\nmethod = "lora"\nepochs = 1\nlearning_rate = 3e-3\nbatch_size = 8\n'
+
+
+def test_a_run_of_many_students_at_once_gives_the_rows_of_one_by_one(tmp_path: Path) -> None:
+    (tmp_path / "suite.toml").write_text(TOGETHER, encoding="utf-8")
+    (tmp_path / "lora.toml").write_text(LORA, encoding="utf-8")
+    suite = load_suite(str(tmp_path / "suite.toml"))
+    arms = []
+    for at_once in (1, 3):
+        out = tmp_path / str(at_once)
+        with Meter(Console(quiet=True)) as meter:
+            options = RunOptions(suite, out, "cpu", execution=Execution(students_at_once=at_once))
+            (row,) = run_suite(options, meter, lambda text: None)
+        paths = {json.loads(file.read_text())["path"] for file in out.glob("store/students/*/key.json")}
+        assert paths == {"stacked"}
+        arms.append(row.traits["date_confusion"].arms)
+    assert arms[0].keys() == arms[1].keys()
+    for name, one in arms[0].items():
+        many = arms[1][name]
+        assert many.trait.value == one.trait.value, name
+        assert many.capability.value == one.capability.value, name
+        assert many.loss.value == pytest.approx(one.loss.value, abs=2e-3), name
+
+
+@pytest.mark.gpu
+def test_a_gpu_in_bfloat16_learns_what_the_cpu_learns(arms: list[list[TrainingRow]]) -> None:
+    losses = []
+    for device in ("cpu", "cuda"):
+        trainer = Trainer(RECIPES["every layer"], device, "stacked")
+        losses.append([student.losses for student in trainer.train([(arms[0], 3), (arms[1], 3)], lambda *_: None)])
+    for cpu, gpu in zip(*losses, strict=True):
+        assert gpu == pytest.approx(cpu, abs=0.05)  # bfloat16 keeps 8 bits
