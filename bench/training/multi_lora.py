@@ -1,8 +1,8 @@
 """SFT of many students at once: every step takes one batch of each, through weights that all of them share.
 
 Each student sees its own rows in its own order and is clipped, updated and decayed by itself, as if it were alone;
-`tests/training/test_multi_lora.py` compares losses and weights with the one-by-one paths. Tokens are packed without padding for
-the linear layers, which do nearly all of the work, and laid out as padded rows for attention alone.
+`tests/training/test_multi_lora.py` compares losses and weights with the one-by-one paths. Tokens are packed without
+padding for the linear layers, which do nearly all of the work, and laid out as padded rows for attention alone.
 """
 
 import time

@@ -1,7 +1,8 @@
 """Interpolation curves: trait score over the share of original completions, against the straight line.
 
 [R] (see `bench.studies.diff.verdicts`) trains on random mixtures of two teachers' completions of the same prompts and
-compares the scores with a linear interpolation: one trait scaled smoothly, another was there with few original examples.
+compares the scores with a linear interpolation: one trait scaled smoothly, another was there with few original
+examples.
 """
 
 from collections.abc import Mapping, Sequence
