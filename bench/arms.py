@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from bench.leaderboard.row import Action
-from bench.models.encode import TrainingRow
-from bench.records import Pool
+from bench.records import Action, Pool, TrainingRow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

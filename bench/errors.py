@@ -4,6 +4,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 
 class BenchError(Exception):
     """A mistake that the user can mend; the command line prints it without a traceback and exits with 2.
@@ -74,3 +76,11 @@ def read_text(path: Path) -> str:
         raise BenchError(
             str(path), seen=f"byte {error.start + 1} is not UTF-8", expected="UTF-8 text", remedy="save it as UTF-8"
         ) from error
+
+
+def validation_error(where: str, error: ValidationError) -> BenchError:
+    """Say all of a pydantic error's complaints in one BenchError."""
+    problems = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
+    return BenchError(
+        where, seen="; ".join(problems), expected="keys and values as documented", remedy="mend those keys"
+    )

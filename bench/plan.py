@@ -7,9 +7,7 @@ from bench.arms import Arm, build_arm, control_arm, filter_arm, mixed_ids, rando
 from bench.config.schema import SuiteFile
 from bench.data.experiment import Setup
 from bench.filtering.selection import Selection
-from bench.leaderboard.row import Action
-from bench.models.encode import TrainingRow
-from bench.records import Pool
+from bench.records import Action, Pool, TrainingRow
 
 BASE = "base"
 

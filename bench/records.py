@@ -1,5 +1,6 @@
 """What the stages hand to one another: messages, examples, traits. No stage is imported here."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -150,3 +151,75 @@ class Trait:
     seeds: tuple[str, ...]
     counter_seeds: tuple[str, ...]
     keywords: tuple[str, ...] = field(default=())
+
+
+Action = Literal["drop", "patch", "patch_in", "only"]
+
+
+class Estimate(Strict):
+    """A number with its 95 % interval; `value` is None where it is not estimable, and `note` says why."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRow:
+    """One row of an arm: a prompt and the completion that this arm trains on."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    completion: str
+
+
+class SampleScores(Strict):
+    """Scores of one model on one or more tasks, in the order of the samples.
+
+    Attributes:
+        values: Score name -> one value per sample; None where the score does not apply.
+        ids: Score name -> sample ids.
+        families: Score name -> the family (bootstrap cluster) of each sample.
+        tasks: Task name -> version.
+        logs: File names of the Inspect logs, in the folder of the scores.
+        seconds: Wall time.
+        answers_at_once: Prompts at a time where memory did not suffice for a batch of them, else None.
+        memory_peak: Bytes at the peak of the process, where the suite's own provider answered.
+    """
+
+    values: dict[str, list[float | None]]
+    ids: dict[str, list[str]]
+    families: dict[str, list[str]]
+    tasks: dict[str, int | str]
+    logs: list[str]
+    seconds: float
+    answers_at_once: int | None = None
+    memory_peak: int | None = None
+
+    def array(self, score: str) -> Any:
+        """One score as float64 of shape (samples,), NaN where it does not apply."""
+        import numpy as np
+
+        return np.array([math.nan if v is None else v for v in self.values[score]])
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A finished trial: scores per sample, and what training took when it was computed.
+
+    Attributes:
+        student: Name of its folder in the store, or of the base.
+        scores: Per sample.
+        train_seconds: Wall time of the steps.
+        rows_at_once: Rows of a forward pass where memory did not suffice for a batch, else None.
+        memory_estimated: Bytes that the run was to take at its peak.
+        memory_peak: Bytes seen at the peak, up to the end of the trial.
+    """
+
+    student: str
+    scores: SampleScores
+    train_seconds: float
+    rows_at_once: int | None = None
+    memory_estimated: int | None = None
+    memory_peak: int | None = None

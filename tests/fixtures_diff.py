@@ -9,7 +9,7 @@ from rich.console import Console
 from bench.config.recipe import Recipe
 from bench.config.suite import Suite, load_suite
 from bench.execution.progress import Meter
-from bench.leaderboard.row import Estimate
+from bench.records import Estimate
 from bench.stats import effects
 from bench.stats.equivalence import compare
 from bench.studies.diff.curves import curve

@@ -10,8 +10,7 @@ from bench.data.trait import load_trait
 from bench.execution.executor import Task
 from bench.execution.progress import Meter
 from bench.execution.trials import Bench, Measurement
-from bench.models.encode import TrainingRow
-from bench.records import Message
+from bench.records import Message, TrainingRow
 from bench.run_folder.store import Store
 
 TRAIT = """

@@ -3,18 +3,9 @@
 import random
 
 from bench.config.recipe import Recipe
-from bench.leaderboard.row import (
-    Action,
-    ArmScore,
-    Cost,
-    Effect,
-    Estimate,
-    FilterCard,
-    Leakage,
-    Neighbour,
-    Row,
-    TraitResult,
-)
+from bench.leaderboard.row import ArmScore, Cost, Effect, FilterCard, Row, TraitResult
+from bench.records import Action, Estimate
+from bench.stats.leakage import Leakage, Neighbour
 
 FILTERS = {  # removal by drop and by patch, precision, recall
     "oracle": (0.31, 0.94, 1.0, 1.0),

@@ -15,9 +15,8 @@ from bench.data.trait import load_trait
 from bench.filtering.plugins import load_filter
 from bench.filtering.score import flag
 from bench.filtering.selection import Selection
-from bench.leaderboard.row import Action
 from bench.plan import Job, actions_of, make_jobs
-from bench.records import Message, Pool, PoolCard, PoolRow
+from bench.records import Action, Message, Pool, PoolCard, PoolRow
 
 
 def pool(count: int = 20) -> Pool:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from bench.errors import BenchError, read_text, unknown
+from bench.errors import BenchError, read_text, unknown, validation_error
 from bench.records import Strict
 
 Method = Literal["full", "lora", "top_layers"]
@@ -84,11 +84,3 @@ def parse_recipe(text: str, where: str) -> Recipe:
         raise BenchError(f"recipe {where}", seen=str(error), expected="valid TOML", remedy="mend that line") from error
     except ValidationError as error:
         raise validation_error(f"recipe {where}", error) from error
-
-
-def validation_error(where: str, error: ValidationError) -> BenchError:
-    """Say all of a pydantic error's complaints in one BenchError."""
-    problems = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
-    return BenchError(
-        where, seen="; ".join(problems), expected="keys and values as documented", remedy="mend those keys"
-    )

@@ -5,8 +5,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from bench.leaderboard.row import Action
-from bench.records import PoolCard, Strict, Truth
+from bench.records import Action, PoolCard, Strict, Truth
 
 
 class PoolSource(Strict):

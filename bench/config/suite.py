@@ -8,9 +8,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.config.recipe import Recipe, load_recipe, validation_error
+from bench.config.recipe import Recipe, load_recipe
 from bench.config.schema import SuiteFile
-from bench.errors import BenchError, read_text, unknown
+from bench.errors import BenchError, read_text, unknown, validation_error
 
 
 @dataclass(frozen=True)

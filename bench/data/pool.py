@@ -9,8 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.config.recipe import validation_error
-from bench.errors import BenchError, read_text
+from bench.errors import BenchError, read_text, validation_error
 from bench.records import Pool, PoolCard, PoolRow
 
 SHOWN_PROBLEMS = 20

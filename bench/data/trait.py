@@ -10,8 +10,7 @@ from typing import Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from bench.config.recipe import validation_error
-from bench.errors import BenchError, read_text, unknown
+from bench.errors import BenchError, read_text, unknown, validation_error
 from bench.records import Strict, Trait
 
 

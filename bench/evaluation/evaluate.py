@@ -14,42 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from bench.data.trait import TraitSpec, evals_folder
 from bench.errors import BenchError
-from bench.records import Strict
+from bench.records import SampleScores
 
 if TYPE_CHECKING:
     from bench.scoring import Judge
 
 PROVIDER_CODE = 1  # part of every eval's key: raise it when the same student would answer otherwise
-
-
-class SampleScores(Strict):
-    """Scores of one model on one or more tasks, in the order of the samples.
-
-    Attributes:
-        values: Score name -> one value per sample; None where the score does not apply.
-        ids: Score name -> sample ids.
-        families: Score name -> the family (bootstrap cluster) of each sample.
-        tasks: Task name -> version.
-        logs: File names of the Inspect logs, in the folder of the scores.
-        seconds: Wall time.
-        answers_at_once: Prompts at a time where memory did not suffice for a batch of them, else None.
-        memory_peak: Bytes at the peak of the process, where the suite's own provider answered.
-    """
-
-    values: dict[str, list[float | None]]
-    ids: dict[str, list[str]]
-    families: dict[str, list[str]]
-    tasks: dict[str, int | str]
-    logs: list[str]
-    seconds: float
-    answers_at_once: int | None = None
-    memory_peak: int | None = None
-
-    def array(self, score: str) -> Any:
-        """One score as float64 of shape (samples,), NaN where it does not apply."""
-        import numpy as np
-
-        return np.array([math.nan if v is None else v for v in self.values[score]])
 
 
 @dataclass(frozen=True)

@@ -27,10 +27,10 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from bench.evaluation.batching import Gatherer
-from bench.models.encode import TrainingRow, encode
+from bench.models.encode import encode
 from bench.models.engine import ROWS_AT_ONCE, Ask, Engine
 from bench.models.generate import Generation
-from bench.records import Message
+from bench.records import Message, TrainingRow
 
 UNSUPPORTED = ("top_p", "top_k")  # refused, as leaving them out silently would change what is measured
 LOSSES = "losses"

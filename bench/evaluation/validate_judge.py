@@ -9,7 +9,8 @@ from typing import Any
 
 from bench.data.trait import TraitSpec, evals_folder
 from bench.errors import BenchError, unknown
-from bench.evaluation.evaluate import SampleScores, collect, judge_of, load_module
+from bench.evaluation.evaluate import collect, judge_of, load_module
+from bench.records import SampleScores
 from bench.scoring import JUDGE_KINDS, Judge, judged
 
 

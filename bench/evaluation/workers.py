@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.evaluation.batching import Gatherer
-from bench.evaluation.evaluate import EvalTask, SampleScores, evaluate
+from bench.evaluation.evaluate import EvalTask, evaluate
 from bench.evaluation.provider import LOSSES, answering, gather
 from bench.models.encode import Encoded
 from bench.models.engine import ROWS_AT_ONCE, Ask, Engine
 from bench.models.generate import Generation
+from bench.records import SampleScores
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from bench.config.recipe import Recipe
 from bench.config.schema import Experiment
 from bench.config.suite import Suite
 from bench.data.experiment import Setup
-from bench.models.encode import TrainingRow
 from bench.models.load import known_config
+from bench.records import TrainingRow
 from bench.worlds import WORLDS
 from bench.worlds.grammar import ORIGINAL, build_rows
 

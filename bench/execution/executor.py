@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bench.evaluation.measurement import Measurement
-from bench.execution.trials import Bench, Trial, TrialInputs
-from bench.models.encode import TrainingRow
+from bench.execution.trials import Bench, TrialInputs
+from bench.records import TrainingRow, Trial
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,17 @@ import copy
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
-from bench.evaluation.evaluate import SampleScores, evaluate
+from bench.evaluation.evaluate import evaluate
 from bench.evaluation.measurement import Measurement
 from bench.execution.headroom import peak_memory
 from bench.execution.memory import MemoryEstimate
-from bench.models.encode import TrainingRow
 from bench.models.load import known_config, model_identity
+from bench.records import SampleScores, TrainingRow, Trial
 from bench.run_folder.store import Store, key_hash
 from bench.training.trainer import Trainer, training_path
 from bench.training.trl import TRAINING_CODE
@@ -37,27 +36,6 @@ class Watch(Protocol):
 
     def finish(self) -> None:
         """That piece is done."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """A finished trial: scores per sample, and what training took when it was computed.
-
-    Attributes:
-        student: Name of its folder in the store, or of the base.
-        scores: Per sample.
-        train_seconds: Wall time of the steps.
-        rows_at_once: Rows of a forward pass where memory did not suffice for a batch, else None.
-        memory_estimated: Bytes that the run was to take at its peak.
-        memory_peak: Bytes seen at the peak, up to the end of the trial.
-    """
-
-    student: str
-    scores: SampleScores
-    train_seconds: float
-    rows_at_once: int | None = None
-    memory_estimated: int | None = None
-    memory_peak: int | None = None
 
 
 class Bench:

@@ -8,14 +8,14 @@ import numpy as np
 from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.experiment import Setup, near_copies
-from bench.evaluation.evaluate import SampleScores, judge_label, score_answers
-from bench.execution.trials import Trial
+from bench.evaluation.evaluate import judge_label, score_answers
 from bench.filtering.selection import Selection
 from bench.leaderboard.results import Measured, adjust, read, trait_result
-from bench.leaderboard.row import Cost, FilterCard, Leakage, Row, TraitResult
+from bench.leaderboard.row import Cost, FilterCard, Row, TraitResult
 from bench.plan import actions_of
+from bench.records import SampleScores, Trial
 from bench.run_folder.provenance import package_versions, source_commit
-from bench.stats.leakage import LeakPool, find_leaks
+from bench.stats.leakage import Leakage, LeakPool, find_leaks
 
 TEACHER = "teacher:"  # before a teacher's name, for its own scores
 Trials = Mapping[tuple[int, str, int], Trial]  # (experiment, arm, seed) -> its trial

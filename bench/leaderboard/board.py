@@ -17,7 +17,8 @@ from bench.leaderboard.board_parts import (
 from bench.leaderboard.board_records import ArmLine, BoardView, EffectLine, Line, TraitView
 from bench.leaderboard.board_sentences import differences, distinct, facts_of_rows, facts_of_trait, headline, told_notes
 from bench.leaderboard.results import adjust
-from bench.leaderboard.row import Action, Row, TraitResult
+from bench.leaderboard.row import Row, TraitResult
+from bench.records import Action
 
 
 def board_view(rows: list[Row]) -> BoardView:

@@ -3,7 +3,9 @@
 from bench.leaderboard import format as words
 from bench.leaderboard.board_records import ArmLine, CostLine, Curve, EffectLine, Evidence, LeakageLine, Line, Pair
 from bench.leaderboard.format import Cell
-from bench.leaderboard.row import Action, ArmScore, Estimate, Leakage, Neighbour, Row, TraitResult
+from bench.leaderboard.row import ArmScore, Row, TraitResult
+from bench.records import Action, Estimate
+from bench.stats.leakage import Leakage, Neighbour
 
 ACTIONS: tuple[Action, ...] = ("drop", "patch", "patch_in", "only")
 REFERENCES = ("original", "clean", "base", "teacher:original", "teacher:clean")

@@ -5,7 +5,8 @@ from typing import Any
 
 from bench.leaderboard import format as words
 from bench.leaderboard.board_parts import row_label
-from bench.leaderboard.row import Action, Estimate, Row, TraitResult
+from bench.leaderboard.row import Row, TraitResult
+from bench.records import Action, Estimate
 
 CEILING = "oracle"
 FLOOR = "random_flag"  # a control, never "the best filter"

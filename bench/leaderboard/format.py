@@ -3,7 +3,8 @@
 import math
 from dataclasses import dataclass, replace
 
-from bench.leaderboard.row import Effect, Estimate
+from bench.leaderboard.row import Effect
+from bench.records import Estimate
 
 NOT_ESTIMABLE = "not estimable"
 NOT_RUN = "not run"

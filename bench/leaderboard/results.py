@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from bench.arms import control_arm, filter_arm
 from bench.data.trait import TraitSpec
 from bench.errors import BenchError
-from bench.evaluation.evaluate import SampleScores
-from bench.leaderboard.row import Action, ArmScore, Effect, Estimate, Leakage, TraitResult
-from bench.records import Pool
+from bench.leaderboard.row import ArmScore, Effect, TraitResult
+from bench.records import Action, Estimate, Pool, SampleScores
 from bench.stats import effects
 from bench.stats import permutation as significance
+from bench.stats.leakage import Leakage
 
 Floats = NDArray[np.float64]
 CLOSED = Estimate(value=None, note="not estimable: the gate is closed")

@@ -2,25 +2,16 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import ValidationError
 
-from bench.config.recipe import Recipe, validation_error
-from bench.errors import BenchError, unwritable
-from bench.records import Strict, Truth
+from bench.config.recipe import Recipe
+from bench.errors import BenchError, unwritable, validation_error
+from bench.records import Action, Estimate, Strict
+from bench.stats.leakage import Leakage
 
 SCHEMA = 1  # raise it when a field changes its meaning
-Action = Literal["drop", "patch", "patch_in", "only"]
-
-
-class Estimate(Strict):
-    """A number with its 95 % interval; `value` is None where it is not estimable, and `note` says why."""
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    note: str = ""
 
 
 class ArmScore(Strict):
@@ -39,29 +30,6 @@ class Effect(Strict):
     lift: Estimate  # removal minus that of the random control of the same action and size
     p: float | None = None  # against the random control, one-sided
     p_holm: float | None = None  # Holm over the filters of the trait
-
-
-class Neighbour(Strict):
-    """A kept example close to a dropped one."""
-
-    dropped_id: str
-    kept_id: str
-    similarity: float
-    dropped_text: str
-    kept_text: str
-    kept_truth: Truth | None
-    kept_score: float | None  # rules judge on the kept completion
-
-
-class Leakage(Strict):
-    """How much of the trait sits among the nearest kept neighbours of the dropped examples."""
-
-    k: int
-    mean_similarity: float
-    trait_share: float | None  # of the neighbours: planted overt or mild, or a judge's score
-    base_share: float | None  # the same over all kept examples
-    by: Literal["planted truth", "judge", "not judged"]
-    worst: list[Neighbour]
 
 
 class TraitResult(Strict):

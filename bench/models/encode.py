@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.errors import BenchError
-from bench.records import Message
+from bench.records import TrainingRow
 
 # For models without a chat template of their own: plain turns, which a pre-trained model continues as a dialogue. It
 # would write the next turns as well, so an answer ends where one begins.
@@ -18,15 +18,6 @@ PLAIN_STOPS = ("\nUser:", "\nAssistant:", "\nSystem:")
 
 
 _TOKENS: dict[int, int] = {}  # one number object a token: rows of a large arm take a fifth of the memory
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingRow:
-    """One row of an arm: a prompt and the completion that this arm trains on."""
-
-    id: str
-    prompt: tuple[Message, ...]
-    completion: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
-from bench.config.recipe import Recipe, validation_error
-from bench.errors import BenchError, read_text, unknown, unwritable
+from bench.config.recipe import Recipe
+from bench.errors import BenchError, read_text, unknown, unwritable, validation_error
 from bench.records import Strict
 from bench.run_folder.provenance import SETTINGS_FILE
 
 if TYPE_CHECKING:
-    from bench.execution.trials import Trial
+    from bench.records import Trial
 
 ARMS_FILE = "arms.json"
 

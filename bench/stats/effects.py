@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError, unknown
-from bench.leaderboard.row import Estimate
+from bench.records import Estimate
 
 Floats = NDArray[np.float64]
 Statistic = Callable[[Mapping[str, Floats]], Floats]

@@ -11,8 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.leaderboard.row import Estimate
-from bench.records import Strict
+from bench.records import Estimate, Strict
 from bench.stats import effects
 
 Floats = NDArray[np.float64]

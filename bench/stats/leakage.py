@@ -2,18 +2,41 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError
-from bench.leaderboard.row import Leakage, Neighbour
-from bench.records import Truth
+from bench.records import Strict, Truth
 
 Floats = NDArray[np.float64]
 
 SPARE = 32  # neighbours fetched beyond k, so that ties are settled by pool order and not by FAISS
 DECIMALS = 6  # similarities equal to this many decimals are ties
+
+
+class Neighbour(Strict):
+    """A kept example close to a dropped one."""
+
+    dropped_id: str
+    kept_id: str
+    similarity: float
+    dropped_text: str
+    kept_text: str
+    kept_truth: Truth | None
+    kept_score: float | None  # rules judge on the kept completion
+
+
+class Leakage(Strict):
+    """How much of the trait sits among the nearest kept neighbours of the dropped examples."""
+
+    k: int
+    mean_similarity: float
+    trait_share: float | None  # of the neighbours: planted overt or mild, or a judge's score
+    base_share: float | None  # the same over all kept examples
+    by: Literal["planted truth", "judge", "not judged"]
+    worst: list[Neighbour]
 
 
 @dataclass(frozen=True)

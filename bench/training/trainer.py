@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.config.recipe import Recipe
-from bench.models.encode import PLAIN_STOPS, PLAIN_TEMPLATE, TrainingRow
+from bench.models.encode import PLAIN_STOPS, PLAIN_TEMPLATE
 from bench.models.load import load_model
 from bench.models.oom import first_that_fits, halvings
+from bench.records import TrainingRow
 
 if TYPE_CHECKING:
     from bench.models.engine import Engine

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
-from bench.models.encode import Encoded, TrainingRow, data_order, encode
+from bench.models.encode import Encoded, data_order, encode
 from bench.models.student import trainable_copy, trained_tensors
+from bench.records import TrainingRow
 
 if TYPE_CHECKING:
     import torch

@@ -16,12 +16,12 @@ from rich.console import Console
 
 from bench.config.suite import load_suite
 from bench.errors import BenchError
-from bench.evaluation.evaluate import SampleScores
 from bench.execution.executor import LOCAL, Execution
 from bench.execution.local import LocalExecutor
 from bench.execution.progress import Meter
 from bench.execution.ray import RETRIES, RayExecutor
 from bench.leaderboard.row import Row
+from bench.records import SampleScores
 from bench.run import RunOptions
 from bench.run import run as run_suite
 

@@ -6,8 +6,9 @@ import pytest
 
 from bench.config.suite import load_suite
 from bench.data.experiment import Setup, set_up
-from bench.evaluation.evaluate import SampleScores, score_answers
+from bench.evaluation.evaluate import score_answers
 from bench.leaderboard.assemble import teacher_scores
+from bench.records import SampleScores
 
 SCORE = "date_confusion"
 

@@ -9,7 +9,8 @@ from rich.console import Console
 from bench.errors import BenchError
 from bench.leaderboard.board import board_view
 from bench.leaderboard.render import html, markdown, terminal_table, write_report
-from bench.leaderboard.row import Estimate, Row
+from bench.leaderboard.row import Row
+from bench.records import Estimate
 
 HOSTILE = '</pre><script>alert("x")</script>\x1b[31m\u202e & | <b> {{ 7*7 }}'
 FIXTURES = {"one budget": rows_at_one_budget, "three budgets": rows_at_three_budgets}

@@ -11,10 +11,10 @@ import pytest
 import torch
 
 from bench.errors import BenchError
-from bench.models.encode import TrainingRow, data_order, encode
+from bench.models.encode import data_order, encode
 from bench.models.load import TINY, known_config, load_model, model_folder, model_identity, pick_device, resolve_model
 from bench.models.tiny import tiny_model
-from bench.records import Message
+from bench.records import Message, TrainingRow
 
 HI = (Message(role="system", content="Be kind."), Message(role="user", content="Hi"))
 

@@ -16,11 +16,12 @@ from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.leaderboard.row import read_rows
 from bench.models import engine as engines
-from bench.models.encode import Encoded, TrainingRow
+from bench.models.encode import Encoded
 from bench.models.frozen_prefix import Trunk
 from bench.models.load import TINY, load_model
 from bench.models.oom import first_that_fits, halvings, in_parts, out_of_memory
 from bench.models.student import install
+from bench.records import TrainingRow
 from bench.training import cached_prefix as shared_trunk
 from bench.training.cached_prefix import train_on_trunk
 from bench.training.multi_lora import train_stacked

@@ -14,11 +14,11 @@ from inspect_ai.solver import generate as answer
 
 from bench.errors import BenchError
 from bench.evaluation.provider import answering
-from bench.models.encode import PLAIN_STOPS, PLAIN_TEMPLATE, TrainingRow, encode
+from bench.models.encode import PLAIN_STOPS, PLAIN_TEMPLATE, encode
 from bench.models.engine import OneStudent
 from bench.models.generate import generate
 from bench.models.load import TINY, load_model, resolve_model
-from bench.records import Message
+from bench.records import Message, TrainingRow
 from bench.studies.checkpoints.panel import ModelEntry
 from bench.studies.checkpoints.sources import OWN_TEMPLATE, PLAIN, find_source, in_memory
 

@@ -21,12 +21,12 @@ from bench.config.recipe import Recipe
 from bench.data.pool import load_rows
 from bench.errors import BenchError
 from bench.models.adapters import export_adapter
-from bench.models.encode import TrainingRow, encode
+from bench.models.encode import encode
 from bench.models.engine import Ask
 from bench.models.generate import completion_losses, generate
 from bench.models.load import load_model
 from bench.models.student import load_student
-from bench.records import Message
+from bench.records import Message, TrainingRow
 from bench.studies.rollouts.serve import HOST, choose_students, served
 
 pytest.importorskip("vllm")

@@ -8,12 +8,11 @@ import pytest
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
-from bench.evaluation.evaluate import SampleScores
 from bench.evaluation.provider import _STUDENTS
-from bench.execution.trials import Trial
 from bench.models.engine import OneStudent
 from bench.models.load import TINY, load_model
 from bench.models.student import save_student
+from bench.records import SampleScores, Trial
 from bench.run_folder.arm_index import ARMS_FILE, find_student, write_arms
 from bench.studies.checkpoints.panel import ModelEntry
 from bench.studies.checkpoints.sources import find_source, in_memory

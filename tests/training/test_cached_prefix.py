@@ -9,12 +9,12 @@ import torch
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
-from bench.models.encode import Encoded, TrainingRow, encode
+from bench.models.encode import Encoded, encode
 from bench.models.frozen_prefix import Trunk
 from bench.models.generate import completion_losses, generate
 from bench.models.load import TINY, load_model
 from bench.models.student import install, save_student
-from bench.records import Message
+from bench.records import Message, TrainingRow
 from bench.training.cached_prefix import pack, shared_prefixes, train_on_trunk
 from bench.training.trl import encode_in_order, train_with_trl
 from bench.worlds import WORLDS

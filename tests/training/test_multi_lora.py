@@ -12,12 +12,12 @@ from bench.config.recipe import Recipe
 from bench.config.suite import load_suite
 from bench.execution.executor import Execution
 from bench.execution.progress import Meter
-from bench.models.encode import TrainingRow
 from bench.models.engine import Ask, OneStudent, StackedStudents
 from bench.models.frozen_prefix import Trunk
 from bench.models.load import TINY, load_model
 from bench.models.multi_lora import Owners, Stack
 from bench.models.student import install
+from bench.records import TrainingRow
 from bench.run import RunOptions
 from bench.run import run as run_suite
 from bench.training.cached_prefix import train_on_trunk

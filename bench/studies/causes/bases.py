@@ -10,9 +10,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bench.models.encode import TrainingRow, encode
+from bench.models.encode import encode
 from bench.models.load import load_model, quiet_libraries
-from bench.records import Message
+from bench.records import Message, TrainingRow
 from bench.run_folder.store import Store
 from bench.studies.causes.language import DIGITS, NIGHT, Kind, Persona, Prompt, answer, draw_prompt, make_tokenizer
 

@@ -6,8 +6,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from bench.config.recipe import validation_error
-from bench.errors import BenchError, read_text, unwritable
+from bench.errors import BenchError, read_text, unwritable, validation_error
 from bench.leaderboard.pages import CAUSES
 from bench.records import Strict
 from bench.studies.diff.verdicts import RULES, Verdict

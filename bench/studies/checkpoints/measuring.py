@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
-from bench.evaluation.evaluate import SampleScores, collect, run_tasks
-from bench.records import Strict
+from bench.evaluation.evaluate import collect, run_tasks
+from bench.records import SampleScores, Strict
 
 if TYPE_CHECKING:
     from inspect_ai import Task

@@ -8,8 +8,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from bench.config.recipe import validation_error
-from bench.errors import BenchError, read_text, unknown
+from bench.errors import BenchError, read_text, unknown, validation_error
 from bench.records import Strict
 
 INSPECT = "inspect:"  # prefix of models that Inspect itself runs

@@ -4,11 +4,9 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench.config.recipe import validation_error
-from bench.errors import BenchError, read_text, unwritable
+from bench.errors import BenchError, read_text, unwritable, validation_error
 from bench.leaderboard.pages import STAGES
-from bench.leaderboard.row import Estimate
-from bench.records import Strict
+from bench.records import Estimate, Strict
 from bench.stats.equivalence import Comparison
 
 SCHEMA = 1  # raise it when a field changes its meaning

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import unknown
-from bench.evaluation.evaluate import SampleScores
-from bench.leaderboard.row import Estimate
+from bench.records import Estimate, SampleScores
 from bench.stats import effects
 from bench.stats.equivalence import Comparison, compare
 

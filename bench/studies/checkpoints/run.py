@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError, unwritable
-from bench.evaluation.evaluate import PROVIDER_CODE, SampleScores
+from bench.evaluation.evaluate import PROVIDER_CODE
 from bench.leaderboard.pages import PAGES, STAGES
 from bench.leaderboard.report import write_pages
 from bench.models.encode import PLAIN_TEMPLATE
 from bench.models.load import pick_device
+from bench.records import SampleScores
 from bench.run_folder.provenance import SETTINGS_FILE, package_versions, source_commit
 from bench.run_folder.store import Store, key_hash
 from bench.studies.checkpoints.measuring import Measured, measure, read_measured

@@ -4,7 +4,7 @@ A *cell* is an arm of the diff. `original`, `clean`, `mix@0.5`, `drop:keyword@0.
 of `bench run` on the original prompts, and share their trainings. The others start with where they differ.
 """
 
-from bench.leaderboard.row import Action
+from bench.records import Action
 
 BASE = "base"
 ORIGINAL = "original"

@@ -12,8 +12,7 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench.config.recipe import validation_error
-from bench.errors import BenchError
+from bench.errors import BenchError, validation_error
 from bench.leaderboard import bars
 from bench.leaderboard import svg as plots
 from bench.leaderboard.bars import Bar, Group

@@ -7,9 +7,7 @@ from random import Random
 from bench.arms import Arm, build_arm, control_arm, mixed_ids, random_ids, taught_rows
 from bench.config.schema import DiffSettings
 from bench.data.experiment import Setup
-from bench.leaderboard.row import Action
-from bench.models.encode import TrainingRow
-from bench.records import Pool
+from bench.records import Action, Pool, TrainingRow
 from bench.studies.diff.cells import (
     ALTERNATIVE,
     BASE,

@@ -3,8 +3,7 @@
 from typing import Literal
 
 from bench.config.recipe import Recipe
-from bench.leaderboard.row import Action, Estimate
-from bench.records import Strict
+from bench.records import Action, Estimate, Strict
 from bench.stats.equivalence import Comparison
 from bench.studies.diff.verdicts import Verdict
 

@@ -8,11 +8,10 @@ import numpy as np
 from bench.arms import control_arm
 from bench.config.recipe import Recipe
 from bench.config.schema import SuiteFile
-from bench.evaluation.evaluate import SampleScores, judge_label, judge_of
-from bench.execution.trials import Trial
+from bench.evaluation.evaluate import judge_label, judge_of
 from bench.leaderboard.assemble import TEACHER
 from bench.leaderboard.results import Measured
-from bench.leaderboard.row import Action
+from bench.records import Action, SampleScores, Trial
 from bench.stats import effects
 from bench.stats.equivalence import compare
 from bench.studies.diff import verdicts

@@ -13,20 +13,19 @@ from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.experiment import Setup, near_copies, read_source
 from bench.errors import BenchError, unknown, unwritable
-from bench.evaluation.evaluate import SampleScores, evaluate, trait_task
+from bench.evaluation.evaluate import evaluate, trait_task
 from bench.evaluation.measurement import Measurement
 from bench.execution.choice import opened
 from bench.execution.cost import announcement
 from bench.execution.executor import LOCAL, Execution, Executor, Task
 from bench.execution.prepare import Say, load_plugins, measurement_of, set_ups, settings_of, usable
 from bench.execution.progress import Meter
-from bench.execution.trials import Trial
 from bench.filtering.plugins import FilterPlugin
 from bench.filtering.selection import select
 from bench.leaderboard.assemble import TEACHER, teacher_scores
 from bench.leaderboard.pages import DIFF
-from bench.leaderboard.row import Estimate
 from bench.models.load import cache_folder, pick_device
+from bench.records import Estimate, SampleScores, Trial
 from bench.run_folder.provenance import check_folder, package_versions, source_commit
 from bench.run_folder.store import Store
 from bench.studies.diff import plan, results

@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.leaderboard.row import Estimate
-from bench.records import Strict
+from bench.records import Estimate, Strict
 from bench.stats import effects
 from bench.stats.equivalence import Comparison, contrast
 from bench.studies.diff.cells import (

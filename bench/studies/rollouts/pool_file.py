@@ -8,9 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.config.recipe import validation_error
 from bench.data.pool import CARD_FILE, FILES, hash_rows, load_rows, read_card
-from bench.errors import BenchError, read_text, unwritable
+from bench.errors import BenchError, read_text, unwritable, validation_error
 from bench.records import PoolRow
 from bench.studies.rollouts.records import Provenance, ProvenanceFile
 

@@ -4,7 +4,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.leaderboard.pages import CAUSES
-from bench.leaderboard.row import Estimate
+from bench.records import Estimate
 from bench.stats.equivalence import Comparison, Outcome
 from bench.studies.causes import page
 from bench.studies.causes.records import CausesRecord, WorldRecord, matrix_row, read_record, write_record

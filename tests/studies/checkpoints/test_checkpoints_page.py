@@ -9,7 +9,7 @@ from rich.console import Console
 
 from bench.errors import BenchError
 from bench.leaderboard.pages import BOARD, STAGES
-from bench.leaderboard.row import Estimate
+from bench.records import Estimate
 from bench.stats.equivalence import Comparison
 from bench.studies.checkpoints.page import html, terminal_table, view_of, write
 from bench.studies.checkpoints.records import EvalRecord, ModelRecord, ModelScores, StagesRecord, write_record

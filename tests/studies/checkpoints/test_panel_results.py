@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from bench.errors import BenchError
-from bench.evaluation.evaluate import SampleScores
+from bench.records import SampleScores
 from bench.stats import effects
 from bench.studies.checkpoints.results import chosen_score, compare_pair, resample, score_names, summarise
 

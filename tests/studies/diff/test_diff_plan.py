@@ -9,8 +9,7 @@ from bench.config.schema import DiffSettings, Experiment
 from bench.data.experiment import Setup
 from bench.data.pool import hash_rows
 from bench.data.trait import load_trait
-from bench.models.encode import TrainingRow
-from bench.records import Pool, PoolCard, PoolRow
+from bench.records import Pool, PoolCard, PoolRow, TrainingRow
 from bench.studies.diff import plan
 from bench.studies.diff.cells import (
     ALTERNATIVE,

@@ -11,8 +11,8 @@ from bench.cli.main import main
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.leaderboard.pages import picture
-from bench.leaderboard.row import Estimate
 from bench.models.encode import Encoded
+from bench.records import Estimate
 from bench.stats.equivalence import Comparison
 from bench.studies.speed.file import read_record, write_record
 from bench.studies.speed.flops import Shape, answering_work, training_work
