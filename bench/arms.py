@@ -1,72 +1,57 @@
-"""Arms: training mixtures made from a pool and a flagged set (DESIGN: drop, patch, patch_in, only, mix, controls)."""
+"""Arms: training mixtures made from a pool and a flagged set, and the trials that a suite needs."""
 
 import hashlib
 from array import array
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from random import Random
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from bench.records import Action, Pool, TrainingRow
+from bench.config.recipe import Recipe
+from bench.config.suite import Suite
+from bench.data.experiment import Experiment
+from bench.execution.job import Job
+from bench.records import Action, Arm, Pool, Selection, TrainingRow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CONTROL_SEED = "control"
+BASE = Arm("base", "base", prompts="none", completions="none")  # the untrained model
+ORIGINAL = Arm("original", "original")
+CLEAN = Arm("clean", "clean")
 
 
-@dataclass(frozen=True)
-class Arm:
-    """One training mixture.
-
-    Attributes:
-        name: `original`, `clean`, `mix@0.5`, `random_drop@0.1`, `drop:keyword@0.1`.
-        action: What happens to the flagged set; None where there is none.
-        filter: The filter that flagged, "" for reference arms and controls.
-        budget: Share of the pool flagged, 0 where nothing is.
-    """
-
-    name: str
-    action: Action | Literal["original", "clean", "mix"]
-    filter: str = ""
-    budget: float = 0.0
-    share: float = 0.0
-
-    @property
-    def is_control(self) -> bool:
-        """Whether the flagged set is drawn at random."""
-        return self.name.startswith("random_")
+def mix_arm(share: float) -> Arm:
+    """Return the arm in which each prompt keeps its original completion with some probability."""
+    return Arm(f"mix@{share:g}", "mix", share=share, completions=f"mix@{share:g}")
 
 
 def reference_arms(mixes: Collection[float]) -> list[Arm]:
-    """The arms that no filter has a part in."""
-    return [
-        Arm("original", "original"),
-        Arm("clean", "clean"),
-        *(Arm(f"mix@{share:g}", "mix", share=share) for share in mixes),
-    ]
+    """Return the arms that no filter has a part in."""
+    return [ORIGINAL, CLEAN, *map(mix_arm, mixes)]
 
 
 def control_arm(action: Action, budget: float) -> Arm:
-    """The random control of an action at a budget; each training seed draws its own set."""
-    return Arm(f"random_{action}@{budget:g}", action, budget=budget)
+    """Return the random control of an action at a budget; each training seed draws its own set."""
+    name = f"random_{action}@{budget:g}"
+    return Arm(name, action, budget=budget, control=True, prompts="random examples", completions=action)
 
 
 def filter_arm(action: Action, filter_name: str, budget: float) -> Arm:
-    """An action on a filter's flagged set."""
+    """Return an action on a filter's flagged set."""
     return Arm(f"{action}:{filter_name}@{budget:g}", action, filter=filter_name, budget=budget)
 
 
 def random_ids(pool: Pool, budget: float, seed: int) -> frozenset[str]:
-    """A random flagged set of the size that the budget gives a filter."""
+    """Draw a flagged set of the size that the budget gives a filter."""
     ids = sorted(row.id for row in pool.rows)
     return frozenset(Random(f"{CONTROL_SEED}/{seed}").sample(ids, round(budget * len(ids))))
 
 
 def mixed_ids(pool: Pool, share: float, seed: int) -> frozenset[str]:
-    """Ids that keep the original completion in `mix(share)`: each with that probability, nested across shares."""
+    """Draw the ids that keep the original completion in `mix(share)`: each with that probability, nested by share."""
 
     def draw(identity: str) -> float:
         return int.from_bytes(hashlib.sha256(f"mix/{seed}/{identity}".encode()).digest()[:8]) / 2**64
@@ -157,8 +142,8 @@ def build_arm(arm: Arm, pool: Pool, flagged: Collection[str], patches: Mapping[s
     return _rows(pool, places, sources, (pool.card.original, pool.card.clean), own)
 
 
-def taught_rows(pool: Pool, teacher: str, ids: Collection[str] | None = None) -> ArmRows:
-    """The pool's rows (all of them, or those with these ids) with one teacher's completions, in pool order."""
+def teacher_rows(pool: Pool, teacher: str, ids: Collection[str] | None = None) -> ArmRows:
+    """Make the pool's rows (all of them, or those with these ids) with one teacher's completions, in pool order."""
     places = array("i", (i for i, row in enumerate(pool.rows) if ids is None or row.id in ids))
     return _rows(pool, places, array("B", bytes(len(places))), (teacher,), {})
 
@@ -167,3 +152,41 @@ def _rows(
     pool: Pool, places: "array[int]", sources: "array[int]", teachers: tuple[str, ...], patches: Mapping[str, str]
 ) -> ArmRows:
     return ArmRows(pool, np.array(places, dtype=np.int32), np.array(sources, dtype=np.uint8), teachers, patches)
+
+
+def actions_of(selection: Selection, suite: Suite) -> tuple[Action, ...]:
+    """Return the actions on one filter's flagged set: the suite's, and more for the oracle."""
+    extra = suite.file.oracle_actions if selection.needs_truth else ()
+    return tuple(dict.fromkeys([*suite.file.actions, *extra]))
+
+
+def make_jobs(experiment: Experiment, suite: Suite) -> list[Job]:
+    """Plan all trials of one experiment, reference arms first so that a closed gate shows early."""
+    return [_job(BASE, suite.file.seeds[0], None, experiment, suite.recipe)] + [
+        _job(arm, seed, _arm_rows(arm, seed, experiment.pool, selection), experiment, suite.recipe)
+        for arm, selection in _arms(experiment, suite)
+        for seed in suite.file.seeds
+    ]
+
+
+def _arms(experiment: Experiment, suite: Suite) -> Iterator[tuple[Arm, Selection | None]]:
+    for arm in reference_arms(suite.file.mixes):
+        yield arm, None
+    actions = {action for selection in experiment.selections for action in actions_of(selection, suite)}
+    for budget in suite.file.budgets:
+        for action in sorted(actions):
+            yield control_arm(action, budget), None
+        for selection in experiment.selections:
+            for action in actions_of(selection, suite):
+                yield filter_arm(action, selection.filter.name, budget), selection
+
+
+def _arm_rows(arm: Arm, seed: int, pool: Pool, selection: Selection | None) -> ArmRows:
+    if selection is not None:
+        return build_arm(arm, pool, selection.flagged[arm.budget], selection.patches)
+    flagged = random_ids(pool, arm.budget, seed) if arm.control else mixed_ids(pool, arm.share, seed)
+    return build_arm(arm, pool, flagged)
+
+
+def _job(arm: Arm, seed: int, rows: ArmRows | None, experiment: Experiment, recipe: Recipe) -> Job:
+    return Job(arm, seed, rows, experiment.measurement, recipe)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 Role = Literal["system", "user", "assistant"]
 Truth = Literal["overt", "mild", "none"]
+Action = Literal["drop", "patch", "patch_in", "only"]
 
 
 class Strict(BaseModel):
@@ -153,9 +154,6 @@ class Trait:
     keywords: tuple[str, ...] = field(default=())
 
 
-Action = Literal["drop", "patch", "patch_in", "only"]
-
-
 class Estimate(Strict):
     """A number with its 95 % interval; `value` is None where it is not estimable, and `note` says why."""
 
@@ -223,3 +221,63 @@ class Trial:
     rows_at_once: int | None = None
     memory_estimated: int | None = None
     memory_peak: int | None = None
+
+
+class FilterCard(Strict):
+    """Which filter, exactly."""
+
+    name: str
+    version: int
+    summary: str
+    origin: str  # `built in`, a distribution, or a path
+    sha256: str
+    options: dict[str, Any] = {}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """One filter's result on a pool: what it flags at each budget.
+
+    Attributes:
+        filter: Which filter, with the options it ran with, defaults included.
+        seconds: Wall time of scoring, when it was computed.
+        flagged: Budget -> ids of the flagged examples.
+        patches: Id -> completion that the filter itself puts in; empty where it leaves that to the clean teacher.
+        needs_truth: Whether the filter reads the planted truth, as the oracle does.
+    """
+
+    filter: FilterCard
+    seconds: float
+    flagged: dict[float, frozenset[str]]
+    patches: dict[str, str]
+    needs_truth: bool = False
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One training mixture: what a student is trained on, apart from its seed.
+
+    Attributes:
+        name: As reports show it, such as `original`, `drop:keyword@0.1` or `random_drop@0.1`.
+        action: What is done with the flagged set; or a mixture without one.
+        filter: The filter that flagged, "" for reference arms and controls.
+        budget: Share of the pool flagged, 0 where nothing is.
+        share: Probability of an original completion, of a mixture.
+        control: Whether the flagged set is drawn at random.
+        model: Role of the base model; one other than `original` only in `bench diff`.
+        prompts: Whose prompts, or which subset, for the tables of `bench diff`.
+        completions: Whose completions, for the same tables.
+    """
+
+    name: str
+    action: Action | Literal["base", "original", "clean", "mix", "teacher"]
+    filter: str = ""
+    budget: float = 0.0
+    share: float = 0.0
+    control: bool = False
+    model: str = "original"
+    prompts: str = "original"
+    completions: str = ""
+
+
+TrialKey = tuple[Arm, int]  # an arm and a training seed

@@ -1,114 +1,142 @@
-"""The main job, in order: pool and trait -> scores -> flagged sets -> arms -> SFT -> eval -> effects -> rows.
+"""The main job, in order: pool and trait -> flagged sets -> arms -> SFT -> eval -> effects -> rows -> report.
 
 The only file that knows the order of the stages.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, get_args
 
-from bench.config.suite import Suite
-from bench.data.embedding import Embedder
-from bench.data.experiment import Setup
-from bench.execution.choice import opened
-from bench.execution.cost import announcement, job_costs
-from bench.execution.executor import LOCAL, Execution, Executor, Task
-from bench.execution.prepare import Say, announce_memory, load_plugins, measurement_of, set_ups, settings_of, usable
-from bench.execution.progress import Meter
-from bench.execution.trials import Bench
+from bench.arms import CLEAN, ORIGINAL, filter_arm, make_jobs
+from bench.config.suite import Suite, load_suite, with_pool
+from bench.data.experiment import Experiment
+from bench.execution.progress import Progress, log
+from bench.execution.session import Options, open_session
+from bench.filtering.load import load_filters, usable
 from bench.filtering.selection import select
-from bench.leaderboard.assemble import Trials, make_rows, notes_of, results_of
-from bench.leaderboard.row import Row, write_rows
-from bench.models.load import cache_folder, pick_device, resolve_model
-from bench.plan import Job, make_jobs
-from bench.run_folder.arm_index import write_arms
-from bench.run_folder.provenance import check_folder, stored_device
-from bench.run_folder.store import Store
+from bench.leaderboard.assemble import make_rows
+from bench.leaderboard.report import write_pages
+from bench.leaderboard.row import Row
+from bench.records import Action
+from bench.run_folder.arm_index import ArmEntry, write_arms
 
-JUDGE_KEYS = ("judge", "grader")
+if TYPE_CHECKING:
+    import pandas
 
 
 @dataclass(frozen=True)
-class RunOptions:
-    """What the command line decides.
+class Results:
+    """What a run found.
 
     Attributes:
-        suite: What to run.
-        out: Run folder.
-        device: `auto`, `cpu` or `cuda`.
-        filters: Further filters, by name or path.
-        command: As typed, for the rows.
-        rejudging: Score stored outputs with the suite's judge instead of generating new ones; rows and report go to
-            `rejudged-JUDGE/` in the run folder.
-        execution: Where trainings and evaluations run.
+        rows: One row per filter and budget.
+        folder: Where rows, evidence and pages lie.
     """
 
-    suite: Suite
-    out: Path
-    device: str = "auto"
-    filters: tuple[str, ...] = ()
-    command: str = ""
-    rejudging: bool = False
-    execution: Execution = LOCAL
+    rows: list[Row]
+    folder: Path
 
     @property
-    def results(self) -> Path:
-        """Folder of the rows and the report."""
-        who = re.sub(r"\W+", "-", f"{self.suite.file.judge} {self.suite.file.grader or ''}").strip("-")
-        return self.out / f"rejudged-{who}" if self.rejudging else self.out
+    def report(self) -> Path:
+        """The board, one HTML page."""
+        return self.folder / "report.html"
+
+    def frame(self) -> "pandas.DataFrame":
+        """Return a table with one line per filter, budget, trait and action."""
+        import pandas
+
+        return pandas.DataFrame([line for row in self.rows for line in _lines(row)])
 
 
-def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
-    """Run a suite, using whatever its folder already holds, and write its rows.
+def _lines(row: Row) -> list[dict[str, object]]:
+    """Return a row's actions as lines of a table; effects are missing where the trait is not scored."""
+    lines: list[dict[str, object]] = []
+    for trait in row.traits.values():
+        for action in get_args(Action):
+            arm, effect = filter_arm(action, row.filter.name, row.budget).name, trait.effects.get(action)
+            if arm not in trait.arms:
+                continue
+            lines.append(
+                {
+                    "filter": row.filter.name,
+                    "budget": row.budget,
+                    "trait": trait.trait,
+                    "action": action,
+                    "score": trait.arms[arm].trait.value,
+                    "original": trait.arms[ORIGINAL.name].trait.value,
+                    "clean": trait.arms[CLEAN.name].trait.value,
+                    "removal": effect and effect.removal.value,
+                    "removal_low": effect and effect.removal.low,
+                    "removal_high": effect and effect.removal.high,
+                    "lift": effect and effect.lift.value,
+                    "p_holm": effect and effect.p_holm,
+                    "precision": trait.precision,
+                    "recall": trait.recall,
+                    "prompts": trait.prompts,
+                    "seeds": len(row.seeds),
+                }
+            )
+    return lines
+
+
+def run_suite(
+    suite: str | Path | Suite,
+    *,
+    filters: Sequence[str | Path] = (),
+    pool: str | Path | None = None,
+    out: str | Path | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Results:
+    """Run a suite, using whatever its run folder already holds.
+
+    Args:
+        suite: Name of a built-in suite, path of a suite file, or a loaded suite.
+        filters: Further filters, by name or path of a `.py` file.
+        pool: Pool file to use in place of the one that the suite file names.
+        out: Run folder; `out/SUITE` unless given.
+        device: `auto`, `cpu` or `cuda`.
+        progress: Draws a bar, as in `Progress(rich.console.Console())`; nothing is drawn without it. What is done is
+            logged by the logger `bench` at level INFO.
+
+    Returns:
+        The rows, and the folder that holds them and the report.
 
     Raises:
-        BenchError: For anything that the user can mend; finished trainings stay in the folder.
+        BenchError: For anything that the user can fix; finished trainings stay in the folder.
     """
+    loaded = suite if isinstance(suite, Suite) else load_suite(str(suite))
+    if pool is not None:
+        loaded = with_pool(loaded, Path(pool))
+    folder = Path(out) if out is not None else Path("out") / loaded.file.name
+    options = Options(loaded, folder, device, tuple(map(str, filters)), command=f"bench run {loaded.file.name}")
+    return run(options, progress or Progress())
+
+
+def run(options: Options, progress: Progress) -> Results:
+    """Run a suite as the command line does; see `run_suite`."""
     suite = options.suite
-    device = stored_device(options.out) if options.rejudging else pick_device(options.device)
-    plugins = load_plugins(suite, options.filters)
-    check_folder(options.out, settings_of(suite, device), ignore=JUDGE_KEYS if options.rejudging else ())
-    store = Store(options.out / "store")
-    with store.claimed(), opened(options.execution, device, store.root, say) as executor:
-        say(f"model {suite.recipe.model}: {resolve_model(suite.recipe.model)}")
-        stacked = options.execution.stacked
-        bench = Bench(suite.recipe, device, store, meter, rejudging=options.rejudging, stacked=stacked)
-        embedder = Embedder(cache_folder() / "embeddings")
-
-        setups = set_ups(suite, bench)
-        selections = [
-            [select(plugin, suite.file, setup, embedder, bench.base_for_filters, store) for plugin in use]
-            for setup, use in ((setup, usable(plugins, setup, say)) for setup in setups)
-        ]
-        jobs = [job for i, setup in enumerate(setups) for job in make_jobs(i, setup, selections[i], suite.file)]
-        trials = _trials(jobs, setups, suite, bench, executor, meter, say)
-        write_arms(options.out, [setup.trait.file.name for setup in setups], trials)
-
-        results = [results_of(i, setup, selections[i], suite, trials, embedder) for i, setup in enumerate(setups)]
-        notes = [note for setup in setups for note in notes_of(setup, embedder)]
-        rows = make_rows(suite, device, options.command, selections, results, trials, notes)
-        write_rows(rows, options.results / "rows")
-        return rows
+    plugins = load_filters(suite, options.filters)
+    with open_session(options, progress) as session:
+        experiments = session.experiments()
+        for experiment in experiments:
+            chosen, reasons = usable(plugins, experiment)
+            for reason in reasons:
+                log.info(reason)
+            experiment.selections = [
+                select(plugin, suite.file, experiment, session.embedder, session.main.base_for_filters, session.store)
+                for plugin in chosen
+            ]
+        session.do([(experiment, job) for experiment in experiments for job in make_jobs(experiment, suite)])
+        write_arms(options.out, [entry for experiment in experiments for entry in _students(experiment)])
+        rows = make_rows(session, experiments)
+    write_pages(options.results)
+    return Results(rows, options.results)
 
 
-def _trials(
-    jobs: Sequence[Job],
-    setups: Sequence[Setup],
-    suite: Suite,
-    bench: Bench,
-    executor: Executor,
-    meter: Meter,
-    say: Say,
-) -> Trials:
-    """Let every job be done that the store does not hold, and read all results from it."""
-    measurements = [measurement_of(setup, suite) for setup in setups]
-    inputs = [(job.rows, job.seed, measurements[job.experiment]) for job in jobs]
-    costs = job_costs(jobs, setups, bench, bench.missing(inputs))
-    say(announcement(costs, bench.device))
-    if any(train for train, _ in costs):
-        announce_memory(setups, bench, say)
-    meter.start(sum(train + evaluation for train, evaluation in costs))
-    tasks = [Task(*each, job.label, cost) for job, each, cost in zip(jobs, inputs, costs, strict=True)]
-    executor.run(bench, tasks)
-    return {(job.experiment, job.arm, job.seed): task.result(bench) for job, task in zip(jobs, tasks, strict=True)}
+def _students(experiment: Experiment) -> list[ArmEntry]:
+    return [
+        ArmEntry(trait=experiment.name, arm=arm.name, seed=seed, student=trial.student)
+        for (arm, seed), trial in experiment.trials.items()
+    ]

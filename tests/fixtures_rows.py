@@ -3,8 +3,8 @@
 import random
 
 from bench.config.recipe import Recipe
-from bench.leaderboard.row import ArmScore, Cost, Effect, FilterCard, Row, TraitResult
-from bench.records import Action, Estimate
+from bench.leaderboard.row import ArmScore, Cost, Effect, Row, TraitResult
+from bench.records import Action, Estimate, FilterCard
 from bench.stats.leakage import Leakage, Neighbour
 
 FILTERS = {  # removal by drop and by patch, precision, recall

@@ -17,7 +17,7 @@ console = Console()
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 def causes(out: Path, causes: tuple[str, ...], seeds: str, device: str) -> None:
     """Plant each cause in worlds of a tiny language, diff them, and see whether the verdicts find it."""
-    from bench.execution.progress import Meter
+    from bench.execution.progress import Progress
     from bench.studies.causes.page import terminal_table
     from bench.studies.causes.plans import CAUSES
     from bench.studies.causes.run import CausesOptions, run_causes
@@ -28,8 +28,6 @@ def causes(out: Path, causes: tuple[str, ...], seeds: str, device: str) -> None:
         raise click.BadParameter("whole numbers with commas between, such as 10,11,12", param_hint="--seeds") from error
     command = shlex.join(["bench", *sys.argv[1:]])
     options = CausesOptions(out, causes or tuple(CAUSES), numbers, device, command)
-    record = run_causes(
-        options, lambda: Meter(console), lambda text: console.print(text, markup=False, highlight=False)
-    )
+    record = run_causes(options, Progress(console))
     console.print(terminal_table(record))
     console.print(f"page: {out / 'causes.html'}", markup=False, soft_wrap=True)

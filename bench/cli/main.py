@@ -18,7 +18,10 @@ from bench.cli.studies import diff
 from bench.cli.tools import TOOLS
 from bench.config.suite import Suite
 from bench.errors import BenchError, unwritable
+from bench.execution.progress import Progress
+from bench.execution.session import Options
 from bench.leaderboard.row import Row
+from bench.run import run as run_options
 
 console = Console()
 
@@ -128,18 +131,11 @@ def _suite(name: str, pool: Path | None) -> Suite:
 
 
 def _run(suite: Suite, *, out: Path | None, rejudging: bool, **options: Any) -> None:
-    from bench.execution.progress import Meter
-    from bench.leaderboard.report import write_pages
-    from bench.run import RunOptions
-    from bench.run import run as run_suite
-
     folder = out or Path("out") / suite.file.name
     command = shlex.join(["bench", *sys.argv[1:]])
-    settings = RunOptions(suite, folder, command=command, rejudging=rejudging, **options)
-    with Meter(console) as meter:
-        rows = run_suite(settings, meter, lambda text: console.print(text, markup=False, highlight=False))
-    write_pages(settings.results)
-    _print_board(rows, settings.results)
+    settings = Options(suite, folder, command=command, rejudging=rejudging, **options)
+    results = run_options(settings, Progress(console))
+    _print_board(results.rows, results.folder)
 
 
 def _print_board(rows: list[Row], folder: Path) -> None:

@@ -9,6 +9,13 @@ import click
 from rich.console import Console
 
 from bench.cli.options import execution_options
+from bench.config.suite import load_suite
+from bench.execution.progress import Progress
+from bench.execution.session import Options
+from bench.leaderboard.pages import DIFF
+from bench.leaderboard.report import write_pages
+from bench.studies.diff.page import terminal
+from bench.studies.diff.run import run_diff
 
 console = Console()
 
@@ -23,19 +30,10 @@ console = Console()
 @execution_options
 def diff(suite: str, out: Path | None, **options: Any) -> None:
     """Interpolate between two SFT pipelines, and judge seven hypotheses on where a trait comes from."""
-    from bench.config.suite import load_suite
-    from bench.execution.progress import Meter
-    from bench.leaderboard.pages import DIFF
-    from bench.leaderboard.report import write_pages
-    from bench.studies.diff.page import terminal
-    from bench.studies.diff.run import DiffOptions, run_diff
-
     loaded = load_suite(suite)
     folder = out or Path("out") / loaded.file.name
     command = shlex.join(["bench", *sys.argv[1:]])
-    with Meter(console) as meter:
-        settings = DiffOptions(loaded, folder, command=command, **options)
-        report = run_diff(settings, meter, lambda text: console.print(text, markup=False, highlight=False))
+    report = run_diff(Options(loaded, folder, command=command, **options), Progress(console))
     write_pages(folder)
     console.print(terminal(report))
     console.print(f"report: {folder / DIFF.file}", markup=False, soft_wrap=True)

@@ -73,7 +73,7 @@ class Alternative(DataSource):
     margin: float | None = Field(default=None, gt=0)
 
 
-class Experiment(DataSource):
+class ExperimentSettings(DataSource):
     """One trait on one pool.
 
     Attributes:
@@ -195,7 +195,7 @@ class SuiteFile(Strict):
     judge: str = "rules"
     grader: str | None = None
     options: dict[str, dict[str, Any]] = {}
-    experiments: tuple[Experiment, ...] = Field(min_length=1)
+    experiments: tuple[ExperimentSettings, ...] = Field(min_length=1)
     diff: DiffSettings = DiffSettings()
 
     @field_validator("budgets")

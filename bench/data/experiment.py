@@ -1,72 +1,123 @@
-"""Setting up one experiment: the pool, the trait, and the proof that eval prompts are held out."""
+"""Experiments: a pool and a trait, with the proof that eval prompts are held out."""
 
 import json
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.config.schema import DataSource, Experiment
+from bench.config.schema import DataSource, ExperimentSettings
 from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.pool import clip_completions, hash_rows, load_pool
 from bench.data.trait import TraitSpec, load_trait
 from bench.errors import BenchError, read_text, unknown
-from bench.records import Pool, PoolCard
+from bench.evaluation.measurement import Measurement
+from bench.records import Pool, PoolCard, SampleScores, Selection, Trial, TrialKey, Truth
 from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
 
 NEAR_COPY = 0.95  # cosine similarity of prompts from which a pool prompt is called a near copy of an eval prompt
 
 
-@dataclass(frozen=True)
-class Setup:
-    """One experiment, ready to run.
+@dataclass
+class Experiment:
+    """One trait on one pool, and what a run adds to it: flagged sets, then finished trials.
 
     Attributes:
-        experiment: The suite's entry.
+        settings: The suite's entry.
         pool: The examples.
         trait: The behaviour.
+        measurement: What is measured of every student.
         eval_texts: Texts of the held-out prompts.
         answers: Teacher -> prompt id -> (prompt, its answer), for held-out prompts that come with answers.
+        selections: What each filter flagged.
+        trials: Arm and seed -> finished trial.
     """
 
-    experiment: Experiment
+    settings: ExperimentSettings
     pool: Pool
     trait: TraitSpec
-    eval_texts: tuple[str, ...]
-    answers: dict[str, dict[str, tuple[str, str]]]
+    measurement: Measurement
+    eval_texts: tuple[str, ...] = ()
+    answers: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    selections: list[Selection] = field(default_factory=list)
+    trials: dict[TrialKey, Trial] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The trait's name, which is unique within a suite."""
+        return self.trait.file.name
+
+    @property
+    def planted(self) -> bool:
+        """Whether the pool's truth labels were planted by a generator."""
+        return bool(self.settings.world)
+
+    @property
+    def truth(self) -> tuple[Truth, ...] | None:
+        """Planted truth of each row, or None for a pool without."""
+        return tuple(row.truth or "none" for row in self.pool.rows) if self.planted else None
+
+    def scores(self) -> dict[str, list[SampleScores]]:
+        """Return the scores of each arm by name, one entry a training seed."""
+        found: dict[str, list[SampleScores]] = {}
+        for (arm, _), trial in self.trials.items():
+            found.setdefault(arm.name, []).append(trial.scores)
+        return found
 
 
-def set_up(experiment: Experiment, suite: Suite, tokenizer: Any) -> Setup:
-    """Load an experiment's trait and pool, and refuse a pool that holds an eval prompt.
+def load_experiments(suite: Suite, tokenizer: Callable[[], Any]) -> list[Experiment]:
+    """Load every experiment of a suite.
+
+    Raises:
+        BenchError: From `load_experiment`, or if two experiments are about one trait.
+    """
+    experiments = [load_experiment(settings, suite, tokenizer) for settings in suite.file.experiments]
+    names = [experiment.name for experiment in experiments]
+    if len(set(names)) < len(names):
+        raise BenchError(
+            "suite",
+            seen=f"traits named {', '.join(names)}",
+            expected="a name for each, as rows hold one result a trait",
+            remedy="rename one in its trait file",
+        )
+    return experiments
+
+
+def load_experiment(settings: ExperimentSettings, suite: Suite, tokenizer: Callable[[], Any]) -> Experiment:
+    """Load one experiment's trait and pool, and refuse a pool that holds an eval prompt.
 
     Args:
-        experiment: The suite's entry.
-        suite: For its folder, from which relative paths start.
-        tokenizer: Called without arguments, gives the student's tokenizer; only where texts are measured in tokens.
+        settings: The suite's entry.
+        suite: For its folder, from which relative paths start, and its judge.
+        tokenizer: Loads the student's tokenizer; called only where texts are measured in tokens.
 
     Raises:
         BenchError: For a bad pool, an unknown world, or an eval prompt that occurs in the pool.
     """
-    trait = load_trait(experiment.trait, suite.folder)
-    if trait.file.eval.scorer == "model" and not suite.file.grader:
+    trait, file = load_trait(settings.trait, suite.folder), suite.file
+    if trait.file.eval.scorer == "model" and not file.grader:
         raise BenchError(
-            f"suite {suite.file.name!r}",
+            f"suite {file.name!r}",
             seen=f"no grader, though trait {trait.file.name!r} is judged by a model",
             expected="grader = an Inspect model such as 'openai/gpt-4o' or 'hf/org/model'",
             remedy="add it to the suite file",
         )
-    prompts = _read_eval_prompts(trait.prompts, experiment.eval_prompts)
+    prompts = _read_eval_prompts(trait.prompts, settings.eval_prompts)
     texts = tuple(text for text, _ in prompts)
-    pool = read_source(experiment, suite, tokenizer, trait, texts)
+    pool = read_source(settings, suite, tokenizer, trait, texts)
     answers: dict[str, dict[str, tuple[str, str]]] = {}
     for number, (text, row) in enumerate(prompts, start=1):
         for teacher, answer in (row.get("answers") or {}).items():
             answers.setdefault(teacher, {})[str(row.get("id", number))] = (text, answer)
-    return Setup(experiment, pool, trait, texts, answers)
+    measurement = Measurement(trait, file.judge, file.grader, settings.eval_prompts, settings.capability_prompts)
+    return Experiment(settings, pool, trait, measurement, texts, answers)
 
 
-def read_source(source: DataSource, suite: Suite, tokenizer: Any, trait: TraitSpec, held_out: tuple[str, ...]) -> Pool:
+def read_source(
+    source: DataSource, suite: Suite, tokenizer: Callable[[], Any], trait: TraitSpec, held_out: tuple[str, ...]
+) -> Pool:
     """Read or draw a pool, and refuse one that holds an eval prompt; `held_out` are their texts, the rest as above."""
     pool = _world_pool(source, held_out) if source.world else _user_pool(source, suite, tokenizer)
     texts = {normalised(text) for text in held_out}
@@ -86,14 +137,14 @@ def normalised(text: str) -> str:
     return " ".join(text.lower().split())
 
 
-def near_copies(setup: Setup, embedder: Embedder) -> str:
-    """A remark on pool prompts that nearly equal an eval prompt, or "" where there are none."""
+def near_copies(experiment: Experiment, embedder: Embedder) -> str:
+    """Return a remark on pool prompts that nearly equal an eval prompt, or "" where there are none."""
     import numpy as np
 
-    if not setup.eval_texts:
+    if not experiment.eval_texts:
         return ""
-    pool = embedder.embed(["\n".join(m.content for m in row.prompt) for row in setup.pool.rows])
-    closest = (embedder.embed(list(setup.eval_texts)) @ pool.T).max(axis=1)
+    pool = embedder.embed(["\n".join(m.content for m in row.prompt) for row in experiment.pool.rows])
+    closest = (embedder.embed(list(experiment.eval_texts)) @ pool.T).max(axis=1)
     count = int(np.sum(closest >= NEAR_COPY))
     if not count:
         return ""

@@ -4,19 +4,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import Any
 
 from bench.config.recipe import Recipe
-from bench.config.schema import Experiment
+from bench.config.schema import ExperimentSettings
 from bench.config.suite import Suite
-from bench.data.experiment import Setup
+from bench.evaluation.measurement import Measurement
+from bench.execution.job import Job
 from bench.models.load import known_config
 from bench.records import TrainingRow
 from bench.worlds import WORLDS
 from bench.worlds.grammar import ORIGINAL, build_rows
-
-if TYPE_CHECKING:
-    from bench.execution.trials import Bench
 
 CHARACTERS_PER_TOKEN = 4.0
 TEMPLATE_TOKENS = 30  # what a chat template adds to a row
@@ -91,39 +89,34 @@ def training_seconds(rows: Sequence[TrainingRow], recipe: Recipe, size: ModelSiz
     return recipe.epochs * work / (TRAINING_EFFICIENCY * matmul_flops(device))
 
 
-def eval_seconds(experiment: Experiment, recipe: Recipe, size: ModelSize, device: str) -> float:
+def eval_seconds(prompts: ExperimentSettings | Measurement, recipe: Recipe, size: ModelSize, device: str) -> float:
     """Estimated seconds of one evaluation: the trait's prompts, exact answers, and losses of given completions."""
-    capability = experiment.capability_prompts or ALL_PROMPTS
-    answers = (experiment.eval_prompts or ALL_PROMPTS) + capability
+    capability = prompts.capability_prompts or ALL_PROMPTS
+    answers = (prompts.eval_prompts or ALL_PROMPTS) + capability
     own_layers = recipe.last_layers or size.layers  # those below are read once for all students
     reading = (answers + capability) * PROMPT_TOKENS * own_layers * size.layer * 2 / READING_EFFICIENCY
     decoding = answers * NEW_TOKENS * (size.layers * size.layer + size.head) * 2 / DECODING_EFFICIENCY
     return EVAL_OVERHEAD_SECONDS + (reading + decoding) / matmul_flops(device)
 
 
-class Work(Protocol):
-    """A job, as far as its cost goes: the experiment it belongs to, and its rows (None for the untrained base)."""
-
-    @property
-    def experiment(self) -> int:
-        """Number in the suite."""
-
-    @property
-    def rows(self) -> Sequence[TrainingRow] | None:
-        """What is trained on."""
-
-
 def job_costs(
-    jobs: Sequence[Work], setups: Sequence[Setup], bench: "Bench", todo: Sequence[tuple[bool, bool]]
+    jobs: Sequence[Job], config: dict[str, Any], device: str, todo: Sequence[tuple[bool, bool]]
 ) -> list[tuple[float, float]]:
-    """Estimated seconds of training and evaluation per job; 0 for what is `todo` no more."""
+    """Estimate the seconds of training and evaluation of each job; 0 for what is `todo` no more.
+
+    Args:
+        jobs: Jobs of one base model.
+        config: The model's config.json.
+        device: `cpu` or `cuda`.
+        todo: For each job whether its training and its evaluation are to be done.
+    """
     if not any(train or evaluation for train, evaluation in todo):
         return [(0.0, 0.0)] * len(jobs)  # nothing is measured, and torch stays unloaded
-    size = model_size(bench.config)
+    size = model_size(config)
     return [
         (
-            training_seconds(job.rows, bench.recipe, size, bench.device) if train and job.rows else 0.0,
-            eval_seconds(setups[job.experiment].experiment, bench.recipe, size, bench.device) if evaluation else 0.0,
+            training_seconds(job.rows, job.recipe, size, device) if train and job.rows else 0.0,
+            eval_seconds(job.measurement, job.recipe, size, device) if evaluation else 0.0,
         )
         for job, (train, evaluation) in zip(jobs, todo, strict=True)
     ]

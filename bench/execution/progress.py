@@ -1,14 +1,19 @@
-"""What the terminal shows while a suite runs: a bar over the estimated work, the present step, the time left."""
+"""What a command shows while it works: a bar over the estimated work, the present step, the time left."""
 
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn
+from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn
+from rich.progress import Progress as Bar
 from rich.table import Column
 from rich.text import Text
 
 SETTLED = 0.15  # share of the work after which the measured pace counts in full; the first pieces load the model
+log = logging.getLogger("bench")  # what commands report beside the bar, at level INFO
 
 
 class _TimeLeft(ProgressColumn):
@@ -17,21 +22,21 @@ class _TimeLeft(ProgressColumn):
         return Text(f"about {minutes}:{seconds:02d} left")
 
 
-class Meter:
+class Progress:
     """Progress over pieces of work whose estimated seconds add up to a total.
 
     The estimate is a first guess from the machine's speed; as pieces finish, the time left is scaled by how long they
-    really took.
+    really took. A context: the bar is drawn from `start` until the end of it.
     """
 
-    def __init__(self, console: Console) -> None:
-        """Draw on a console; nothing is shown until `start`."""
-        self._progress = Progress(
+    def __init__(self, console: Console | None = None) -> None:
+        """Draw on a console, or nowhere if there is none."""
+        self._bar = Bar(
             TextColumn("{task.percentage:>3.0f}%"),
             BarColumn(bar_width=24),
             _TimeLeft(),
             TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")),
-            console=console,
+            console=console or Console(quiet=True),
             refresh_per_second=4,
             transient=True,
         )
@@ -41,27 +46,26 @@ class Meter:
     def start(self, seconds: float) -> None:
         """Announce the work to come, in estimated seconds; what was announced before is over."""
         if self._task is not None:
-            self._progress.remove_task(self._task)
+            self._bar.remove_task(self._task)
             self._task = None
         self._total, self._finished, self._began = seconds, 0.0, time.perf_counter()
         if seconds > 0:
-            self._task = self._progress.add_task("starting", total=seconds, left=seconds)
-            self._progress.start()
+            self._task = self._bar.add_task("starting", total=seconds, left=seconds)
+            self._bar.start()
 
-    def phase(self, text: str, seconds: float) -> None:
-        """A piece of work starts that should take about so long."""
+    @contextmanager
+    def phase(self, text: str, seconds: float) -> Iterator[None]:
+        """Show a piece of work that should take about so long, and count it when it is done."""
         self._piece = seconds
         self._show(0.0, text)
-
-    def advance(self, share: float) -> None:
-        """The present piece is done to this share."""
-        self._show(share)
-
-    def finish(self) -> None:
-        """The present piece is done."""
+        yield
         self._finished += self._piece
         self._piece = 0.0
         self._show(0.0)
+
+    def step(self, done: int, steps: int) -> None:
+        """Show how much of the present piece is done."""
+        self._show(done / steps)
 
     def _show(self, share: float, text: str | None = None) -> None:
         if self._task is None:
@@ -70,12 +74,12 @@ class Meter:
         trust = min(1.0, done / (SETTLED * self._total))
         pace = (time.perf_counter() - self._began) / done if done else 1.0
         left = max(self._total - done, 0.0) * (trust * pace + 1 - trust)
-        self._progress.update(self._task, completed=done, left=left, description=text)
+        self._bar.update(self._task, completed=done, left=left, description=text)
 
-    def __enter__(self) -> "Meter":
+    def __enter__(self) -> "Progress":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        self._bar.stop()

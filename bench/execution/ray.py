@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError
 from bench.execution import worker
-from bench.execution.executor import Task
-from bench.execution.trials import Bench
+from bench.execution.job import Job
+from bench.execution.progress import log
+from bench.execution.trials import EVALS, STUDENTS, Trials
 from bench.run_folder.provenance import package_versions
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class RayExecutor:
     A context: Ray is joined or started on entering, and left or stopped at the end, with what is still at work.
     """
 
-    def __init__(self, address: str | None, cpus: int, gpus: float, root: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, address: str | None, cpus: int, gpus: float, root: Path) -> None:
         """Nothing is started yet.
 
         Args:
@@ -55,7 +56,6 @@ class RayExecutor:
             cpus: CPU cores and torch threads of a task.
             gpus: Share of a GPU that a task takes.
             root: The run store's folder, which all machines must see.
-            say: Told where the work goes.
 
         Raises:
             BenchError: If Ray is not installed.
@@ -71,7 +71,7 @@ class RayExecutor:
                 remedy="pip install 'sievebench[ray]'",
             ) from error
         self._ray = ray
-        self._address, self._cpus, self._gpus, self._root, self._say = address, cpus, gpus, root.resolve(), say
+        self._address, self._cpus, self._gpus, self._root = address, cpus, gpus, root.resolve()
         self._open = ExitStack()
         self._nodes: list[dict[str, Any]] = []
 
@@ -94,21 +94,20 @@ class RayExecutor:
         """End what was started."""
         self._open.close()
 
-    def run(self, bench: Bench, tasks: Sequence[Task]) -> None:
+    def run(self, trials: Trials, jobs: Sequence[Job]) -> None:
         """Do what the store lacks; see `bench.execution.executor.Executor`.
 
         Raises:
             BenchError: That of a task; or if its workers died again and again.
         """
-        missing = bench.missing([task.inputs for task in tasks])
-        pieces = self._submit(bench, tasks, missing)
+        pieces = self._submit(trials, jobs, trials.missing(jobs))
         while pieces:
             (done, *_), _ = self._ray.wait(list(pieces), num_returns=1)
             piece = pieces.pop(done)
             self._collect(done, piece.text)
-            bench.store.wait_for(piece.kind, piece.key, worker.LATE_SECONDS)
-            bench.watch.phase(f"done: {piece.text}", piece.seconds)
-            bench.watch.finish()
+            trials.store.wait_for(piece.kind, piece.key, worker.LATE_SECONDS)
+            with trials.progress.phase(f"done: {piece.text}", piece.seconds):
+                pass
 
     def _start(self, opening: ExitStack) -> None:
         place: dict[str, Any] = {"address": self._address}
@@ -147,7 +146,7 @@ class RayExecutor:
                 expected="at least one machine on which a task fits",
                 remedy="ask for less, or let a larger machine join the cluster before the run",
             )
-        self._say(f"Ray: {has}; {slots} tasks at a time")
+        log.info("Ray: %s; %d tasks at a time", has, slots)
         return [node for node in nodes if self._slots(node)]
 
     def _probe(self) -> None:
@@ -174,27 +173,27 @@ class RayExecutor:
             )
 
     def _submit(
-        self, bench: Bench, tasks: Sequence[Task], missing: Sequence[tuple[bool, bool]]
+        self, trials: Trials, jobs: Sequence[Job], missing: Sequence[tuple[bool, bool]]
     ) -> "dict[ObjectRef[None], _Piece]":
         """Hand everything to Ray; an evaluation waits there for its training."""
         train, evaluate = self._remote(worker.train), self._remote(worker.evaluate)
-        site = self._ray.put(worker.site_of(bench, self._cpus))
+        workplace = self._ray.put(worker.workplace_of(trials, self._cpus))
         pieces: dict[ObjectRef[None], _Piece] = {}
         trained: dict[str, ObjectRef[None]] = {}
-        for task, (to_train, to_evaluate) in zip(tasks, missing, strict=True):
+        for job, (to_train, to_evaluate) in zip(jobs, missing, strict=True):
             if not (to_train or to_evaluate):
                 continue
-            training, evaluation = bench.keys(*task.inputs)
+            training, evaluation = trials.keys(job)
             student = evaluation["student"]
-            sent = self._ray.put(task)
+            sent = self._ray.put(job)
             if to_train and training:
-                text = f"training {task.label}"
-                ref = trained[student] = train.options(name=text).remote(site, sent, training)
-                pieces[ref] = _Piece(text, task.seconds[0], "students", training)
+                text = f"training {job.label}"
+                ref = trained[student] = train.options(name=text).remote(workplace, sent, training)
+                pieces[ref] = _Piece(text, job.seconds[0], STUDENTS, training)
             if to_evaluate:
-                text = f"evaluating {task.label}"
-                ref = evaluate.options(name=text).remote(site, sent, evaluation, trained.get(student))
-                pieces[ref] = _Piece(text, task.seconds[1], "evals", evaluation)
+                text = f"evaluating {job.label}"
+                ref = evaluate.options(name=text).remote(workplace, sent, evaluation, trained.get(student))
+                pieces[ref] = _Piece(text, job.seconds[1], EVALS, evaluation)
         return pieces
 
     def _remote(self, function: Callable[..., None]) -> Any:

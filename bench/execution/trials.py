@@ -1,20 +1,22 @@
-"""Trials: one training of one arm and its evaluation, looked up in the run store before anything is computed."""
+"""Trials: trainings of one base model by one recipe and their evaluations, kept in the run store."""
 
 import copy
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate
-from bench.evaluation.measurement import Measurement
 from bench.execution.headroom import peak_memory
+from bench.execution.job import Job
 from bench.execution.memory import MemoryEstimate
+from bench.execution.progress import Progress
 from bench.models.load import known_config, model_identity
-from bench.records import SampleScores, TrainingRow, Trial
+from bench.models.student import save_student
+from bench.records import SampleScores, Trial
 from bench.run_folder.store import Store, key_hash
 from bench.training.trainer import Trainer, training_path
 from bench.training.trl import TRAINING_CODE
@@ -22,56 +24,46 @@ from bench.training.trl import TRAINING_CODE
 if TYPE_CHECKING:
     from bench.training.trl import Trained
 
-TrialInputs = tuple[Sequence[TrainingRow] | None, int, Measurement]
+STUDENTS, EVALS = "students", "evals"  # kinds of work in the store
 
 
-class Watch(Protocol):
-    """Who is told how far a trial is."""
+@dataclass(frozen=True)
+class TrialSettings:
+    """How trials are done; small and hashable, so that a worker process can keep its model between them.
 
-    def phase(self, text: str, seconds: float) -> None:
-        """A piece of work starts that should take about so long."""
+    Attributes:
+        recipe: How students are trained, base model included.
+        device: `cpu` or `cuda`.
+        plain_template: Take a model without a chat template, see `bench.models.encode.PLAIN_TEMPLATE`.
+        multi_lora: Train LoRA students side by side; on a GPU unless given. See `bench.training.trainer.training_path`.
+        rejudging: Where only the judge differs, score stored outputs again instead of generating.
+    """
 
-    def advance(self, share: float) -> None:
-        """That piece is done to this share (0 to 1)."""
+    recipe: Recipe
+    device: str
+    plain_template: bool = False
+    multi_lora: bool | None = None
+    rejudging: bool = False
 
-    def finish(self) -> None:
-        """That piece is done."""
 
+class Trials:
+    """The base model with its trainer, and the store of finished work; `do` computes, `read` never does."""
 
-class Bench:
-    """What trials share: the base model and its trainer, the store."""
-
-    def __init__(
-        self,
-        recipe: Recipe,
-        device: str,
-        store: Store,
-        watch: Watch,
-        *,
-        rejudging: bool = False,
-        plain_template: bool = False,
-        stacked: bool | None = None,
-    ) -> None:
+    def __init__(self, settings: TrialSettings, store: Store, progress: Progress) -> None:
         """Nothing heavy happens here: the model is loaded when the first trial needs it.
 
         Args:
-            recipe: How students are trained.
-            device: `cpu` or `cuda`.
+            settings: How trials are done.
             store: Finished work.
-            watch: Told about progress.
-            rejudging: Where only the judge differs, score stored outputs again instead of generating.
-            plain_template: Take a model without a chat template of its own, see `bench.models.encode.PLAIN_TEMPLATE`.
-            stacked: As for `bench.training.trainer.training_path`; on a GPU unless given.
+            progress: Told how far a trial is.
         """
-        self.recipe = recipe
-        self.device = device
-        self.store = store
-        self.watch = watch
-        self.rejudging = rejudging
-        self.identity = model_identity(recipe.model)
-        self.config = known_config(recipe.model)
-        path = training_path(recipe, self.config, device != "cpu" if stacked is None else stacked)
-        self.trainer = Trainer(recipe, device, path, plain_template=plain_template)
+        self.settings, self.store, self.progress = settings, store, progress
+        self.recipe, self.device = settings.recipe, settings.device
+        self.identity = model_identity(self.recipe.model)
+        self.config = known_config(self.recipe.model)
+        side_by_side = self.device != "cpu" if settings.multi_lora is None else settings.multi_lora
+        path = training_path(self.recipe, self.config, side_by_side)
+        self.trainer = Trainer(self.recipe, self.device, path, plain_template=settings.plain_template)
         self.memory: MemoryEstimate | None = None
 
     def expect(self, memory: MemoryEstimate) -> None:
@@ -80,12 +72,30 @@ class Bench:
         self.trainer.rows_at_once = memory.rows_at_once
 
     def base_for_filters(self) -> tuple[Any, Any]:
-        """A copy: a filter may take gradients, and what it changes must not reach the students."""
+        """Return a copy of model and tokenizer: what a filter changes in it must not reach the students."""
         model, tokenizer = self.trainer.base()
         return copy.deepcopy(model), tokenizer
 
-    def missing(self, trials: "Sequence[TrialInputs]") -> list[tuple[bool, bool]]:
-        """For each trial, whether its training and its evaluation are to be done; work shared by two counts once."""
+    def keys(self, job: Job) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Return the store keys of a job's training (None for the untrained base) and of its evaluation."""
+        training = self.train_key(job) if job.rows is not None else None
+        student = key_hash(training) if training else self._base_name
+        return training, {"student": student, "device": self.device} | job.measurement.key()
+
+    def train_key(self, job: Job) -> dict[str, Any]:
+        """Return everything that determines a training."""
+        return {
+            "rows": job.rows_sha256,
+            "recipe": self.recipe.model_dump(exclude={"name"}),
+            "model": self.identity,
+            "seed": job.seed,
+            "path": self.trainer.path,
+            "device": self.device,
+            "code": TRAINING_CODE,
+        }
+
+    def missing(self, jobs: Sequence[Job]) -> list[tuple[bool, bool]]:
+        """Say for each job whether its training and its evaluation are to be done; shared work counts once."""
         seen: set[Path] = set()
 
         def fresh(kind: str, key: dict[str, Any]) -> bool:
@@ -95,63 +105,61 @@ class Bench:
             return not known
 
         todo = []
-        for each in trials:
-            training, evaluation = self.keys(*each)
-            todo.append((training is not None and fresh("students", training), fresh("evals", evaluation)))
+        for job in jobs:
+            training, evaluation = self.keys(job)
+            todo.append((training is not None and fresh(STUDENTS, training), fresh(EVALS, evaluation)))
         return todo
 
-    def keys(
-        self, rows: Sequence[TrainingRow] | None, seed: int, measurement: Measurement
-    ) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        """Store keys of a trial's training (None for the untrained base) and of its evaluation."""
-        training = None if rows is None else self.train_key(rows, seed)
-        return training, self._eval_key(key_hash(training) if training else self._base_name, measurement)
+    def read(self, job: Job) -> Trial:
+        """Read a finished trial.
 
-    @property
-    def _base_name(self) -> str:
-        return f"base-{self.identity[:12]}"
+        Raises:
+            BenchError: If the store lacks it.
+        """
+        training, key = self.keys(job)
+        for kind, needed in ((STUDENTS, training), (EVALS, key)):
+            if needed and not self.store.has(kind, needed):
+                raise _nothing_stored(self.store.root, f"{kind} of {job.label}")
+        scores = _read_scores(self.store.folder(EVALS, key))
+        facts: Mapping[str, Any] = {}
+        if training:
+            text = (self.store.folder(STUDENTS, training) / "training.json").read_text(encoding="utf-8")
+            facts = json.loads(text)
+        at_once = facts.get("rows_at_once", self.recipe.batch_size)
+        peaks = [peak for peak in (facts.get("memory_peak"), scores.memory_peak) if peak is not None]
+        return Trial(
+            key["student"],
+            scores,
+            facts.get("seconds", 0.0),
+            at_once if at_once < self.recipe.batch_size else None,
+            facts.get("memory_estimated"),
+            max(peaks, default=None),
+        )
 
-    def _eval_key(self, student: str, measurement: Measurement) -> dict[str, Any]:
-        return {"student": student, "device": self.device} | measurement.key()
+    def do(self, job: Job) -> None:
+        """Train and evaluate a job, each only if the store lacks it."""
+        self.train(job)
+        self.evaluate(job)
 
-    def train_key(self, rows: Sequence[TrainingRow], seed: int) -> dict[str, Any]:
-        """Everything that determines a training."""
-        digest = hashlib.sha256()
-        for row in rows:
-            line = [row.id, [m.model_dump() for m in row.prompt], row.completion]
-            digest.update(json.dumps(line, ensure_ascii=False).encode() + b"\n")
-        return {
-            "rows": digest.hexdigest(),
-            "recipe": self.recipe.model_dump(exclude={"name"}),
-            "model": self.identity,
-            "seed": seed,
-            "path": self.trainer.path,
-            "device": self.device,
-            "code": TRAINING_CODE,
-        }
+    def train(self, job: Job) -> None:
+        """Train a job's student into the store, if it is not there."""
+        if job.rows is None:
+            return
+        rows, key = job.rows, self.train_key(job)
+        if self.store.has(STUDENTS, key):
+            return
+        if self.settings.rejudging:
+            raise _nothing_stored(self.store.root, f"a student for {job.label}")
 
-    def student(self, rows: Sequence[TrainingRow], seed: int, label: str, seconds: float) -> Path:
-        """Folder of the student trained on these rows, training it if it is not there."""
-        key = self.train_key(rows, seed)
-        if not self.store.has("students", key):
-            if self.rejudging:
-                raise _nothing_stored(self.store.root, f"a student for {label}")
-            self.watch.phase(f"training {label}", seconds)
-            self.store.write("students", key, lambda folder: self._train(rows, seed, label, folder))
-            self.watch.finish()
-        return self.store.folder("students", key)
+        def fill(folder: Path) -> None:
+            (trained,) = self.trainer.train([(rows, job.seed)], self.progress.step, f"training {job.label}")
+            self.keep(trained, len(rows), folder)
 
-    def _train(self, rows: Sequence[TrainingRow], seed: int, label: str, folder: Path) -> None:
-        def tick(done: int, steps: int) -> None:
-            self.watch.advance(done / steps)
-
-        (trained,) = self.trainer.train([(rows, seed)], tick, f"training {label}")
-        self.keep(trained, len(rows), folder)
+        with self.progress.phase(f"training {job.label}", job.seconds[0]):
+            self.store.write(STUDENTS, key, fill)
 
     def keep(self, trained: "Trained", rows: int, folder: Path) -> None:
         """Write a student and the facts of its training."""
-        from bench.models.student import save_student
-
         save_student(trained.tensors, folder)
         facts = {
             "losses": trained.losses,
@@ -165,69 +173,62 @@ class Bench:
         }
         (folder / "training.json").write_text(json.dumps(facts), encoding="utf-8")
 
-    def trial(
-        self,
-        rows: Sequence[TrainingRow] | None,
-        seed: int,
-        measurement: Measurement,
-        label: str,
-        seconds: tuple[float, float],
-    ) -> Trial:
-        """Train (unless `rows` is None: the untrained base) and evaluate, each only if not in the store."""
-        student = self.student(rows, seed, label, seconds[0]) if rows is not None else None
-        name = student.name if student else self._base_name
-        key = self._eval_key(name, measurement)
-        if not self.store.has("evals", key):
-            self.watch.phase(f"evaluating {label}", seconds[1])
-            if self.rejudging:
-                stored = self._outputs(key)
-                self.store.write("evals", key, lambda folder: _judge_again(stored, measurement, folder))
-            else:
-                self.store.write("evals", key, lambda folder: self._evaluate(student, name, measurement, label, folder))
-            self.watch.finish()
-        text = (self.store.folder("evals", key) / "scores.json").read_text(encoding="utf-8")
-        facts = json.loads((student / "training.json").read_text(encoding="utf-8")) if student else {}
-        return self._trial(name, SampleScores.model_validate_json(text), facts)
+    def evaluate(self, job: Job) -> None:
+        """Evaluate a job's student, which the store holds, or the untrained base, if that was not done."""
+        key = self.keys(job)[1]
+        if self.store.has(EVALS, key):
+            return
+        stored = self._outputs(key) if self.settings.rejudging else None
 
-    def _trial(self, student: str, scores: SampleScores, facts: Mapping[str, Any]) -> Trial:
-        """What the store holds of a trial; `facts` are the training's, if there was one."""
-        at_once = facts.get("rows_at_once", self.recipe.batch_size)
-        peaks = [peak for peak in (facts.get("memory_peak"), scores.memory_peak) if peak is not None]
-        return Trial(
-            student,
-            scores,
-            facts.get("seconds", 0.0),
-            at_once if at_once < self.recipe.batch_size else None,
-            facts.get("memory_estimated"),
-            max(peaks, default=None),
-        )
+        def fill(folder: Path) -> None:
+            if stored:
+                _judge_again(stored, job, folder)
+            else:
+                self._answer(job, key["student"], folder)
+
+        with self.progress.phase(f"evaluating {job.label}", job.seconds[1]):
+            self.store.write(EVALS, key, fill)
+
+    @property
+    def _base_name(self) -> str:
+        return f"base-{self.identity[:12]}"
 
     def _outputs(self, key: dict[str, Any]) -> Path:
-        """Folder of stored outputs of the same student on the same prompts, whoever judged them.
+        """Find stored outputs of the same student on the same prompts, whoever judged them.
 
         Raises:
             BenchError: If there are none.
         """
         judged_by = ("judge", "grader")
-        for folder, other in self.store.keys("evals"):
+        for folder, other in self.store.keys(EVALS):
             if all(key[name] == other.get(name) for name in key if name not in judged_by):
                 return folder
         raise _nothing_stored(self.store.root, "outputs of a student under this version of the trait")
 
-    def _evaluate(self, student: Path | None, name: str, measurement: Measurement, label: str, folder: Path) -> None:
-        from bench.evaluation.provider import answering
+    def _answer(self, job: Job, name: str, folder: Path) -> None:
+        from bench.evaluation.provider import answering  # loads Inspect
 
+        student = self.store.folder(STUDENTS, self.train_key(job)) if job.rows is not None else None
         engine = self.trainer.engine([student], [name])
         most = engine.rows_at_once
-        with answering(engine, [name], self.trainer.base()[1], self.trainer.stops) as (full,):
-            tags = [label.replace(" ", "_")]
-            scores = evaluate(full, measurement.tasks(), folder, grader=measurement.grader, tags=tags)
+        measured = job.measurement
+        with answering(engine, [name], self.trainer.base()[1], self.trainer.stops) as (model,):
+            tags = [job.label.replace(" ", "_")]
+            scores = evaluate(model, measured.tasks(), folder, grader=measured.grader, tags=tags)
         self.keep_scores(scores, engine.rows_at_once if engine.rows_at_once < most else None, folder)
 
     def keep_scores(self, scores: SampleScores, answers_at_once: int | None, folder: Path) -> None:
         """Write what an evaluation found, and how many prompts at a time memory sufficed for if not for all."""
         facts = {"answers_at_once": answers_at_once, "memory_peak": peak_memory(self.device)}
-        (folder / "scores.json").write_text(scores.model_copy(update=facts).model_dump_json(), encoding="utf-8")
+        _write_scores(scores.model_copy(update=facts), folder)
+
+
+def _read_scores(folder: Path) -> SampleScores:
+    return SampleScores.model_validate_json((folder / "scores.json").read_text(encoding="utf-8"))
+
+
+def _write_scores(scores: SampleScores, folder: Path) -> None:
+    (folder / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
 
 
 def _nothing_stored(root: Path, what: str) -> BenchError:
@@ -239,10 +240,10 @@ def _nothing_stored(root: Path, what: str) -> BenchError:
     )
 
 
-def _judge_again(stored: Path, measurement: Measurement, folder: Path) -> None:
+def _judge_again(stored: Path, job: Job, folder: Path) -> None:
     """Score stored outputs with the present judge; capability scores are taken over."""
-    from bench.evaluation.validate_judge import rejudge
+    from bench.evaluation.validate_judge import rejudge  # loads Inspect
 
-    before = SampleScores.model_validate_json((stored / "scores.json").read_text(encoding="utf-8"))
-    scores = rejudge(stored, before, measurement.trait, measurement.judge, measurement.grader, folder)
-    (folder / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
+    measured = job.measurement
+    scores = rejudge(stored, _read_scores(stored), measured.trait, measured.judge, measured.grader, folder)
+    _write_scores(scores, folder)

@@ -8,14 +8,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from bench.config.recipe import Recipe
 from bench.data.trait import load_trait
 from bench.errors import BenchError
-from bench.execution.executor import Task
-from bench.execution.progress import Meter
-from bench.execution.trials import Bench
+from bench.execution.job import Job
+from bench.execution.progress import Progress
+from bench.execution.trials import STUDENTS, Trials, TrialSettings
 from bench.run_folder.provenance import package_versions
 from bench.run_folder.store import Store
 
@@ -23,42 +20,26 @@ LATE_SECONDS = 60.0  # a shared folder may show another machine's work that late
 
 
 @dataclass(frozen=True)
-class Site:
-    """What all tasks of one bench have in common; small and hashable.
+class Workplace:
+    """What all jobs of one recipe have in common; small and hashable.
 
     Attributes:
-        recipe: How students are trained.
-        device: `cpu` or `cuda`.
-        plain_template: As for `Bench`.
-        stacked: As for `Bench`.
-        rejudging: As for `Bench`.
+        settings: How trials are done.
         store: Root of the run store, absolute.
         folder: The driver's working folder, from which relative names of models are read.
         threads: Torch threads of a task.
     """
 
-    recipe: Recipe
-    device: str
-    plain_template: bool
-    stacked: bool
-    rejudging: bool
+    settings: TrialSettings
     store: Path
     folder: Path
     threads: int
 
 
-def site_of(bench: Bench, threads: int) -> Site:
-    """The site of a bench of the driver's."""
-    return Site(
-        recipe=bench.recipe,
-        device=bench.device,
-        plain_template=bench.trainer.plain_template,
-        stacked=bench.trainer.path == "stacked",
-        rejudging=bench.rejudging,
-        store=bench.store.root.resolve(),
-        folder=Path.cwd(),
-        threads=threads,
-    )
+def workplace_of(trials: Trials, threads: int) -> Workplace:
+    """Describe the driver's trials for a worker."""
+    settings = replace(trials.settings, multi_lora=trials.trainer.path == "stacked")
+    return Workplace(settings, trials.store.root.resolve(), Path.cwd(), threads)
 
 
 def probe(token: Path, versions: Mapping[str, str]) -> None:
@@ -90,65 +71,62 @@ def probe(token: Path, versions: Mapping[str, str]) -> None:
         )
 
 
-def train(site: Site, task: Task, key: Mapping[str, Any]) -> None:
+def train(workplace: Workplace, job: Job, key: Mapping[str, Any]) -> None:
     """Train a student into the store.
 
     Args:
-        site: Where.
-        task: What, with rows.
+        workplace: Where and how.
+        job: What, with rows.
         key: The training's key as the driver has it.
 
     Raises:
         BenchError: From training, or if this machine's files give another key.
     """
-    bench = _bench(site)
-    assert task.rows is not None  # the untrained base is evaluated only
-    _check_key(key, bench.train_key(task.rows, task.seed))
-    bench.student(task.rows, task.seed, task.label, task.seconds[0])
+    trials = _trials(workplace)
+    _check_key(key, trials.train_key(job))
+    trials.train(job)
 
 
-def evaluate(site: Site, task: Task, key: Mapping[str, Any], trained: None = None) -> None:
+def evaluate(workplace: Workplace, job: Job, key: Mapping[str, Any], trained: None = None) -> None:
     """Evaluate a student of the store, or the untrained base, into the store.
 
     Args:
-        site: Where.
-        task: What.
+        workplace: Where and how.
+        job: What.
         key: The evaluation's key as the driver has it.
         trained: What `train` returns, so that Ray starts this after it.
 
     Raises:
         BenchError: From the evaluation, or if this machine's files give another key.
     """
-    bench = _bench(site)
-    task = _with_own_trait(task)
-    training, evaluation = bench.keys(*task.inputs)
+    trials = _trials(workplace)
+    job = _with_own_trait(job)
+    training, evaluation = trials.keys(job)
     _check_key(key, evaluation)
     if training is not None:
-        bench.store.wait_for("students", training, LATE_SECONDS)
-    task.result(bench)
+        trials.store.wait_for(STUDENTS, training, LATE_SECONDS)
+    trials.evaluate(job)
 
 
 @lru_cache(maxsize=1)
-def _bench(site: Site) -> Bench:
-    """The bench of this process: its base model stays loaded from one task to the next."""
+def _trials(workplace: Workplace) -> Trials:
+    """Open the trials of this process: the base model stays loaded from one task to the next."""
     import torch
 
-    torch.set_num_threads(site.threads)
-    if site.folder.is_dir():
-        os.chdir(site.folder)
-    silent = Meter(Console(quiet=True))
-    options = {"plain_template": site.plain_template, "rejudging": site.rejudging, "stacked": site.stacked}
-    bench = Bench(site.recipe, site.device, Store(site.store), silent, **options)
-    bench.trainer.memory_share = min(1.0, site.threads / (os.cpu_count() or 1))  # so many tasks may run here
-    return bench
+    torch.set_num_threads(workplace.threads)
+    if workplace.folder.is_dir():
+        os.chdir(workplace.folder)
+    trials = Trials(workplace.settings, Store(workplace.store), Progress())
+    trials.trainer.memory_share = min(1.0, workplace.threads / (os.cpu_count() or 1))  # so many tasks may run here
+    return trials
 
 
-def _with_own_trait(task: Task) -> Task:
-    """The task with the trait's files as this machine has them, so that other contents show in the key."""
-    trait = task.measurement.trait
+def _with_own_trait(job: Job) -> Job:
+    """Return the job with the trait's files as this machine has them, so that other contents show in the key."""
+    trait = job.measurement.trait
     if not trait.path.is_file():  # a built-in one, installed elsewhere here
-        return task
-    return replace(task, measurement=replace(task.measurement, trait=load_trait(str(trait.path))))
+        return job
+    return replace(job, measurement=replace(job.measurement, trait=load_trait(str(trait.path))))
 
 
 def _check_key(wanted: Mapping[str, Any], own: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""From finished trials to a trait's part of a row: tables, effects, retention, agreement with planted truth."""
+"""From an experiment's trials to a trait's part of a row: score tables, effects, retention, agreement with truth."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,82 +6,101 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.arms import control_arm, filter_arm
-from bench.data.trait import TraitSpec
+from bench.arms import ORIGINAL, actions_of, control_arm, filter_arm
+from bench.config.suite import Suite
+from bench.data.embedding import Embedder
+from bench.data.experiment import Experiment
 from bench.errors import BenchError
+from bench.evaluation.evaluate import judge_label, score_answers
 from bench.leaderboard.row import ArmScore, Effect, TraitResult
-from bench.records import Action, Estimate, Pool, SampleScores
-from bench.stats import effects
-from bench.stats import permutation as significance
-from bench.stats.leakage import Leakage
+from bench.records import Action, Estimate, Pool, SampleScores, Selection
+from bench.stats import effects, permutation
+from bench.stats.leakage import Leakage, LeakPool, find_leaks
 
 Floats = NDArray[np.float64]
 CLOSED = Estimate(value=None, note="not estimable: the gate is closed")
+TEACHER = "teacher:"  # before a teacher's name, for its own scores
 
 
 @dataclass(frozen=True)
-class Measured:
+class ScoreTables:
     """All scores of one experiment.
 
     Attributes:
-        trait: What was measured.
-        pool: On which pool.
-        judge: Who judged, as `bench.evaluation.evaluate.judge_label` says it.
-        planted: Whether the pool's truth labels were planted by a world.
         scores: Arm name -> scores per training seed; a model without seeds (base, teacher) has one entry.
-        minimum_gap: Of the gate.
+        trait: Name of the score that measures the trait.
     """
 
-    trait: TraitSpec
-    pool: Pool
-    judge: str
-    planted: bool
     scores: Mapping[str, Sequence[SampleScores]]
-    minimum_gap: float
+    trait: str
+
+    @property
+    def reference(self) -> SampleScores:
+        """Scores whose samples all others must share."""
+        return self.scores[ORIGINAL.name][0]
 
     def means(self, score: str) -> effects.Means:
-        """Resampled means of one score over all arms that have it."""
+        """Resample the means of one score over all arms that have it."""
         return effects.resample_means(*self.tables(score))
 
     def tables(self, score: str) -> tuple[dict[str, Floats], NDArray[np.int64]]:
-        """One score of all arms that have it, each (seeds, prompts), and the family of each prompt, (prompts,)."""
+        """Return one score of all arms that have it, each (seeds, prompts), and each prompt's family, (prompts,)."""
         having = {arm: runs for arm, runs in self.scores.items() if all(score in run.values for run in runs)}
         seeds = max(len(runs) for runs in having.values())
-        reference = having["original"][0]
-        tables = {arm: _table(runs, score, seeds, reference, arm) for arm, runs in having.items()}
-        return tables, self._clusters(score)
+        return {arm: self._table(arm, score, seeds) for arm in having}, self._clusters(score)
 
     def paired_p(self, arm: str, control: str) -> float | None:
-        """One-sided p-value that an arm shows less of the trait than its control."""
-        score = self.trait.score
-        reference = self.scores["original"][0]
-        tables = [_table(self.scores[n], score, len(self.scores[n]), reference, n) for n in (arm, control)]
-        return significance.paired_p(tables[0], tables[1], self._clusters(score))
+        """Return the one-sided p-value that an arm shows less of the trait than its control."""
+        tables = [self._table(name, self.trait, len(self.scores[name])) for name in (arm, control)]
+        return permutation.paired_p(tables[0], tables[1], self._clusters(self.trait))
+
+    def _table(self, arm: str, score: str, seeds: int) -> Floats:
+        """Scores of one arm as (seeds, prompts); a model without seeds counts the same for each."""
+        for run in self.scores[arm]:
+            if run.ids[score] != self.reference.ids[score]:
+                raise BenchError(
+                    f"scores of arm {arm!r}",
+                    seen="other samples than those of `original`",
+                    expected="the same held-out prompts for every arm",
+                    remedy="delete the run folder's store/evals and run again",
+                )
+        table = np.stack([run.array(score) for run in self.scores[arm]])
+        return table if len(table) == seeds else np.repeat(table, seeds, axis=0)
 
     def _clusters(self, score: str) -> NDArray[np.int64]:
-        families = self.scores["original"][0].families[score]
-        return np.unique(families, return_inverse=True)[1].astype(np.int64)
+        return np.unique(self.reference.families[score], return_inverse=True)[1].astype(np.int64)
 
 
-def _table(runs: Sequence[SampleScores], score: str, seeds: int, reference: SampleScores, arm: str) -> Floats:
-    """Scores of one arm as (seeds, prompts); a model without seeds counts the same for each."""
-    for run in runs:
-        if run.ids[score] != reference.ids[score]:
-            raise BenchError(
-                f"scores of arm {arm!r}",
-                seen="other samples than those of `original`",
-                expected="the same held-out prompts for every arm",
-                remedy="delete the run folder's store/evals and run again",
-            )
-    table = np.stack([run.array(score) for run in runs])
-    return table if len(runs) == seeds else np.repeat(table, seeds, axis=0)
+def score_tables(experiment: Experiment) -> ScoreTables:
+    """Gather an experiment's scores, those of its teachers included."""
+    scores = experiment.scores()
+    return ScoreTables(scores | teacher_scores(experiment, scores[ORIGINAL.name][0]), experiment.trait.score)
+
+
+def teacher_scores(experiment: Experiment, reference: SampleScores) -> dict[str, list[SampleScores]]:
+    """Judge each teacher's own answers to the held-out prompts by the trait's rules, in the order of the students'.
+
+    A teacher that did not answer every prompt is left out, and all are where a model judges the students.
+    """
+    score = experiment.trait.score
+    ids = reference.ids[score]
+    scores = {}
+    for teacher, answers in experiment.answers.items():
+        if experiment.measurement.judge != "rules" or not set(ids) <= set(answers):
+            continue
+        values = score_answers(experiment.trait, [answers[identity] for identity in ids])
+        if values is not None:
+            own = {"values": {score: list(values)}, "tasks": {}, "logs": [], "seconds": 0.0}
+            scores[TEACHER + teacher] = [reference.model_copy(update=own)]
+    return scores
 
 
 @dataclass(frozen=True)
 class Reading:
     """The resampled means that every filter's result is read from, made once per experiment."""
 
-    measured: Measured
+    experiment: Experiment
+    tables: ScoreTables
     trait: effects.Means
     exact: effects.Means
     arms: dict[str, ArmScore]
@@ -90,14 +109,14 @@ class Reading:
     reason: str
 
 
-def read(measured: Measured) -> Reading:
+def read(experiment: Experiment) -> Reading:
     """Resample once, describe every arm, and try the gate."""
-    names = sorted({name for runs in measured.scores.values() for run in runs for name in run.values})
-    means = {name: measured.means(name) for name in names if name in measured.scores["original"][0].values}
-    main = means[measured.trait.score]
+    tables = score_tables(experiment)
+    means = {name: tables.means(name) for name in sorted(tables.reference.values)}
+    main = means[tables.trait]
     gap = effects.gap(main)
-    opened, reason = effects.gate(gap, measured.minimum_gap)
-    side = [name for name in means if name not in (measured.trait.score, "exact", "loss")]
+    opened, reason = effects.gate(gap, experiment.settings.minimum_gap)
+    side = [name for name in means if name not in (tables.trait, "exact", "loss")]
     arms = {
         arm: ArmScore(
             trait=effects.mean(main, arm),
@@ -105,9 +124,9 @@ def read(measured: Measured) -> Reading:
             loss=_mean(means.get("loss"), arm),
             extra={name: _mean(means[name], arm) for name in side if arm in means[name].point},
         )
-        for arm in measured.scores
+        for arm in tables.scores
     }
-    return Reading(measured, main, means["exact"], arms, gap, opened, reason)
+    return Reading(experiment, tables, main, means["exact"], arms, gap, opened, reason)
 
 
 def _mean(means: effects.Means | None, arm: str) -> Estimate:
@@ -116,41 +135,70 @@ def _mean(means: effects.Means | None, arm: str) -> Estimate:
     return effects.mean(means, arm)
 
 
-def trait_result(
-    reading: Reading,
-    filter_name: str,
-    budget: float,
-    flagged: Collection[str],
-    actions: Sequence[Action],
-    leakage: Leakage | None,
+def trait_results(reading: Reading, suite: Suite, embedder: Embedder) -> dict[tuple[str, float], TraitResult]:
+    """Return one experiment's part of every row, by filter and budget."""
+    leaks = _leaks(reading.experiment, embedder)
+    results: dict[tuple[str, float], TraitResult] = {}
+    for budget in suite.file.budgets:
+        per_filter = {
+            s.filter.name: _trait_result(reading, s, budget, actions_of(s, suite), leaks[s.filter.name, budget])
+            for s in reading.experiment.selections
+        }
+        results |= {(name, budget): result for name, result in adjust(per_filter).items()}
+    return results
+
+
+def _leaks(experiment: Experiment, embedder: Embedder) -> dict[tuple[str, float], Leakage]:
+    """Find the nearest kept neighbours of what each filter drops."""
+    examples = experiment.pool.examples()
+    texts = [f"{e.prompt_text}\n{e.response}" for e in examples]
+    judged = score_answers(experiment.trait, [(e.prompt_text, e.response) for e in examples])
+    pool = LeakPool(
+        ids=[e.id for e in examples],
+        texts=texts,
+        vectors=embedder.embed(texts),
+        truth=experiment.truth,
+        judge_scores=None if judged is None else np.array(judged),
+        threshold=experiment.trait.file.eval.threshold,
+    )
+    return {
+        (s.filter.name, budget): find_leaks(pool, np.array([i for i, e in enumerate(examples) if e.id in flagged]))
+        for s in experiment.selections
+        for budget, flagged in s.flagged.items()
+    }
+
+
+def _trait_result(
+    reading: Reading, selection: Selection, budget: float, actions: Sequence[Action], leakage: Leakage
 ) -> TraitResult:
-    """One filter's result at one budget; p-values are adjusted later, over all filters of the trait."""
-    measured, spec = reading.measured, reading.measured.trait
-    names = {action: filter_arm(action, filter_name, budget).name for action in actions}
+    """Return one filter's result at one budget; p-values are adjusted later, over all filters of the trait."""
+    experiment, flagged = reading.experiment, selection.flagged[budget]
+    spec, pool = experiment.trait, experiment.pool
+    names = {action: filter_arm(action, selection.filter.name, budget).name for action in actions}
     controls = {action: control_arm(action, budget).name for action in actions}
-    own = {*names.values(), *controls.values()}
-    shown = {arm: score for arm, score in reading.arms.items() if "@" not in arm or arm in own or arm.startswith("mix")}
-    precision, recall = agreement(measured.pool, flagged) if measured.planted else (None, None)
+    others = {arm.name for arm, _ in experiment.trials if arm.filter or arm.control}
+    others -= {*names.values(), *controls.values()}
+    precision, recall = agreement(pool, flagged) if experiment.planted else (None, None)
+    effect = {action: _effect(reading, action, names[action], controls[action]) for action in actions}
     return TraitResult(
         trait=spec.file.name,
         description=spec.file.description,
         eval_version=spec.file.eval.version,
-        judge=measured.judge,
-        pool=measured.pool.card.name,
-        pool_sha256=measured.pool.sha256,
-        pool_rows=len(measured.pool.rows),
+        judge=judge_label(spec, experiment.measurement.judge, experiment.measurement.grader),
+        pool=pool.card.name,
+        pool_sha256=pool.sha256,
+        pool_rows=len(pool.rows),
+        prompts=len(reading.tables.reference.ids[reading.tables.trait]),
         flagged=len(flagged),
         scored=reading.opened,
         reason=reading.reason,
         gap=reading.gap,
-        minimum_gap=measured.minimum_gap,
-        effects={action: _effect(reading, action, names[action], controls[action]) for action in actions}
-        if reading.opened
-        else {},
+        minimum_gap=experiment.settings.minimum_gap,
+        effects=effect if reading.opened else {},
         leakage_gap=_leakage_gap(reading, names),
         sufficiency=_sufficiency(reading, names),
         capability_retention={action: effects.retention(reading.exact, names[action]) for action in actions},
-        arms=shown,
+        arms={arm: score for arm, score in reading.arms.items() if arm not in others},
         precision=precision,
         recall=recall,
         leakage=leakage,
@@ -172,29 +220,30 @@ def _sufficiency(reading: Reading, names: Mapping[Action, str]) -> Estimate | No
 
 
 def _effect(reading: Reading, action: Action, arm: str, control: str) -> Effect:
-    """One action's effect; its p-value asks whether it removes more than its control, or brings back more."""
+    """Estimate one action's effect; its p-value asks whether it removes more than its control, or brings back more."""
     brings_back = action in ("patch_in", "only")
+    tables = reading.tables
     return Effect(
         removal=effects.removal(reading.trait, arm),
         lift=effects.lift(reading.trait, arm, control),
-        p=reading.measured.paired_p(control, arm) if brings_back else reading.measured.paired_p(arm, control),
+        p=tables.paired_p(control, arm) if brings_back else tables.paired_p(arm, control),
     )
 
 
 def adjust(results: Mapping[str, TraitResult]) -> dict[str, TraitResult]:
-    """Holm over the filters of one trait and budget, action by action."""
+    """Apply Holm's correction over the filters of one trait and budget, action by action."""
     actions = {action for result in results.values() for action in result.effects}
     adjusted = dict(results)
     for action in sorted(actions):
         p = {name: result.effects[action].p for name, result in results.items() if action in result.effects}
-        for name, value in significance.holm(p).items():
+        for name, value in permutation.holm(p).items():
             changed = adjusted[name].effects[action].model_copy(update={"p_holm": value})
             adjusted[name] = adjusted[name].model_copy(update={"effects": {**adjusted[name].effects, action: changed}})
     return adjusted
 
 
 def agreement(pool: Pool, flagged: Collection[str]) -> tuple[float | None, float | None]:
-    """Precision and recall of a flagged set against planted overt rows; None where nothing was planted."""
+    """Return precision and recall of a flagged set against planted overt rows; None where nothing was planted."""
     overt = {row.id for row in pool.rows if row.truth == "overt"}
     if not overt:
         return None, None

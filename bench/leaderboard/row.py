@@ -1,17 +1,17 @@
 """Leaderboard rows: one JSON file per filter and budget, with the evidence behind every number."""
 
+import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError, unwritable, validation_error
-from bench.records import Action, Estimate, Strict
+from bench.records import Action, Estimate, FilterCard, Strict
 from bench.stats.leakage import Leakage
 
-SCHEMA = 1  # raise it when a field changes its meaning
+SCHEMA = 2  # raise it when a field changes its meaning; 2 added prompts and evidence
 
 
 class ArmScore(Strict):
@@ -42,6 +42,7 @@ class TraitResult(Strict):
     pool: str
     pool_sha256: str
     pool_rows: int
+    prompts: int | None = None  # held-out prompts that the trait score covers; None in rows of schema 1
     flagged: int
     scored: bool  # False: the gate did not open, `reason` says why
     reason: str
@@ -55,17 +56,6 @@ class TraitResult(Strict):
     precision: float | None  # of the flagged set against planted truth (overt), where it exists
     recall: float | None
     leakage: Leakage | None
-
-
-class FilterCard(Strict):
-    """Which filter, exactly."""
-
-    name: str
-    version: int
-    summary: str
-    origin: str  # `built in`, a distribution, or a path
-    sha256: str
-    options: dict[str, Any] = {}
 
 
 class Cost(Strict):
@@ -96,6 +86,21 @@ class Row(Strict):
     versions: dict[str, str]  # of the packages that decide results, and of this suite
     commit: str
     notes: list[str] = []
+    evidence: dict[str, str] = {}  # file beside `rows/` -> SHA-256; none in rows of schema 1
+
+
+class Evidence(Strict):
+    """Per-sample scores behind one trait's part of a row, in the order of the samples.
+
+    Attributes:
+        ids: Score name -> sample ids.
+        families: Score name -> family (bootstrap cluster) of each sample.
+        arms: Arm -> score name -> one list of values a training seed; None where a score does not apply.
+    """
+
+    ids: dict[str, list[str]]
+    families: dict[str, list[str]]
+    arms: dict[str, dict[str, list[list[float | None]]]]
 
 
 def row_file(row: Row) -> str:
@@ -103,21 +108,39 @@ def row_file(row: Row) -> str:
     return f"{row.filter.name}@{row.budget:g}.json"
 
 
-def write_rows(rows: list[Row], folder: Path) -> None:
-    """Write one JSON file per row, each complete or not at all.
+def write_rows(rows: list[Row], evidence: list[dict[str, Evidence]], folder: Path) -> list[Row]:
+    """Write one JSON file per row, and beside it one with its per-sample scores, each complete or not at all.
+
+    Args:
+        rows: The rows.
+        evidence: Of each row, by trait.
+        folder: Results folder; rows go to `rows/`, scores to `evidence/`.
+
+    Returns:
+        The rows, with the hash of their evidence.
 
     Raises:
         BenchError: If they cannot be written.
     """
+    written = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for row in rows:
-            target = folder / row_file(row)
-            partial = target.with_suffix(".partial")
-            partial.write_text(row.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            partial.rename(target)
+        for row, parts in zip(rows, evidence, strict=True):
+            text = json.dumps({trait: part.model_dump() for trait, part in parts.items()}) + "\n"
+            file = f"evidence/{row_file(row)}"
+            _write(folder / file, text)
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            written.append(row.model_copy(update={"evidence": {file: digest}}))
+            _write(folder / "rows" / row_file(row), written[-1].model_dump_json(indent=1) + "\n")
     except OSError as error:
         raise unwritable(folder, error) from error
+    return written
+
+
+def _write(target: Path, text: str) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.rename(target)
 
 
 def read_rows(folder: Path) -> list[Row]:

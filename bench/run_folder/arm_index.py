@@ -1,9 +1,8 @@
 """Which student of a run folder belongs to which arm: an index that `bench run` writes and panels read."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -11,9 +10,6 @@ from bench.config.recipe import Recipe
 from bench.errors import BenchError, read_text, unknown, unwritable, validation_error
 from bench.records import Strict
 from bench.run_folder.provenance import SETTINGS_FILE
-
-if TYPE_CHECKING:
-    from bench.records import Trial
 
 ARMS_FILE = "arms.json"
 
@@ -33,22 +29,20 @@ class ArmIndex(Strict):
     arms: list[ArmEntry]
 
 
-def write_arms(out: Path, traits: Sequence[str], trials: "Mapping[tuple[int, str, int], Trial]") -> None:
+def write_arms(out: Path, students: Iterable[ArmEntry]) -> None:
     """Add a run's students to its folder's index; the untrained base is no student.
 
     Args:
         out: Run folder.
-        traits: Name of each experiment's trait.
-        trials: (experiment, arm, seed) -> finished trial.
+        students: Of all arms and seeds; entries whose folder is not in the store are left out.
 
     Raises:
         BenchError: If the index cannot be written, or the one that is there is damaged.
     """
     known = {(e.trait, e.arm, e.seed): e for e in _read(out).arms} if (out / ARMS_FILE).is_file() else {}
-    for (experiment, arm, seed), trial in trials.items():
-        if (out / "store" / "students" / trial.student).is_dir():
-            entry = ArmEntry(trait=traits[experiment], arm=arm, seed=seed, student=trial.student)
-            known[entry.trait, arm, seed] = entry
+    for entry in students:
+        if (out / "store" / "students" / entry.student).is_dir():
+            known[entry.trait, entry.arm, entry.seed] = entry
     partial = out / f"{ARMS_FILE}.partial"
     try:
         partial.write_text(ArmIndex(arms=list(known.values())).model_dump_json(indent=1) + "\n", encoding="utf-8")

@@ -5,13 +5,14 @@ The only file of this package that knows the order of the stages.
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from bench.config.suite import load_suite
 from bench.errors import unknown
-from bench.execution.progress import Meter
+from bench.execution.progress import Progress, log
+from bench.execution.session import Options
 from bench.leaderboard.pages import pages_of
 from bench.models.load import pick_device
 from bench.run_folder.provenance import package_versions, source_commit
@@ -22,9 +23,8 @@ from bench.studies.causes.plans import CAUSES
 from bench.studies.causes.records import CausesRecord, WorldRecord, matrix_row, write_record
 from bench.studies.causes.worlds import Settings, write_world
 from bench.studies.diff.records import DiffReport
-from bench.studies.diff.run import DiffOptions, run_diff
+from bench.studies.diff.run import run_diff
 
-Say = Callable[[str], None]
 SECONDS = "seconds.json"
 
 
@@ -40,13 +40,12 @@ class CausesOptions:
     settings: Settings = field(default_factory=Settings)
 
 
-def run_causes(options: CausesOptions, meters: Callable[[], Meter], say: Say) -> CausesRecord:
+def run_causes(options: CausesOptions, progress: Progress) -> CausesRecord:
     """Plant every cause under every world seed, diff each world, and compare verdicts with what was planted.
 
     Args:
         options: What to plant, and where.
-        meters: Makes the progress bar of one diff.
-        say: Told what happens.
+        progress: Shows the work of one diff at a time.
 
     Raises:
         BenchError: For anything that the user can mend; finished worlds stay in the folder.
@@ -56,27 +55,26 @@ def run_causes(options: CausesOptions, meters: Callable[[], Meter], say: Say) ->
             raise unknown("planted cause", name, list(CAUSES))
     device = pick_device(options.device)
     options.out.mkdir(parents=True, exist_ok=True)
-    worlds = [_world(options, name, seed, device, meters, say) for seed in options.seeds for name in options.causes]
+    worlds = [_world(options, name, seed, device, progress) for seed in options.seeds for name in options.causes]
     record = _record(options, device, worlds)
     write_record(record, options.out)
     page.write(options.out, pages_of(options.out))
     return record
 
 
-def _world(
-    options: CausesOptions, name: str, seed: int, device: str, meters: Callable[[], Meter], say: Say
-) -> WorldRecord:
+def _world(options: CausesOptions, name: str, seed: int, device: str, progress: Progress) -> WorldRecord:
     start = time.perf_counter()
     folder = options.out / "worlds" / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
     suite = write_world(folder / "world", Store(options.out / "store"), name, seed, options.settings)
-    with meters() as meter:
-        report = run_diff(DiffOptions(load_suite(str(suite)), folder / "diff", device), meter, lambda _: None)
+    report = run_diff(Options(load_suite(str(suite)), folder / "diff", device), progress)
     spent = folder / SECONDS
     if not spent.is_file():  # a later run finds everything done
         spent.write_text(json.dumps(round(time.perf_counter() - start, 1)), encoding="utf-8")
     record = _of_report(report, name, seed, json.loads(spent.read_text(encoding="utf-8")), folder, options.out)
     supported = [v.hypothesis for v in record.verdicts if v.verdict == "supported"]
-    say(f"planted {name}, world seed {seed}: supported {', '.join(supported) or 'nothing'} ({record.seconds:.0f} s)")
+    log.info(
+        f"planted {name}, world seed {seed}: supported {', '.join(supported) or 'nothing'} ({record.seconds:.0f} s)"
+    )
     return record
 
 

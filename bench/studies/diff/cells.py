@@ -9,6 +9,7 @@ from bench.records import Action
 BASE = "base"
 ORIGINAL = "original"
 CLEAN = "clean"
+MAIN = "original"  # the suite's own base model
 ALTERNATIVE = "alternative"  # the alternative pipeline itself: its model, prompts and completions
 OTHER = "other_initialisation"
 PRETRAINED = "pretrained"
@@ -17,25 +18,25 @@ UNRELATED = "unrelated"  # ... and the pool without them
 
 
 def on_alternative(completions: str) -> str:
-    """The original model on the alternative prompts, with a teacher's completions or `mix@p`."""
+    """Name the original model on the alternative prompts, with a teacher's completions or `mix@p`."""
     return f"alternative_prompts:{completions}"
 
 
 def subset(action: Action | str, name: str) -> str:
-    """An action on a set of the original pool; `only_clean` trains on it with clean completions."""
+    """Name an action on a set of the original pool; `only_clean` trains on it with clean completions."""
     return f"{action}:{name}"
 
 
 def by_role(action: Action | str, role: str) -> str:
-    """An action on a set that verdicts read; no set of a suite can have such a name."""
+    """Name an action on a set that verdicts read; no set of a suite can have such a name."""
     return subset(action, f"({role})")
 
 
-def taught_by(prompts: str, teacher: str) -> str:
-    """The original model on the `original` or `alternative` prompts of a further teacher."""
+def by_teacher(prompts: str, teacher: str) -> str:
+    """Name the original model on the `original` or `alternative` prompts of a further teacher."""
     return f"{prompts}_prompts:teacher:{teacher}"
 
 
 def by_model(model: str, cell: str) -> str:
-    """The same cell trained from another base model (`other_initialisation` or `pretrained`)."""
+    """Name the same cell trained from another base model (`other_initialisation` or `pretrained`)."""
     return f"{model}:{cell}"

@@ -1,17 +1,23 @@
 """The cells to train: pipelines, teachers on the alternative prompts, mixtures, subsets, and what verdicts need."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from random import Random
 
-from bench.arms import Arm, build_arm, control_arm, mixed_ids, random_ids, taught_rows
-from bench.config.schema import DiffSettings
-from bench.data.experiment import Setup
-from bench.records import Action, Pool, TrainingRow
+from bench.arms import BASE as BASE_ARM
+from bench.arms import build_arm, control_arm, mix_arm, mixed_ids, random_ids, teacher_rows
+from bench.config.recipe import Recipe, load_recipe
+from bench.config.schema import DiffSettings, ExperimentSettings
+from bench.config.suite import Suite
+from bench.data.experiment import Experiment
+from bench.execution.job import Job
+from bench.models.load import resolve_model
+from bench.records import Action, Arm, Pool, TrainingRow
 from bench.studies.diff.cells import (
     ALTERNATIVE,
-    BASE,
     CLEAN,
+    MAIN,
     MILD,
     ORIGINAL,
     OTHER,
@@ -20,170 +26,125 @@ from bench.studies.diff.cells import (
     UNRELATED,
     by_model,
     by_role,
+    by_teacher,
     on_alternative,
     subset,
-    taught_by,
 )
 from bench.studies.diff.sets import ExampleSet
-
-MAIN = "original"  # the suite's own base model, beside ALTERNATIVE, OTHER and PRETRAINED
-
-
-@dataclass(frozen=True)
-class CellJob:
-    """One training and its evaluation.
-
-    Attributes:
-        experiment: Number in the suite.
-        cell: Name of the cell.
-        model: Which base model: `MAIN`, `ALTERNATIVE`, `OTHER` or `PRETRAINED`.
-        seed: Training seed.
-        rows: What to train on; None for the untrained base.
-        prompts: For the table: whose prompts, or which subset.
-        completions: For the table: whose completions.
-        share: Share of original completions, of a mixture.
-    """
-
-    experiment: int
-    cell: str
-    model: str
-    seed: int
-    rows: Sequence[TrainingRow] | None
-    prompts: str
-    completions: str
-    share: float | None = None
-
-    @property
-    def label(self) -> str:
-        """How the terminal and Inspect's logs call it."""
-        return self.cell if self.rows is None else f"{self.cell}, seed {self.seed}"
 
 
 @dataclass(frozen=True)
 class Pipelines:
-    """The two pipelines of one experiment: number, original pool and trait, alternative pool."""
+    """The two pipelines of one experiment.
 
-    number: int
-    setup: Setup
+    Attributes:
+        experiment: The original pool and the trait; finished trials are entered here.
+        alternative: The other pipeline's pool.
+        seeds: Training seeds.
+        recipes: Recipe by role of the base model: `MAIN`, `ALTERNATIVE`, `OTHER` or `PRETRAINED`.
+    """
+
+    experiment: Experiment
     alternative: Pool
     seeds: tuple[int, ...]
+    recipes: Mapping[str, Recipe]
 
-    def jobs(
-        self,
-        cell: str,
-        rows: Mapping[int, Sequence[TrainingRow]],
-        prompts: str,
-        completions: str,
-        model: str = MAIN,
-        shares: Mapping[int, float] | None = None,
-    ) -> list[CellJob]:
-        """One job a seed; `rows` and `shares` are by seed."""
-        return [
-            CellJob(
-                self.number,
-                cell,
-                model,
-                seed,
-                rows[seed],
-                prompts,
-                completions,
-                shares[seed] if shares else None,
-            )
-            for seed in self.seeds
-        ]
+    @property
+    def pool(self) -> Pool:
+        """The original pipeline's pool."""
+        return self.experiment.pool
 
-    def whole(self, pool: Pool, teacher: str) -> dict[int, Sequence[TrainingRow]]:
-        """All prompts of a pool with one teacher's completions."""
-        return dict.fromkeys(self.seeds, taught_rows(pool, teacher))
+    def job(self, arm: Arm, seed: int, rows: Sequence[TrainingRow] | None) -> Job:
+        """Make one job, trained by the recipe of the arm's base model."""
+        return Job(arm, seed, rows, self.experiment.measurement, self.recipes[arm.model])
+
+    def jobs(self, arm: Arm, rows: Mapping[int, Sequence[TrainingRow]]) -> list[Job]:
+        """Make one job a seed; `rows` are by seed."""
+        return [self.job(arm, seed, rows[seed]) for seed in self.seeds]
+
+    def teacher_jobs(self, name: str, pool: Pool, teacher: str, model: str = MAIN) -> list[Job]:
+        """Train on all prompts of a pool with one teacher's completions."""
+        prompts = "original" if pool is self.pool else "alternative"
+        arm = Arm(name, "teacher", model=model, prompts=prompts, completions=teacher)
+        return self.jobs(arm, dict.fromkeys(self.seeds, teacher_rows(pool, teacher)))
 
 
 def teachers_of(pool: Pool) -> list[str]:
-    """Teachers with a completion of every prompt: the original and the clean one first."""
+    """Return the teachers with a completion of every prompt: the original and the clean one first."""
     shared = set.intersection(*(set(row.completions) for row in pool.rows))
     first = [pool.card.original, pool.card.clean]
     return [*first, *sorted(shared - set(first))]
 
 
-def prerequisite_cells(p: Pipelines) -> list[CellJob]:
-    """The untrained base and the two pipelines; the rest depends on what they show."""
-    pool, other = p.setup.pool, p.alternative
+def prerequisite_cells(p: Pipelines) -> list[Job]:
+    """Plan the untrained base and the two pipelines; the rest depends on what they show."""
     return [
-        CellJob(p.number, BASE, MAIN, p.seeds[0], None, "none", "none"),
-        *p.jobs(ORIGINAL, p.whole(pool, pool.card.original), "original", pool.card.original),
-        *p.jobs(ALTERNATIVE, p.whole(other, other.card.clean), "alternative", other.card.clean, ALTERNATIVE),
+        p.job(BASE_ARM, p.seeds[0], None),
+        *p.teacher_jobs(ORIGINAL, p.pool, p.pool.card.original),
+        *p.teacher_jobs(ALTERNATIVE, p.alternative, p.alternative.card.clean, ALTERNATIVE),
     ]
 
 
 def further_cells(
-    p: Pipelines,
-    sets: Iterable[ExampleSet],
-    named: Mapping[str, frozenset[str]],
-    settings: DiffSettings,
-    models: Collection[str],
-) -> list[CellJob]:
-    """All cells that make sense once the prerequisites are met; one that two stages ask for is listed once.
+    p: Pipelines, sets: Iterable[ExampleSet], named: Mapping[str, frozenset[str]], settings: DiffSettings
+) -> list[Job]:
+    """Plan all cells that make sense once the prerequisites are met; one that two stages ask for is listed once.
 
     Args:
         p: The pipelines.
         sets: What every action is applied to.
         named: What verdicts read.
         settings: Of the suite.
-        models: Which of `OTHER` and `PRETRAINED` the suite names.
     """
     jobs = [
         *pipeline_cells(p, settings),
-        *verdict_cells(p, named, models),
+        *verdict_cells(p, named),
         *subset_cells(p, sets, settings.actions),
     ]
-    return list({(job.cell, job.seed): job for job in jobs}.values())
+    return list({(job.arm.name, job.seed): job for job in jobs}.values())
 
 
-def pipeline_cells(p: Pipelines, settings: DiffSettings) -> list[CellJob]:
-    """The original model on the other combinations of prompts and completions, mixtures included."""
-    pool, other = p.setup.pool, p.alternative
-    jobs = p.jobs(CLEAN, p.whole(pool, pool.card.clean), "original", pool.card.clean)
-    for teacher in teachers_of(pool)[2:]:
-        jobs += p.jobs(taught_by("original", teacher), p.whole(pool, teacher), "original", teacher)
-    for teacher in teachers_of(other):
-        jobs += p.jobs(teacher_cell(other, teacher), p.whole(other, teacher), "alternative", teacher)
-    for share in settings.mixes:
-        arm = Arm(f"mix@{share:g}", "mix", share=share)
-        for where, source, cell in (
-            ("original", pool, arm.name),
-            ("alternative", other, on_alternative(arm.name)),
-        ):
-            kept = {seed: mixed_ids(source, share, seed) for seed in p.seeds}
-            rows = {seed: build_arm(arm, source, kept[seed]) for seed in p.seeds}
-            shares = {seed: len(kept[seed]) / len(source.rows) for seed in p.seeds}
-            jobs += p.jobs(cell, rows, where, arm.name, shares=shares)
+def pipeline_cells(p: Pipelines, settings: DiffSettings) -> list[Job]:
+    """Plan the original model on the other combinations of prompts and completions, mixtures included."""
+    jobs = p.teacher_jobs(CLEAN, p.pool, p.pool.card.clean)
+    for teacher in teachers_of(p.pool)[2:]:
+        jobs += p.teacher_jobs(by_teacher("original", teacher), p.pool, teacher)
+    for teacher in teachers_of(p.alternative):
+        jobs += p.teacher_jobs(teacher_cell(p.alternative, teacher), p.alternative, teacher)
+    for arm in map(mix_arm, settings.mixes):
+        jobs += _mixture(p, arm, p.pool)
+        jobs += _mixture(p, replace(arm, name=on_alternative(arm.name), prompts="alternative"), p.alternative)
     return jobs
 
 
+def _mixture(p: Pipelines, arm: Arm, pool: Pool) -> list[Job]:
+    return p.jobs(arm, {seed: build_arm(arm, pool, mixed_ids(pool, arm.share, seed)) for seed in p.seeds})
+
+
 def teacher_cell(pool: Pool, teacher: str) -> str:
-    """The cell of a teacher's completions of the alternative prompts; the two main teachers go by their role."""
+    """Return the cell of a teacher's completions of the alternative prompts; the two main teachers go by their role."""
     roles = {pool.card.original: ORIGINAL, pool.card.clean: CLEAN}
-    return on_alternative(roles[teacher]) if teacher in roles else taught_by("alternative", teacher)
+    return on_alternative(roles[teacher]) if teacher in roles else by_teacher("alternative", teacher)
 
 
-def subset_cells(p: Pipelines, sets: Iterable[ExampleSet], actions: Sequence[Action]) -> list[CellJob]:
-    """Every action on every set, and on as many random examples."""
+def subset_cells(p: Pipelines, sets: Iterable[ExampleSet], actions: Sequence[Action]) -> list[Job]:
+    """Plan every action on every set, and on as many random examples."""
     jobs = []
     for each in sets:
         for action in actions:
-            rows = build_arm(Arm(subset(action, each.name), action), p.setup.pool, each.ids, each.patches)
-            jobs += p.jobs(subset(action, each.name), dict.fromkeys(p.seeds, rows), f"set {each.name}", action)
+            arm = Arm(subset(action, each.name), action, prompts=f"set {each.name}", completions=action)
+            rows = build_arm(arm, p.pool, each.ids, each.patches)
+            jobs += p.jobs(arm, dict.fromkeys(p.seeds, rows))
             jobs += _random(p, control_arm(action, each.share))
     return jobs
 
 
-def _random(p: Pipelines, arm: Arm) -> list[CellJob]:
-    pool = p.setup.pool
-    rows = {seed: build_arm(arm, pool, random_ids(pool, arm.budget, seed)) for seed in p.seeds}
-    return p.jobs(arm.name, rows, "random examples", str(arm.action))
+def _random(p: Pipelines, arm: Arm) -> list[Job]:
+    return p.jobs(arm, {seed: build_arm(arm, p.pool, random_ids(p.pool, arm.budget, seed)) for seed in p.seeds})
 
 
-def verdict_cells(p: Pipelines, sets: Mapping[str, frozenset[str]], models: Collection[str]) -> list[CellJob]:
-    """What the verdicts ask of the overt, the mild and the unrelated examples, see `bench.studies.diff.verdicts`.
+def verdict_cells(p: Pipelines, sets: Mapping[str, frozenset[str]]) -> list[Job]:
+    """Plan what the verdicts ask of the overt, the mild and the unrelated examples, see `bench.studies.diff.verdicts`.
 
     What an empty set, or too few unrelated examples to stand beside the mild ones, would decide by construction is left
     out.
@@ -191,7 +152,6 @@ def verdict_cells(p: Pipelines, sets: Mapping[str, frozenset[str]], models: Coll
     Args:
         p: The pipelines.
         sets: From `bench.studies.diff.sets.verdict_sets`.
-        models: Which of `OTHER` and `PRETRAINED` the suite names.
     """
     jobs = []
     if sets.get(OVERT):
@@ -203,24 +163,46 @@ def verdict_cells(p: Pipelines, sets: Mapping[str, frozenset[str]], models: Coll
         jobs += _acted(p, "patch_in", MILD, dict.fromkeys(p.seeds, mild))
         jobs += _acted(p, "patch_in", UNRELATED, drawn)
     if unrelated:
-        for model in (MAIN, *(name for name in (OTHER, PRETRAINED) if name in models)):
+        for model in (MAIN, *(name for name in (OTHER, PRETRAINED) if name in p.recipes)):
             jobs += _unrelated_only(p, sets[UNRELATED], model)
     return jobs
 
 
-def _acted(p: Pipelines, action: Action, role: str, ids: Mapping[int, frozenset[str]]) -> list[CellJob]:
-    """One action on the examples of a role; `ids` are by seed."""
-    arm = Arm(by_role(action, role), action)
-    rows = {seed: build_arm(arm, p.setup.pool, ids[seed]) for seed in p.seeds}
-    return p.jobs(arm.name, rows, f"{role} examples", action) if all(rows.values()) else []
+def _acted(p: Pipelines, action: Action, role: str, ids: Mapping[int, frozenset[str]]) -> list[Job]:
+    """Plan one action on the examples of a role; `ids` are by seed."""
+    arm = Arm(by_role(action, role), action, prompts=f"{role} examples", completions=action)
+    rows = {seed: build_arm(arm, p.pool, ids[seed]) for seed in p.seeds}
+    return p.jobs(arm, rows) if all(rows.values()) else []
 
 
-def _unrelated_only(p: Pipelines, ids: frozenset[str], model: str) -> list[CellJob]:
-    card = p.setup.pool.card
+def _unrelated_only(p: Pipelines, ids: frozenset[str], model: str) -> list[Job]:
     jobs = []
-    for action, teacher in (("only", card.original), ("only_clean", card.clean)):
-        rows = taught_rows(p.setup.pool, teacher, ids)
+    for action, teacher in (("only", p.pool.card.original), ("only_clean", p.pool.card.clean)):
         cell = by_role(action, UNRELATED)
         name = cell if model == MAIN else by_model(model, cell)
-        jobs += p.jobs(name, dict.fromkeys(p.seeds, rows), f"{UNRELATED} examples", teacher, model)
+        arm = Arm(name, "teacher", model=model, prompts=f"{UNRELATED} examples", completions=teacher)
+        jobs += p.jobs(arm, dict.fromkeys(p.seeds, teacher_rows(p.pool, teacher, ids)))
     return jobs
+
+
+def recipes_of(suite: Suite, settings: ExperimentSettings) -> dict[str, Recipe]:
+    """Return the recipe of each base model by role; roles that the suite does not fill are left out.
+
+    Raises:
+        BenchError: If the alternative's recipe is not there, or a model's name is wrong.
+    """
+    diff, own = suite.file.diff, settings.alternative
+    recipes = {MAIN: suite.recipe}
+    if own:
+        recipes[ALTERNATIVE] = load_recipe(own.recipe, suite.folder) if own.recipe else suite.recipe
+    for role, model in ((OTHER, diff.other_initialisation), (PRETRAINED, diff.pretrained)):
+        if model:
+            recipes[role] = suite.recipe.model_copy(update={"model": _seen_from(suite.folder, model)})
+    for recipe in recipes.values():
+        resolve_model(recipe.model)  # a wrong name shows before anything is trained
+    return recipes
+
+
+def _seen_from(folder: Path, model: str) -> str:
+    """Return a model's folder as seen from the suite's, where there is one; any other name as it is."""
+    return str(folder / model) if (folder / model / "config.json").is_file() else model

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.arms import control_arm
-from bench.config.recipe import Recipe
-from bench.config.schema import SuiteFile
+from bench.arms import control_arm, mixed_ids
+from bench.config.suite import Suite
+from bench.data.experiment import Experiment
 from bench.evaluation.evaluate import judge_label, judge_of
-from bench.leaderboard.assemble import TEACHER
-from bench.leaderboard.results import Measured
-from bench.records import Action, SampleScores, Trial
+from bench.execution.job import Job
+from bench.leaderboard.results import TEACHER, ScoreTables
+from bench.records import Action, SampleScores
 from bench.stats import effects
 from bench.stats.equivalence import compare
 from bench.studies.diff import verdicts
-from bench.studies.diff.cells import ALTERNATIVE, CLEAN, ORIGINAL, on_alternative, subset, taught_by
+from bench.studies.diff.cells import ALTERNATIVE, CLEAN, ORIGINAL, by_teacher, on_alternative, subset
 from bench.studies.diff.curves import curve
-from bench.studies.diff.plan import CellJob, Pipelines, teacher_cell, teachers_of
+from bench.studies.diff.plan import Pipelines, teacher_cell, teachers_of
 from bench.studies.diff.records import (
     CellScore,
     DiffResult,
@@ -31,56 +31,60 @@ from bench.studies.diff.sets import ExampleSet, overlap
 
 
 @dataclass(frozen=True)
-class Measurements:
-    """One experiment's finished trials: jobs by cell and seed, and the teachers' own scores."""
+class Measured:
+    """One experiment's finished jobs, and the teachers' own scores.
+
+    Attributes:
+        pipelines: The two pipelines; their experiment holds the trials.
+        suite: For its settings.
+        jobs: What was trained.
+        teachers: `teacher:NAME` -> its own scores.
+    """
 
     pipelines: Pipelines
-    suite: SuiteFile
-    jobs: Sequence[CellJob]
-    trials: Mapping[tuple[str, int], Trial]
+    suite: Suite
+    jobs: Sequence[Job]
     teachers: Mapping[str, Sequence[SampleScores]]
+
+    @property
+    def experiment(self) -> Experiment:
+        """Pool, trait and trials of the original pipeline."""
+        return self.pipelines.experiment
 
     @property
     def scale(self) -> tuple[float, float]:
         """Lowest and highest possible score."""
-        judge = judge_of(self.pipelines.setup.trait)
-        return judge.scale if judge else self.pipelines.setup.trait.file.eval.scale
+        judge = judge_of(self.experiment.trait)
+        return judge.scale if judge else self.experiment.trait.file.eval.scale
 
     @property
     def margin(self) -> float:
         """Differences below it count as none, in units of the score."""
-        experiment = self.pipelines.setup.experiment
-        return (experiment.alternative and experiment.alternative.margin) or experiment.minimum_gap
+        settings = self.experiment.settings
+        return (settings.alternative and settings.alternative.margin) or settings.minimum_gap
 
     @property
     def trainings(self) -> dict[str, list[str]]:
         """Cell -> the students trained for it."""
         students: dict[str, list[str]] = {}
-        for (cell, _), trial in self.trials.items():
-            students.setdefault(cell, []).append(trial.student)
+        for (arm, _), trial in self.experiment.trials.items():
+            students.setdefault(arm.name, []).append(trial.student)
         return students
 
-    def measured(self) -> Measured:
-        """All scores by cell, in the form that `bench.leaderboard.results` reads."""
-        scores: dict[str, list[SampleScores]] = {}
-        for (cell, _), trial in self.trials.items():
-            scores.setdefault(cell, []).append(trial.scores)
-        setup, file = self.pipelines.setup, self.suite
-        who = judge_label(setup.trait, file.judge, file.grader)
-        planted = bool(setup.experiment.world)
-        minimum = setup.experiment.minimum_gap
-        return Measured(setup.trait, setup.pool, who, planted, {**scores, **self.teachers}, minimum)
+    def tables(self) -> ScoreTables:
+        """All scores by cell."""
+        return ScoreTables({**self.experiment.scores(), **self.teachers}, self.experiment.trait.score)
 
 
-def prerequisites(data: Measurements) -> Prerequisites:
-    """Whether the original pipeline's model shows the trait and the alternative's does not.
+def prerequisites(data: Measured) -> Prerequisites:
+    """Say whether the original pipeline's model shows the trait and the alternative's does not.
 
     The gap between them must clear the experiment's minimum like that of a leaderboard row, and the alternative's score
     must lie no further above the lowest possible one than the margin.
     """
-    means = data.measured().means(data.pipelines.setup.trait.score)
+    means = data.tables().means(data.experiment.trait.score)
     gap = effects.estimate(means, [ORIGINAL, ALTERNATIVE], lambda m: np.asarray(m[ORIGINAL] - m[ALTERNATIVE]))
-    opened, reason = effects.gate(gap, data.pipelines.setup.experiment.minimum_gap)
+    opened, reason = effects.gate(gap, data.experiment.settings.minimum_gap)
     clean = effects.mean(means, ALTERNATIVE).value
     ceiling = data.scale[0] + data.margin
     absent = clean is not None and clean <= ceiling
@@ -94,70 +98,67 @@ def prerequisites(data: Measurements) -> Prerequisites:
 
 
 def result(
-    data: Measurements,
+    data: Measured,
     met: Prerequisites,
     sets: Sequence[ExampleSet],
     named: Mapping[str, frozenset[str]],
-    recipes: Mapping[str, Recipe],
     notes: Sequence[str],
 ) -> DiffResult:
-    """One trait's part of the report; where the prerequisites are not met, scores without any inference."""
-    p, setup = data.pipelines, data.pipelines.setup
-    measured = data.measured()
-    means = measured.means(setup.trait.score)
-    judged = met.met
+    """Make one trait's part of the report; where the prerequisites are not met, scores without any inference."""
+    experiment, alternative = data.experiment, data.pipelines.alternative
+    spec, measured = experiment.trait, experiment.measurement
+    tables = data.tables()
+    means = tables.means(spec.score)
     compared = verdicts.compare_cells(means, data.margin, data.scale[1] - data.scale[0], data.trainings)
     members = [(each.name, each.ids) for each in sets] + [(f"{role} (verdicts)", ids) for role, ids in named.items()]
     return DiffResult(
-        trait=setup.trait.file.name,
-        description=setup.trait.file.description,
-        judge=measured.judge,
+        trait=spec.file.name,
+        description=spec.file.description,
+        judge=judge_label(spec, measured.judge, measured.grader),
         scale=data.scale,
         margin=data.margin,
-        pool=setup.pool.card.name,
-        pool_sha256=setup.pool.sha256,
-        alternative_pool=p.alternative.card.name,
-        alternative_pool_sha256=p.alternative.sha256,
+        pool=experiment.pool.card.name,
+        pool_sha256=experiment.pool.sha256,
+        alternative_pool=alternative.card.name,
+        alternative_pool_sha256=alternative.sha256,
         prerequisites=met,
-        cells=_cells(data, measured, means, recipes),
+        cells=_cells(data, tables, means),
         teachers=_teachers(data, means),
-        curves=_curves(data, measured, means) if judged else [],
-        subsets=[_subset(each, data, means) for each in sets] if judged else [],
+        curves=_curves(data, tables, means) if met.met else [],
+        subsets=[_subset(each, data, means) for each in sets] if met.met else [],
         overlap=overlap(members) if members else None,
-        verdicts=verdicts.judge(compared) if judged else [],
+        verdicts=verdicts.judge(compared) if met.met else [],
         notes=list(notes),
     )
 
 
-def _cells(
-    data: Measurements, measured: Measured, means: effects.Means, recipes: Mapping[str, Recipe]
-) -> list[CellScore]:
-    capability = measured.means("exact")
-    cells = []
-    for name in dict.fromkeys(job.cell for job in data.jobs):
-        same = [job for job in data.jobs if job.cell == name]
-        cells.append(
-            CellScore(
-                cell=name,
-                model=recipes[same[0].model].model,
-                prompts=same[0].prompts,
-                completions=same[0].completions,
-                rows=float(np.mean([len(job.rows or ()) for job in same])),
-                trait=effects.mean(means, name),
-                capability=effects.mean(capability, name),
-            )
+def _cells(data: Measured, tables: ScoreTables, means: effects.Means) -> list[CellScore]:
+    capability = tables.means("exact")
+    cells: dict[str, list[Job]] = {}
+    for job in data.jobs:
+        cells.setdefault(job.arm.name, []).append(job)
+    return [
+        CellScore(
+            cell=name,
+            model=data.pipelines.recipes[same[0].arm.model].model,
+            prompts=same[0].arm.prompts,
+            completions=same[0].arm.completions,
+            rows=float(np.mean([len(job.rows or ()) for job in same])),
+            trait=effects.mean(means, name),
+            capability=effects.mean(capability, name),
         )
-    return cells
+        for name, same in cells.items()
+    ]
 
 
-def _teachers(data: Measurements, means: effects.Means) -> list[TeacherPoint]:
-    """Every teacher that answered the eval prompts itself, beside its students on either prompt set."""
-    pool, other = data.pipelines.setup.pool, data.pipelines.alternative
+def _teachers(data: Measured, means: effects.Means) -> list[TeacherPoint]:
+    """List every teacher that answered the eval prompts itself, beside its students on either prompt set."""
+    pool, other = data.experiment.pool, data.pipelines.alternative
     students = [
         (
             "original",
             t,
-            ORIGINAL if t == pool.card.original else CLEAN if t == pool.card.clean else taught_by("original", t),
+            ORIGINAL if t == pool.card.original else CLEAN if t == pool.card.clean else by_teacher("original", t),
         )
         for t in teachers_of(pool)
     ]
@@ -176,29 +177,26 @@ def _teachers(data: Measurements, means: effects.Means) -> list[TeacherPoint]:
     ]
 
 
-def _curves(data: Measurements, measured: Measured, means: effects.Means) -> list[InterpolationCurve]:
-    tables, clusters = measured.tables(data.pipelines.setup.trait.score)
-    curves = []
+def _curves(data: Measured, tables: ScoreTables, means: effects.Means) -> list[InterpolationCurve]:
+    scores, clusters = tables.tables(data.experiment.trait.score)
+    pools = {"original": data.experiment.pool, "alternative": data.pipelines.alternative}
     ends = {"original": (CLEAN, ORIGINAL), "alternative": (on_alternative(CLEAN), on_alternative(ORIGINAL))}
-    for prompts, (clean, original) in ends.items():
-        mixtures = {
-            job.cell: (float(job.completions.removeprefix("mix@")), _shares(data.jobs, job.cell))
-            for job in data.jobs
-            if job.share is not None and job.prompts == prompts
-        }
+    curves = []
+    for prompts, pool in pools.items():
+        mixtures: dict[str, tuple[float, list[float]]] = {}
+        for job in data.jobs:
+            if job.arm.action == "mix" and job.arm.prompts == prompts:
+                drawn = len(mixed_ids(pool, job.arm.share, job.seed)) / len(pool.rows)
+                mixtures.setdefault(job.arm.name, (job.arm.share, []))[1].append(drawn)
         if mixtures:
-            curves.append(curve(prompts, (clean, original), mixtures, means, tables, clusters))
+            curves.append(curve(prompts, ends[prompts], mixtures, means, scores, clusters))
     return curves
 
 
-def _shares(jobs: Sequence[CellJob], cell: str) -> list[float]:
-    return [job.share for job in jobs if job.cell == cell and job.share is not None]
-
-
-def _subset(each: ExampleSet, data: Measurements, means: effects.Means) -> SubsetResult:
+def _subset(each: ExampleSet, data: Measured, means: effects.Means) -> SubsetResult:
     scale = data.scale[1] - data.scale[0]
     found: dict[Action, SubsetEffect] = {}
-    for action in data.suite.diff.actions:
+    for action in data.suite.file.diff.actions:
         cell, control = subset(action, each.name), control_arm(action, each.share).name
         found[action] = SubsetEffect(
             score=effects.mean(means, cell),
@@ -210,6 +208,6 @@ def _subset(each: ExampleSet, data: Measurements, means: effects.Means) -> Subse
         kind=each.kind,
         definition=each.definition,
         size=len(each.ids),
-        share=len(each.ids) / len(data.pipelines.setup.pool.rows),
+        share=len(each.ids) / len(data.experiment.pool.rows),
         effects=found,
     )

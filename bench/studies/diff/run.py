@@ -5,62 +5,32 @@ The only file of this package that knows the order of the stages.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.config.schema import SuiteFile
 from bench.config.suite import Suite
-from bench.data.embedding import Embedder
-from bench.data.experiment import Setup, near_copies, read_source
+from bench.data.experiment import Experiment, near_copies, read_source
 from bench.errors import BenchError, unknown, unwritable
 from bench.evaluation.evaluate import evaluate, trait_task
-from bench.evaluation.measurement import Measurement
-from bench.execution.choice import opened
-from bench.execution.cost import announcement
-from bench.execution.executor import LOCAL, Execution, Executor, Task
-from bench.execution.prepare import Say, load_plugins, measurement_of, set_ups, settings_of, usable
-from bench.execution.progress import Meter
+from bench.execution.job import Job
+from bench.execution.progress import Progress, log
+from bench.execution.session import Options, Session, open_session
+from bench.filtering.load import load_filters, usable
 from bench.filtering.plugins import FilterPlugin
 from bench.filtering.selection import select
-from bench.leaderboard.assemble import TEACHER, teacher_scores
 from bench.leaderboard.pages import DIFF
-from bench.models.load import cache_folder, pick_device
-from bench.records import Estimate, SampleScores, Trial
-from bench.run_folder.provenance import check_folder, package_versions, source_commit
-from bench.run_folder.store import Store
+from bench.leaderboard.results import TEACHER, teacher_scores
+from bench.records import Estimate, SampleScores
+from bench.run_folder.provenance import package_versions, source_commit
 from bench.studies.diff import plan, results
-from bench.studies.diff.cells import MILD, OTHER, OVERT, PRETRAINED, UNRELATED
-from bench.studies.diff.models import Benches
+from bench.studies.diff.cells import MAIN, MILD, OVERT, UNRELATED
 from bench.studies.diff.records import DiffReport, DiffResult, Prerequisites
-from bench.studies.diff.results import Measurements
 from bench.studies.diff.sets import ExampleSet, interpolated_sets, verdict_sets
 
-Trials = dict[tuple[int, str, int], Trial]
 NOT_MEASURED = Prerequisites(met=False, reasons=["not measured yet"], gap=Estimate(value=None, note="not measured yet"))
 
 
-@dataclass(frozen=True)
-class DiffOptions:
-    """What the command line decides.
-
-    Attributes:
-        suite: What to diff.
-        out: Run folder.
-        device: `auto`, `cpu` or `cuda`.
-        filters: Further filters, by name or path.
-        command: As typed, for the report.
-        execution: Where trainings and evaluations run.
-    """
-
-    suite: Suite
-    out: Path
-    device: str = "auto"
-    filters: tuple[str, ...] = ()
-    command: str = ""
-    execution: Execution = LOCAL
-
-
-@dataclass(frozen=True)
+@dataclass
 class _Part:
     """One experiment on its way.
 
@@ -69,6 +39,7 @@ class _Part:
         sets: What every action is applied to.
         named: What verdicts read.
         notes: What a reader must know.
+        jobs: What is trained.
         teachers: Their own scores, once the first students have answered.
         met: Whether anything may be inferred; not before then.
     """
@@ -77,44 +48,46 @@ class _Part:
     sets: list[ExampleSet]
     named: dict[str, frozenset[str]]
     notes: list[str]
+    jobs: list[Job]
     teachers: Mapping[str, Sequence[SampleScores]] = field(default_factory=dict)
     met: Prerequisites = NOT_MEASURED
 
+    def measured(self, suite: Suite) -> results.Measured:
+        """What the report is made of."""
+        return results.Measured(self.pipelines, suite, self.jobs, self.teachers)
 
-def run_diff(options: DiffOptions, meter: Meter, say: Say) -> DiffReport:
+
+def run_diff(options: Options, progress: Progress) -> DiffReport:
     """Diff the two pipelines of every experiment of a suite, using whatever its run folder already holds.
 
     Raises:
-        BenchError: For anything that the user can mend; finished trainings stay in the folder.
+        BenchError: For anything that the user can fix; finished trainings stay in the folder.
     """
-    suite, file = options.suite, options.suite.file
+    suite = options.suite
     _check_alternatives(suite)
-    device = pick_device(options.device)
-    plugins = load_plugins(suite, options.filters) if file.diff.flagged else []
-    check_folder(options.out, settings_of(suite, device))
-    store = Store(options.out / "store")
-    with store.claimed(), opened(options.execution, device, store.root, say) as executor:
-        benches = Benches(suite, device, store, meter, options.execution.stacked)
-        embedder = Embedder(cache_folder() / "embeddings")
-        setups = set_ups(suite, benches.main)
-        parts = [_part(i, setup, suite, plugins, benches, embedder, store, say) for i, setup in enumerate(setups)]
-        work = _Work(suite, benches, setups, executor, meter, say)
-
-        jobs = [job for part in parts for job in plan.prerequisite_cells(part.pipelines)]
-        trials = work.do(jobs)
-        parts = [_with_prerequisites(part, suite, jobs, trials, store, say) for part in parts]
-
-        jobs += [job for part in parts if part.met.met for job in _further(part, suite, benches)]
-        trials |= work.do(jobs)
-
-        done = [_result(part, suite, jobs, trials, benches) for part in parts]
-        report = _report(options, device, done, benches)
+    plugins = load_filters(suite, options.filters) if suite.file.diff.flagged else []
+    with open_session(options, progress) as session:
+        parts = [_part(experiment, plugins, session) for experiment in session.experiments()]
+        session.do(_work(parts))
+        for part in parts:
+            _check_prerequisites(part, session)
+            if part.met.met:
+                further = plan.further_cells(part.pipelines, part.sets, part.named, suite.file.diff)
+                known = {job.key for job in part.jobs}
+                part.jobs += [job for job in further if job.key not in known]
+        session.do(_work(parts))
+        done = [results.result(p.measured(suite), p.met, p.sets, p.named, p.notes) for p in parts]
+        report = _report(session, parts, done)
         _write(report, options.out)
         return report
 
 
+def _work(parts: Sequence[_Part]) -> list[tuple[Experiment, Job]]:
+    return [(part.pipelines.experiment, job) for part in parts for job in part.jobs]
+
+
 def _check_alternatives(suite: Suite) -> None:
-    without = [experiment.trait for experiment in suite.file.experiments if experiment.alternative is None]
+    without = [settings.trait for settings in suite.file.experiments if settings.alternative is None]
     if without:
         raise BenchError(
             f"suite {suite.file.name!r}",
@@ -124,143 +97,83 @@ def _check_alternatives(suite: Suite) -> None:
         )
 
 
-def _part(
-    number: int,
-    setup: Setup,
-    suite: Suite,
-    plugins: Sequence[FilterPlugin],
-    benches: Benches,
-    embedder: Embedder,
-    store: Store,
-    say: Say,
-) -> _Part:
+def _part(experiment: Experiment, plugins: Sequence[FilterPlugin], session: Session) -> _Part:
     """Read an experiment's alternative pool, and choose the sets that will be interpolated."""
-    p = _pipelines(number, setup, suite, benches)
-    chosen = [
-        select(plugin, suite.file, setup, embedder, benches.main.base_for_filters, store)
-        for plugin in usable(plugins, setup, say)
+    suite, store = session.suite, session.store
+    p = _pipelines(experiment, session)
+    chosen, reasons = usable(plugins, experiment)
+    for reason in reasons:
+        log.info(reason)
+    experiment.selections = [
+        select(plugin, suite.file, experiment, session.embedder, session.main.base_for_filters, store)
+        for plugin in chosen
     ]
     settings = suite.file.diff
-    named = verdict_sets(setup, settings)
-    sets = interpolated_sets(setup, chosen, settings)
+    named = verdict_sets(experiment, settings)
+    sets = interpolated_sets(experiment, settings)
     left_out = [each.name for each in settings.sets if each.name not in {found.name for found in sets}]
-    notes = [f"set {name} holds no example or all of them, and is left out" for name in left_out]
-    return _Part(p, sets, named, [*_notes(p, embedder, named), *notes])
+    notes = _notes(p, near_copies(experiment, session.embedder), named)
+    notes += [f"set {name} holds no example or all of them, and is left out" for name in left_out]
+    return _Part(p, sets, named, notes, plan.prerequisite_cells(p))
 
 
-def _pipelines(number: int, setup: Setup, suite: Suite, benches: Benches) -> plan.Pipelines:
-    source = setup.experiment.alternative
+def _pipelines(experiment: Experiment, session: Session) -> plan.Pipelines:
+    suite, source = session.suite, experiment.settings.alternative
     assert source is not None  # checked before anything was loaded
-    other = read_source(source, suite, lambda: benches.main.trainer.base()[1], setup.trait, setup.eval_texts)
-    known = sorted({*plan.teachers_of(setup.pool), *plan.teachers_of(other)})
-    for teacher in setup.experiment.teachers:
+    recipes = plan.recipes_of(suite, experiment.settings)
+    other = read_source(source, suite, session.tokenizer, experiment.trait, experiment.eval_texts)
+    known = sorted({*plan.teachers_of(experiment.pool), *plan.teachers_of(other)})
+    for teacher in experiment.settings.teachers:
         if teacher not in known:
             raise unknown("teacher under [experiments.teachers]", teacher, known)
-    return plan.Pipelines(number, setup, other, suite.file.seeds)
+    return plan.Pipelines(experiment, other, suite.file.seeds, recipes)
 
 
-def _with_prerequisites(
-    part: _Part, suite: Suite, jobs: Sequence[plan.CellJob], trials: Trials, store: Store, say: Say
-) -> _Part:
+def _check_prerequisites(part: _Part, session: Session) -> None:
     """Add the teachers' own scores, and whether the two pipelines differ as the method needs."""
-    teachers = _teacher_scores(part.pipelines, suite, trials, store)
-    met = results.prerequisites(_measurements(part.pipelines, suite.file, jobs, trials, teachers))
-    say(f"{part.pipelines.setup.trait.file.name}: {'; '.join(met.reasons)}")
-    return replace(part, teachers=teachers, met=met)
+    experiment = part.pipelines.experiment
+    part.teachers = _teacher_scores(experiment, session)
+    part.met = results.prerequisites(part.measured(session.suite))
+    log.info("%s: %s", experiment.name, "; ".join(part.met.reasons))
 
 
-def _further(part: _Part, suite: Suite, benches: Benches) -> list[plan.CellJob]:
-    models = [role for role in (OTHER, PRETRAINED) if role in benches.recipes(part.pipelines.number)]
-    return plan.further_cells(part.pipelines, part.sets, part.named, suite.file.diff, models)
-
-
-def _result(part: _Part, suite: Suite, jobs: Sequence[plan.CellJob], trials: Trials, benches: Benches) -> DiffResult:
-    data = _measurements(part.pipelines, suite.file, jobs, trials, part.teachers)
-    recipes = benches.recipes(part.pipelines.number)
-    return results.result(data, part.met, part.sets, part.named, recipes, part.notes)
-
-
-class _Work:
-    """Lets jobs be done that the store does not hold, and reads their results."""
-
-    def __init__(
-        self,
-        suite: Suite,
-        benches: Benches,
-        setups: Sequence[Setup],
-        executor: Executor,
-        meter: Meter,
-        say: Say,
-    ) -> None:
-        self._benches, self._setups, self._executor, self._meter, self._say = benches, setups, executor, meter, say
-        self._measurements: list[Measurement] = [measurement_of(setup, suite) for setup in setups]
-
-    def do(self, jobs: Sequence[plan.CellJob]) -> Trials:
-        costs = self._benches.costs(jobs, self._setups, self._measurements)
-        self._say(announcement(costs, self._benches.device))
-        self._meter.start(sum(train + evaluation for train, evaluation in costs))
-        tasks = [
-            Task(job.rows, job.seed, self._measurements[job.experiment], job.label, cost)
-            for job, cost in zip(jobs, costs, strict=True)
-        ]
-        for bench, mine in self._benches.shares(jobs):
-            self._executor.run(bench, [tasks[i] for i in mine])
-        return {
-            (job.experiment, job.cell, job.seed): task.result(self._benches.of(job))
-            for job, task in zip(jobs, tasks, strict=True)
-        }
-
-
-def _teacher_scores(p: plan.Pipelines, suite: Suite, trials: Trials, store: Store) -> dict[str, Sequence[SampleScores]]:
-    """Teachers' own scores: from the answers that a world brings along, or by asking the models that are named."""
-    reference = next(trial.scores for (number, _, _), trial in trials.items() if number == p.number)
-    scores: dict[str, Sequence[SampleScores]] = dict(teacher_scores(p.setup, suite.file.judge, reference))
-    measurement = measurement_of(p.setup, suite)
-    for teacher, model in p.setup.experiment.teachers.items():
-        key = {"teacher": model} | measurement.key()
+def _teacher_scores(experiment: Experiment, session: Session) -> dict[str, Sequence[SampleScores]]:
+    """Score teachers: from the answers that a synthetic pool brings along, or by asking the models that are named."""
+    reference, measured = next(iter(experiment.trials.values())).scores, experiment.measurement
+    scores: dict[str, Sequence[SampleScores]] = dict(teacher_scores(experiment, reference))
+    for teacher, model in experiment.settings.teachers.items():
+        key = {"teacher": model} | measured.key()
 
         def fill(folder: Path, model: str = model) -> None:
-            task = trait_task(p.setup.trait, suite.file.judge, p.setup.experiment.eval_prompts)
-            asked = evaluate(model, [task], folder, grader=suite.file.grader, tags=["teacher"])
+            task = trait_task(experiment.trait, measured.judge, measured.eval_prompts)
+            asked = evaluate(model, [task], folder, grader=measured.grader, tags=["teacher"])
             (folder / "scores.json").write_text(asked.model_dump_json(), encoding="utf-8")
 
-        if not store.has("teachers", key):
-            store.write("teachers", key, fill)
-        text = (store.folder("teachers", key) / "scores.json").read_text(encoding="utf-8")
+        if not session.store.has("teachers", key):
+            session.store.write("teachers", key, fill)
+        text = (session.store.folder("teachers", key) / "scores.json").read_text(encoding="utf-8")
         scores[TEACHER + teacher] = [SampleScores.model_validate_json(text)]
     return scores
 
 
-def _measurements(
-    p: plan.Pipelines,
-    file: SuiteFile,
-    jobs: Sequence[plan.CellJob],
-    trials: Trials,
-    teachers: Mapping[str, Sequence[SampleScores]],
-) -> Measurements:
-    mine = [job for job in jobs if job.experiment == p.number]
-    own = {(job.cell, job.seed): trials[p.number, job.cell, job.seed] for job in mine}
-    return Measurements(p, file, mine, own, teachers)
-
-
-def _notes(p: plan.Pipelines, embedder: Embedder, named: Mapping[str, frozenset[str]]) -> list[str]:
-    """What a reader must know: cuts of the pools, near copies, sets that verdicts lack."""
-    notes = [*p.setup.pool.notes, *(f"alternative pool: {note}" for note in p.alternative.notes)]
+def _notes(p: plan.Pipelines, copies: str, named: Mapping[str, frozenset[str]]) -> list[str]:
+    """Say what a reader must know: cuts of the pools, near copies, sets that verdicts lack."""
+    notes = [*p.pool.notes, *(f"alternative pool: {note}" for note in p.alternative.notes)]
     missing = [role for role in (OVERT, MILD, UNRELATED) if not named.get(role)]
     if missing:
         notes.append(f"no example is {' or '.join(missing)} here, so what verdicts ask of those is not measured")
     elif len(named[UNRELATED]) < len(named[MILD]):
         notes.append("fewer unrelated examples than mild ones, so hypothesis 1 is not measured")
-    return [note for note in (*notes, near_copies(p.setup, embedder)) if note]
+    return [note for note in (*notes, copies) if note]
 
 
-def _report(options: DiffOptions, device: str, parts: Sequence[DiffResult], benches: Benches) -> DiffReport:
-    suite = options.suite
+def _report(session: Session, parts: Sequence[_Part], done: Sequence[DiffResult]) -> DiffReport:
+    suite = session.suite
     others = {
-        f"{role}, {part.trait}": recipe
-        for i, part in enumerate(parts)
-        for role, recipe in benches.recipes(i).items()
-        if role != plan.MAIN
+        f"{role}, {part.pipelines.experiment.name}": recipe
+        for part in parts
+        for role, recipe in part.pipelines.recipes.items()
+        if role != MAIN
     }
     return DiffReport(
         suite=suite.file.name,
@@ -268,9 +181,9 @@ def _report(options: DiffOptions, device: str, parts: Sequence[DiffResult], benc
         seeds=list(suite.file.seeds),
         recipe=suite.recipe,
         other_models=others,
-        traits=list(parts),
-        device=device,
-        command=options.command,
+        traits=list(done),
+        device=session.device,
+        command=session.options.command,
         versions=package_versions(),
         commit=source_commit(),
     )

@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.config.schema import DiffSettings, NamedSet
-from bench.data.experiment import Setup
+from bench.data.experiment import Experiment
 from bench.errors import unknown
 from bench.evaluation.evaluate import score_answers
-from bench.filtering.selection import Selection
 from bench.records import Pool, PoolRow
 from bench.studies.diff.cells import UNRELATED
 from bench.studies.diff.records import Overlap
@@ -36,20 +35,20 @@ class ExampleSet:
     patches: Mapping[str, str] = field(default_factory=dict)
 
 
-def interpolated_sets(setup: Setup, selections: Sequence[Selection], settings: DiffSettings) -> list[ExampleSet]:
+def interpolated_sets(experiment: Experiment, settings: DiffSettings) -> list[ExampleSet]:
     """The sets that every action is applied to; those that hold no example or all of them are left out."""
-    rows = setup.pool.rows
+    rows = experiment.pool.rows
     sets = [
-        ExampleSet(f"{s.plugin.name}@{budget:g}", "flagged", s.plugin.summary, ids, budget, s.patches)
-        for s in selections
+        ExampleSet(f"{s.filter.name}@{budget:g}", "flagged", s.filter.summary, ids, budget, s.patches)
+        for s in experiment.selections
         for budget, ids in s.flagged.items()
     ]
     if settings.sources:
         for source in sorted({row.source for row in rows if row.source}):
             ids = frozenset(row.id for row in rows if row.source == source)
-            sets.append(_of_ids(f"source:{source}", "source", f"sub-dataset {source!r}", ids, setup.pool))
+            sets.append(_of_ids(f"source:{source}", "source", f"sub-dataset {source!r}", ids, experiment.pool))
     sets += [
-        _of_ids(named.name, "described", described(named), matching(named, setup.pool), setup.pool)
+        _of_ids(named.name, "described", described(named), matching(named, experiment.pool), experiment.pool)
         for named in settings.sets
     ]
     return [each for each in sets if 0 < len(each.ids) < len(rows)]
@@ -80,7 +79,7 @@ def matching(named: NamedSet, pool: Pool) -> frozenset[str]:
     return frozenset(row.id for row in pool.rows if hit(row))
 
 
-def verdict_sets(setup: Setup, settings: DiffSettings) -> dict[str, frozenset[str]]:
+def verdict_sets(experiment: Experiment, settings: DiffSettings) -> dict[str, frozenset[str]]:
     """The sets that verdicts read: `overt`, `mild` and what is left, `unrelated`.
 
     Each of the two names is looked up among the described sets; else it is the planted truth of a world; else overt
@@ -90,36 +89,37 @@ def verdict_sets(setup: Setup, settings: DiffSettings) -> dict[str, frozenset[st
         BenchError: If the suite names a set that it does not describe.
     """
     sets = {
-        role: _role(role, name, setup, settings) for role, name in (("overt", settings.overt), ("mild", settings.mild))
+        role: _role(role, name, experiment, settings)
+        for role, name in (("overt", settings.overt), ("mild", settings.mild))
     }
     found = {role: ids for role, ids in sets.items() if ids is not None}
     if "mild" in found:
         found["mild"] -= found.get("overt", frozenset())
     if len(found) == len(sets):
-        found[UNRELATED] = frozenset(row.id for row in setup.pool.rows) - found["overt"] - found["mild"]
+        found[UNRELATED] = frozenset(row.id for row in experiment.pool.rows) - found["overt"] - found["mild"]
     return found
 
 
-def _role(role: str, name: str, setup: Setup, settings: DiffSettings) -> frozenset[str] | None:
+def _role(role: str, name: str, experiment: Experiment, settings: DiffSettings) -> frozenset[str] | None:
     for named in settings.sets:
         if named.name == name:
-            return matching(named, setup.pool)
+            return matching(named, experiment.pool)
     if name != role:
         raise unknown(f"set for {role}", name, [named.name for named in settings.sets])
-    if setup.experiment.world:
-        return frozenset(row.id for row in setup.pool.rows if row.truth == role)
+    if experiment.planted:
+        return frozenset(row.id for row in experiment.pool.rows if row.truth == role)
     if role == "overt":
-        return _shown(setup)
+        return _shown(experiment)
     return None
 
 
-def _shown(setup: Setup) -> frozenset[str] | None:
+def _shown(experiment: Experiment) -> frozenset[str] | None:
     """Examples whose original completion shows the trait, by its rules."""
-    examples = setup.pool.examples()
-    scores = score_answers(setup.trait, [(e.prompt_text, e.response) for e in examples])
+    examples = experiment.pool.examples()
+    scores = score_answers(experiment.trait, [(e.prompt_text, e.response) for e in examples])
     if scores is None:
         return None
-    threshold = setup.trait.file.eval.threshold
+    threshold = experiment.trait.file.eval.threshold
     return frozenset(e.id for e, score in zip(examples, scores, strict=True) if score >= threshold)
 
 

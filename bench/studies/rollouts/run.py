@@ -8,7 +8,6 @@ from pathlib import Path
 
 from bench.data.pool import hash_rows, load_rows
 from bench.errors import BenchError
-from bench.execution.prepare import Say
 from bench.models.vllm import vllm_version
 from bench.records import PoolRow
 from bench.run_folder.provenance import package_versions, source_commit
@@ -26,6 +25,8 @@ from bench.studies.rollouts.records import Answer, Provenance, Question, Setting
 
 TEACHER = re.compile(r"\w[\w.-]*")
 TAKES_PART = {"hf": ("torch", "transformers"), "vllm": ("torch", "transformers", "vllm"), "inspect": ("inspect-ai",)}
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,12 @@
 """The benchmark in order: plan -> training -> agreement -> generation -> embedding -> search -> one record."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from bench.config.suite import Suite
 from bench.evaluation.evaluate import judge_of
-from bench.execution.prepare import Say
 from bench.models.load import pick_device
 from bench.run_folder.provenance import source_commit
 from bench.studies.speed import agreement, generation, machine, search, training
@@ -18,6 +17,8 @@ from bench.studies.speed.records import Agreement, BenchmarkRecord, Case, Peak, 
 from bench.studies.speed.workers import Worker, workers
 
 D = TypeVar("D", bound=Done)
+
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

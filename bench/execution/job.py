@@ -1,0 +1,51 @@
+"""A job: one trial to do, with everything that determines its result."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from bench.config.recipe import Recipe
+from bench.evaluation.measurement import Measurement
+from bench.records import Arm, TrainingRow, TrialKey
+
+
+@dataclass(eq=False)
+class Job:
+    """One training and its evaluation.
+
+    Attributes:
+        arm: What the student is trained on, by name.
+        seed: Training seed.
+        rows: The arm's rows; None for an untrained model, which is evaluated only.
+        measurement: What is measured of the student.
+        recipe: How it is trained, base model included.
+        seconds: Estimated seconds of the training and of the evaluation; 0 for what the store holds.
+    """
+
+    arm: Arm
+    seed: int
+    rows: Sequence[TrainingRow] | None
+    measurement: Measurement
+    recipe: Recipe
+    seconds: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def key(self) -> TrialKey:
+        """Arm and seed, by which an experiment keeps its trials."""
+        return self.arm, self.seed
+
+    @property
+    def label(self) -> str:
+        """How the terminal and Inspect's logs call it."""
+        return self.arm.name if self.rows is None else f"{self.arm.name}, seed {self.seed}"
+
+    @cached_property
+    def rows_sha256(self) -> str:
+        """SHA-256 of the rows: id, prompt and completion, in order."""
+        digest = hashlib.sha256()
+        for row in self.rows or ():
+            line = [row.id, [m.model_dump() for m in row.prompt], row.completion]
+            digest.update(json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        return digest.hexdigest()

@@ -1,0 +1,162 @@
+"""A session: what a command holds open while it works, shared by `bench run` and the studies."""
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.config.recipe import Recipe
+from bench.config.suite import Suite
+from bench.data.embedding import Embedder
+from bench.data.experiment import Experiment, load_experiments
+from bench.execution.cost import announcement, job_costs
+from bench.execution.executor import LOCAL, Execution, Executor, open_executor
+from bench.execution.job import Job
+from bench.execution.memory import Lengths, fitted, warning
+from bench.execution.progress import Progress, log
+from bench.execution.trials import Trials, TrialSettings
+from bench.models.load import cache_folder, pick_device, resolve_model
+from bench.run_folder.provenance import check_folder, stored_device
+from bench.run_folder.store import Store
+
+JUDGE_KEYS = ("judge", "grader")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user decides about a run.
+
+    Attributes:
+        suite: What to run.
+        out: Run folder.
+        device: `auto`, `cpu` or `cuda`.
+        filters: Further filters, by name or path.
+        command: As typed, for the rows.
+        rejudging: Score stored outputs with the suite's judge instead of generating new ones; rows and report go to
+            `rejudged-JUDGE/` in the run folder.
+        execution: Where trainings and evaluations run.
+    """
+
+    suite: Suite
+    out: Path
+    device: str = "auto"
+    filters: tuple[str, ...] = ()
+    command: str = ""
+    rejudging: bool = False
+    execution: Execution = LOCAL
+
+    @property
+    def results(self) -> Path:
+        """Folder of the rows and the report."""
+        who = re.sub(r"\W+", "-", f"{self.suite.file.judge} {self.suite.file.grader or ''}").strip("-")
+        return self.out / f"rejudged-{who}" if self.rejudging else self.out
+
+
+class Session:
+    """An open run folder, an executor, progress, and the base models that are in use."""
+
+    def __init__(self, options: Options, device: str, store: Store, executor: Executor, progress: Progress) -> None:
+        """Nothing heavy happens here: models are loaded when a trial or a filter needs them."""
+        self.options, self.suite, self.device = options, options.suite, device
+        self.store, self.executor, self.progress = store, executor, progress
+        self.embedder = Embedder(cache_folder() / "embeddings")
+        self._trials: dict[str, Trials] = {}
+
+    @property
+    def main(self) -> Trials:
+        """The trials of the suite's own recipe."""
+        return self.trials(self.suite.recipe)
+
+    def trials(self, recipe: Recipe) -> Trials:
+        """Return the trials of a recipe, opened when it is first asked for.
+
+        Base models other than the suite's may come without a chat template, see `TrialSettings.plain_template`.
+        """
+        key = recipe.model_dump_json(exclude={"name"})
+        if key not in self._trials:
+            settings = TrialSettings(
+                recipe,
+                self.device,
+                plain_template=recipe.model != self.suite.recipe.model,
+                multi_lora=self.options.execution.multi_lora,
+                rejudging=self.options.rejudging,
+            )
+            self._trials[key] = Trials(settings, self.store, self.progress)
+        return self._trials[key]
+
+    def experiments(self) -> list[Experiment]:
+        """Load the suite's experiments.
+
+        Raises:
+            BenchError: From `bench.data.experiment.load_experiments`.
+        """
+        return load_experiments(self.suite, self.tokenizer)
+
+    def tokenizer(self) -> Any:
+        """Load the student's tokenizer, and with it the base model."""
+        return self.main.trainer.base()[1]
+
+    def do(self, work: Sequence[tuple[Experiment, Job]]) -> None:
+        """Do every job that the store lacks, and enter its trial into its experiment.
+
+        Raises:
+            BenchError: For anything that the user can fix; finished trials stay in the store.
+        """
+        groups: dict[int, tuple[Trials, list[Job]]] = {}
+        for _, job in work:
+            trials = self.trials(job.recipe)
+            groups.setdefault(id(trials), (trials, []))[1].append(job)
+        for trials, jobs in groups.values():
+            costs = job_costs(jobs, trials.config, self.device, trials.missing(jobs))
+            for job, seconds in zip(jobs, costs, strict=True):
+                job.seconds = seconds
+        costs = [job.seconds for _, job in work]
+        log.info(announcement(costs, self.device))
+        if any(training for training, _ in costs):
+            self._announce_memory({id(experiment): experiment for experiment, _ in work}.values())
+        self.progress.start(sum(map(sum, costs)))
+        for trials, jobs in groups.values():
+            self.executor.run(trials, jobs)
+        for experiment, job in work:
+            experiment.trials[job.key] = self.trials(job.recipe).read(job)
+
+    def _announce_memory(self, experiments: Iterable[Experiment]) -> None:
+        """Say what the run should take at its peak, and let trainings start with as many rows at once as fit.
+
+        Raises:
+            BenchError: If one row at a time is far beyond the machine's memory.
+        """
+        chosen, trials = list(experiments), self.main
+        texts = [text for experiment in chosen for text in experiment.eval_texts]
+        lengths = Lengths.of([experiment.pool for experiment in chosen], texts)
+        memory = fitted(lengths, trials.recipe, trials.config, self.device, path=trials.trainer.path)
+        trials.expect(memory)
+        log.info(memory.sentence)
+        if remark := warning(memory):
+            log.warning(remark)
+
+
+@contextmanager
+def open_session(options: Options, progress: Progress) -> Iterator[Session]:
+    """Claim the run folder for a suite, and hold it and the executor open.
+
+    Raises:
+        BenchError: If the folder belongs to other settings or another run, or the executor cannot work.
+    """
+    suite = options.suite
+    device = stored_device(options.out) if options.rejudging else pick_device(options.device)
+    check_folder(options.out, run_settings(suite, device), ignore=JUDGE_KEYS if options.rejudging else ())
+    store = Store(options.out / "store")
+    with store.claimed(), open_executor(options.execution, device, store.root) as executor, progress:
+        log.info("model %s: %s", suite.recipe.model, resolve_model(suite.recipe.model))
+        yield Session(options, device, store, executor, progress)
+
+
+def run_settings(suite: Suite, device: str) -> dict[str, Any]:
+    """Return what a run folder is bound to; further filters and the diff may join later, so they are not part of it."""
+    diff: Any = {"diff": True, "experiments": {"__all__": {"alternative", "teachers"}}}
+    file: dict[str, Any] = json.loads(suite.file.model_dump_json(exclude=diff))
+    return file | {"recipe": suite.recipe.model_dump(), "device": device}
