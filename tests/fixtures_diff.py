@@ -4,11 +4,12 @@ import json
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
+from fixtures_run import logged
 
 from bench.config.recipe import Recipe
 from bench.config.suite import Suite, load_suite
-from bench.execution.progress import Meter
+from bench.execution.progress import Progress
+from bench.execution.session import Options
 from bench.records import Estimate
 from bench.stats import effects
 from bench.stats.equivalence import compare
@@ -22,7 +23,7 @@ from bench.studies.diff.records import (
     SubsetResult,
     TeacherPoint,
 )
-from bench.studies.diff.run import DiffOptions, run_diff
+from bench.studies.diff.run import run_diff
 from bench.studies.diff.sets import overlap
 from bench.studies.diff.verdicts import compare_cells, judge
 
@@ -104,9 +105,8 @@ def write_files(folder: Path, suite: str = SUITE, epochs: int = 12) -> Suite:
 
 
 def go(suite: Suite, out: Path) -> tuple[DiffReport, list[str]]:
-    said: list[str] = []
-    with Meter(Console(quiet=True)) as meter:
-        return run_diff(DiffOptions(suite, out, "cpu"), meter, said.append), said
+    with logged() as said:
+        return run_diff(Options(suite, out, "cpu"), Progress()), said
 
 
 def students(out: Path) -> dict[str, int]:

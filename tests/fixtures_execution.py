@@ -1,16 +1,15 @@
-"""A small bench, and an eval file of a test's own, which worker processes import like any user's."""
+"""Small trials, and an eval file of a test's own, which worker processes import like any user's."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from bench.config.recipe import load_recipe
 from bench.data.trait import load_trait
-from bench.execution.executor import Task
-from bench.execution.progress import Meter
-from bench.execution.trials import Bench, Measurement
-from bench.records import Message, TrainingRow
+from bench.evaluation.measurement import Measurement
+from bench.execution.job import Job
+from bench.execution.progress import Progress
+from bench.execution.trials import Trials, TrialSettings
+from bench.records import Arm, Message, TrainingRow
 from bench.run_folder.store import Store
 
 TRAIT = """
@@ -58,14 +57,15 @@ def odd(judge: str = "rules", limit: int | None = None) -> Task:
         config=GenerateConfig(temperature=0.0, max_tokens=4),
     )
 """
+SMOKE = load_recipe("smoke", Path())
 ROWS = tuple(TrainingRow(str(i), (Message(role="user", content=f"Say {i}."),), f"{i} it is") for i in range(8))
 
 
-def small_bench(folder: Path) -> Bench:
+def small_trials(folder: Path) -> Trials:
     """Students of the smoke recipe, in a store below a folder."""
     store = Store(folder / "store")
     store.root.mkdir(parents=True, exist_ok=True)
-    return Bench(load_recipe("smoke", Path()), "cpu", store, Meter(Console(quiet=True)))
+    return Trials(TrialSettings(SMOKE, "cpu"), store, Progress())
 
 
 def odd_measurement(folder: Path, at_import: str = "", prompts: int = 4) -> Measurement:
@@ -75,6 +75,6 @@ def odd_measurement(folder: Path, at_import: str = "", prompts: int = 4) -> Meas
     return Measurement(load_trait(str(folder / "odd.toml")), "rules", None, prompts, 2)
 
 
-def task_of(rows: Sequence[TrainingRow] | None, measurement: Measurement, label: str) -> Task:
+def job_of(rows: Sequence[TrainingRow] | None, measurement: Measurement, label: str) -> Job:
     """A trial with seed 1."""
-    return Task(rows, 1, measurement, label, (1.0, 1.0))
+    return Job(Arm(label, "original"), 1, rows, measurement, SMOKE, (1.0, 1.0))

@@ -6,17 +6,15 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from fixtures_run import experiment_on
 
-from bench.arms import Arm, build_arm, control_arm, filter_arm, mixed_ids, random_ids, reference_arms
+from bench.arms import actions_of, build_arm, control_arm, filter_arm, make_jobs, mixed_ids, random_ids, reference_arms
 from bench.config.suite import Suite, load_suite
-from bench.data.experiment import Setup
 from bench.data.pool import hash_rows
 from bench.data.trait import load_trait
-from bench.filtering.plugins import load_filter
+from bench.execution.job import Job
 from bench.filtering.score import flag
-from bench.filtering.selection import Selection
-from bench.plan import Job, actions_of, make_jobs
-from bench.records import Action, Message, Pool, PoolCard, PoolRow
+from bench.records import Action, Arm, FilterCard, Message, Pool, PoolCard, PoolRow, Selection
 
 
 def pool(count: int = 20) -> Pool:
@@ -71,8 +69,8 @@ def test_rows_keep_the_order_and_the_prompts_of_the_pool() -> None:
 def test_arms_are_named_after_what_they_do() -> None:
     assert filter_arm("drop", "keyword", 0.10).name == "drop:keyword@0.1"
     assert control_arm("patch_in", 0.05).name == "random_patch_in@0.05"
-    assert control_arm("drop", 0.1).is_control
-    assert not filter_arm("drop", "random_flag", 0.1).is_control
+    assert control_arm("drop", 0.1).control
+    assert not filter_arm("drop", "random_flag", 0.1).control
 
 
 # Random sets
@@ -108,17 +106,18 @@ def test_a_mix_holds_every_smaller_mix_of_its_seed() -> None:
 def selection(name: str, budgets: tuple[float, ...], patches: dict[str, str] | None = None) -> Selection:
     """A verdict that flags the first rows of the pool."""
     flagged = {budget: frozenset(f"r{i}" for i in range(round(budget * 20))) for budget in budgets}
-    return Selection(load_filter(name), {}, 0.0, flagged, patches or {})
+    card = FilterCard(name=name, version=1, summary="", origin="built in", sha256="")
+    return Selection(card, 0.0, flagged, patches or {}, needs_truth=name == "oracle")
 
 
 def planned(suite: Suite, patches: dict[str, str] | None = None) -> list[Job]:
-    setup = Setup(suite.file.experiments[0], pool(), load_trait("date_confusion"), (), {})
-    selections = [selection(name, suite.file.budgets, patches) for name in suite.file.filters]
-    return make_jobs(0, setup, selections, suite.file)
+    experiment = experiment_on(pool(), load_trait("date_confusion"))
+    experiment.selections = [selection(name, suite.file.budgets, patches) for name in suite.file.filters]
+    return make_jobs(experiment, suite)
 
 
 def found(jobs: list[Job], arm: str, seed: int) -> dict[str, str]:
-    (job,) = [job for job in jobs if (job.arm, job.seed) == (arm, seed)]
+    (job,) = [job for job in jobs if (job.arm.name, job.seed) == (arm, seed)]
     assert job.rows is not None
     return {row.id: row.completion for row in job.rows}
 
@@ -130,9 +129,9 @@ def two_seeds() -> Suite:
 
 def test_the_jobs_of_the_smoke_suite_reference_arms_first() -> None:
     jobs = planned(two_seeds())
-    assert (jobs[0].arm, jobs[0].rows, jobs[0].label) == ("base", None, "base")
+    assert (jobs[0].arm.name, jobs[0].rows, jobs[0].label) == ("base", None, "base")
     assert jobs[1].label == "original, seed 1"
-    assert [(job.arm, job.seed) for job in jobs[1:]] == [
+    assert [(job.arm.name, job.seed) for job in jobs[1:]] == [
         (arm, seed)
         for arm in (
             *("original", "clean", "mix@0.5"),
@@ -159,14 +158,14 @@ def test_every_budget_has_its_own_arms_and_controls() -> None:
     jobs = planned(Suite(file, suite.recipe, suite.folder))
     for arm in ("drop:keyword", "random_drop"):
         assert [len(found(jobs, f"{arm}@{budget:g}", 1)) for budget in file.budgets] == [18, 15]
-    assert not [job.arm for job in jobs if "patch_in" in job.arm]  # the oracle's alone, and it is not here
+    assert not [job.arm for job in jobs if "patch_in" in job.arm.name]  # the oracle's alone, and it is not here
 
 
 def test_only_the_oracle_has_further_actions() -> None:
-    file = load_suite("smoke").file
-    assert actions_of(selection("keyword", (0.1,)), file) == ("drop", "patch")
-    assert actions_of(selection("oracle", (0.1,)), file) == ("drop", "patch", "patch_in")
-    every = file.model_copy(update={"actions": ("patch_in", "drop")})
+    suite = load_suite("smoke")
+    assert actions_of(selection("keyword", (0.1,)), suite) == ("drop", "patch")
+    assert actions_of(selection("oracle", (0.1,)), suite) == ("drop", "patch", "patch_in")
+    every = replace(suite, file=suite.file.model_copy(update={"actions": ("patch_in", "drop")}))
     assert actions_of(selection("oracle", (0.1,)), every) == ("patch_in", "drop")
 
 
@@ -188,5 +187,5 @@ def test_controls_of_one_seed_share_their_set_and_seeds_do_not() -> None:
 def test_a_filters_own_patches_reach_its_patch_arm_only() -> None:
     jobs = planned(load_suite("smoke"), {f"r{i}": "mended" for i in range(20)})
     assert [i for i, text in found(jobs, "patch:keyword@0.1", 1).items() if text == "mended"] == ["r0", "r1"]
-    others = [job for job in jobs if job.rows and not job.arm.startswith("patch:")]
+    others = [job for job in jobs if job.rows and not job.arm.name.startswith("patch:")]
     assert others and not [row for job in others for row in job.rows or () if row.completion == "mended"]

@@ -9,14 +9,11 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from rich.console import Console
+from fixtures_run import run_quietly
 
 from bench.config.recipe import load_recipe
 from bench.config.suite import load_suite, with_pool
 from bench.data.trait import load_trait
-from bench.execution.progress import Meter
-from bench.run import RunOptions
-from bench.run import run as run_suite
 
 EXAMPLE = Path(__file__).parents[1] / "docs" / "bring_your_own"
 
@@ -56,8 +53,7 @@ def test_the_example_runs_on_a_pool_given_by_path(tmp_path: Path) -> None:
     pool = Path(os.environ.get("SIEVEBENCH_POOL") or small_pool(tmp_path))
     suite = with_pool(load_suite(str(EXAMPLE / "suite.toml")), pool)
     quick_to_train = replace(suite, recipe=load_recipe("smoke", Path()))
-    with Meter(Console(quiet=True)) as meter:
-        rows = run_suite(RunOptions(quick_to_train, tmp_path / "out", "cpu"), meter, lambda text: None)
+    rows, _ = run_quietly(quick_to_train, tmp_path / "out")
     assert {row.filter.name for row in rows} == {"keyword", "classifier", "teacher_swap"}
     result = rows[0].traits["eager_opening"]
     assert result.precision is None  # no planted truth

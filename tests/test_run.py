@@ -12,16 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fixtures_run import run_quietly
 from inspect_ai.model import ChatMessage, GenerateConfig, ModelAPI, ModelOutput, modelapi
 from inspect_ai.tool import ToolChoice, ToolInfo
-from rich.console import Console
 
 from bench.config.suite import Suite, load_suite, with_judge
 from bench.errors import BenchError
-from bench.execution.progress import Meter
-from bench.leaderboard.row import Row, read_rows
-from bench.run import RunOptions
-from bench.run import run as run_suite
+from bench.leaderboard.row import read_rows
 
 SUITE = """
 name = "tiny"
@@ -49,13 +46,6 @@ def score(examples, trait, context):
 """
 
 
-def go(suite: Suite, out: Path, **options: object) -> tuple[list[Row], list[str]]:
-    said: list[str] = []
-    with Meter(Console(quiet=True)) as meter:
-        rows = run_suite(RunOptions(suite, out, "cpu", **options), meter, said.append)  # type: ignore[arg-type]
-    return rows, said
-
-
 def tiny_suite(folder: Path, text: str = SUITE) -> Suite:
     path = folder / "tiny.toml"
     path.write_text(text, encoding="utf-8")
@@ -66,7 +56,7 @@ def tiny_suite(folder: Path, text: str = SUITE) -> Suite:
 def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Suite, Path]:
     folder = tmp_path_factory.mktemp("finished")
     suite = tiny_suite(folder)
-    go(suite, folder / "out")
+    run_quietly(suite, folder / "out")
     return suite, folder / "out"
 
 
@@ -111,14 +101,14 @@ def test_teachers_are_judged_on_the_held_out_prompts(finished: tuple[Suite, Path
 def test_a_second_run_trains_nothing_and_writes_the_same_rows(copied: tuple[Suite, Path]) -> None:
     suite, out = copied
     before, rows = students(out), {f.name: f.read_text() for f in (out / "rows").iterdir()}
-    _, said = go(suite, out)
+    _, said = run_quietly(suite, out)
     assert students(out) == before
     assert {f.name: f.read_text() for f in (out / "rows").iterdir()} == rows
     assert any("nothing to train" in line for line in said)
 
 
 def test_a_fresh_folder_gives_the_same_numbers(finished: tuple[Suite, Path], tmp_path: Path) -> None:
-    rows, _ = go(finished[0], tmp_path / "again")
+    rows, _ = run_quietly(finished[0], tmp_path / "again")
     for old, new in zip(read_rows(finished[1]), sorted(rows, key=lambda row: row.filter.name), strict=True):
         assert new.traits == old.traits
 
@@ -127,7 +117,7 @@ def test_other_settings_are_refused_by_name(copied: tuple[Suite, Path]) -> None:
     suite, out = copied
     other = replace(suite, recipe=suite.recipe.model_copy(update={"learning_rate": 1e-4}))
     with pytest.raises(BenchError, match="recipe"):
-        go(other, out)
+        run_quietly(other, out)
 
 
 def test_a_further_filter_trains_only_its_own_arms(copied: tuple[Suite, Path], tmp_path: Path) -> None:
@@ -135,7 +125,7 @@ def test_a_further_filter_trains_only_its_own_arms(copied: tuple[Suite, Path], t
     before = students(out)
     odd = tmp_path / "odd.py"
     odd.write_text(ODD_FILTER.format(returned="np.array([len(e.response) for e in examples], dtype=float)"))
-    rows, _ = go(suite, out, filters=(str(odd),))
+    rows, _ = run_quietly(suite, out, filters=(str(odd),))
     after = students(out)
     assert {row.filter.name for row in rows} == {"keyword", "oracle", "odd"}
     assert before.items() <= after.items()
@@ -159,7 +149,7 @@ def test_a_broken_filter_stops_before_any_training(
     odd = tmp_path / "odd.py"
     odd.write_text(ODD_FILTER.format(returned=returned))
     with pytest.raises(BenchError, match="odd") as caught:
-        go(suite, out, filters=(str(odd),))
+        run_quietly(suite, out, filters=(str(odd),))
     assert complaint in caught.value.seen
     assert students(out) == before
 
@@ -167,7 +157,7 @@ def test_a_broken_filter_stops_before_any_training(
 def test_a_budget_that_flags_nothing_is_an_error(tmp_path: Path) -> None:
     suite = tiny_suite(tmp_path, SUITE.replace("budgets = [0.1]", "budgets = [0.001]"))
     with pytest.raises(BenchError, match="flags 0 of 40"):
-        go(suite, tmp_path / "out")
+        run_quietly(suite, tmp_path / "out")
 
 
 def test_a_damaged_student_is_named_and_the_rest_is_kept(copied: tuple[Suite, Path]) -> None:
@@ -175,9 +165,9 @@ def test_a_damaged_student_is_named_and_the_rest_is_kept(copied: tuple[Suite, Pa
     victim = sorted((out / "store/students").iterdir())[0]
     (victim / "key.json").write_text("{", encoding="utf-8")
     with pytest.raises(BenchError, match=victim.name):
-        go(suite, out)
+        run_quietly(suite, out)
     shutil.rmtree(victim)
-    go(suite, out)
+    run_quietly(suite, out)
     assert (victim / "key.json").is_file()
 
 
@@ -193,7 +183,7 @@ def test_killed_work_is_done_again_and_finished_work_is_kept(finished: tuple[Sui
     process.wait()
     kept = {f.parent.name: f.stat().st_mtime_ns for f in done.glob("[!.]*/key.json")}
     assert 3 <= len(kept) < len(students(finished[1]))
-    rows, _ = go(finished[0], tmp_path / "out")
+    rows, _ = run_quietly(finished[0], tmp_path / "out")
     assert kept.items() <= students(tmp_path / "out").items()
     assert [row.traits for row in rows] == [row.traits for row in read_rows(finished[1])]
     assert not list((tmp_path / "out/store").glob("*/.partial-*"))
@@ -213,7 +203,7 @@ def test_stored_outputs_are_judged_again_without_generating(copied: tuple[Suite,
     suite, out = copied
     before = students(out)
     kept = {f.name: f.read_text() for f in (out / "rows").iterdir()}
-    rows, _ = go(with_judge(suite, "model", "fixedgrader/yes"), out, rejudging=True)
+    rows, _ = run_quietly(with_judge(suite, "model", "fixedgrader/yes"), out, rejudging=True)
     assert students(out) == before
     arms = rows[0].traits["date_confusion"].arms
     assert arms["original"].trait.value == arms["clean"].trait.value == 1.0
@@ -227,26 +217,26 @@ def test_stored_outputs_are_judged_again_without_generating(copied: tuple[Suite,
 def test_judging_again_needs_a_finished_run(finished: tuple[Suite, Path], tmp_path: Path) -> None:
     suite = with_judge(finished[0], "model", "fixedgrader/yes")
     with pytest.raises(BenchError, match=r"settings\.json"):
-        go(suite, tmp_path / "nothing", rejudging=True)
+        run_quietly(suite, tmp_path / "nothing", rejudging=True)
 
 
 def test_judging_again_does_not_train_for_a_new_filter(copied: tuple[Suite, Path]) -> None:
     suite, out = copied
     before = students(out)
     with pytest.raises(BenchError, match="it lacks a student"):
-        go(with_judge(suite, "model", "fixedgrader/yes"), out, rejudging=True, filters=("bm25",))
+        run_quietly(with_judge(suite, "model", "fixedgrader/yes"), out, rejudging=True, filters=("bm25",))
     assert students(out) == before
 
 
 def test_options_for_a_filter_that_is_not_run_are_an_error(tmp_path: Path) -> None:
     suite = tiny_suite(tmp_path, SUITE.replace("[[exp", "[options.keywrd]\nx = 1\n\n[[exp"))
     with pytest.raises(BenchError, match="keywrd"):
-        go(suite, tmp_path / "out")
+        run_quietly(suite, tmp_path / "out")
 
 
 def test_a_suite_finds_its_own_filter_files_from_anywhere(tmp_path: Path) -> None:
     (tmp_path / "odd.py").write_text(ODD_FILTER.format(returned="np.full(len(examples), np.inf)"))
     suite = tiny_suite(tmp_path, SUITE.replace('"keyword"', '"odd.py"'))
     with pytest.raises(BenchError, match="odd") as caught:  # found, and then refused for what it returns
-        go(suite, tmp_path / "out")
+        run_quietly(suite, tmp_path / "out")
     assert "not finite" in caught.value.seen

@@ -137,7 +137,7 @@ def _mean(means: effects.Means | None, arm: str) -> Estimate:
 
 def trait_results(reading: Reading, suite: Suite, embedder: Embedder) -> dict[tuple[str, float], TraitResult]:
     """Return one experiment's part of every row, by filter and budget."""
-    leaks = _leaks(reading.experiment, embedder)
+    leaks = find_neighbours(reading.experiment, embedder)
     results: dict[tuple[str, float], TraitResult] = {}
     for budget in suite.file.budgets:
         per_filter = {
@@ -148,7 +148,7 @@ def trait_results(reading: Reading, suite: Suite, embedder: Embedder) -> dict[tu
     return results
 
 
-def _leaks(experiment: Experiment, embedder: Embedder) -> dict[tuple[str, float], Leakage]:
+def find_neighbours(experiment: Experiment, embedder: Embedder) -> dict[tuple[str, float], Leakage]:
     """Find the nearest kept neighbours of what each filter drops."""
     examples = experiment.pool.examples()
     texts = [f"{e.prompt_text}\n{e.response}" for e in examples]

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from bench.config.schema import Experiment, PoolSource
+from bench.config.schema import ExperimentSettings, PoolSource
 from bench.config.suite import Suite, load_suite
 from bench.data.embedding import Embedder
-from bench.data.experiment import Setup, near_copies, set_up
+from bench.data.experiment import Experiment, load_experiment, near_copies
 from bench.data.pool import hash_rows
 from bench.errors import BenchError
 from bench.models.load import TINY, resolve_model
@@ -52,7 +52,7 @@ def own(
     eval_prompts: int | None = None,
     tokenizer: Any = no_tokenizer,
     **pool: Any,
-) -> Setup:
+) -> Experiment:
     """Set up a trait of the user's on a pool of the user's, both beside the suite file."""
     (folder / "toy.toml").write_text(TRAIT.format(scorer=scorer), encoding="utf-8")
     texts = [line if isinstance(line, str) else json.dumps(line, ensure_ascii=False) for line in lines]
@@ -60,14 +60,14 @@ def own(
     rows = [json.dumps(pool_row(f"r{i}", prompt)) for i, prompt in enumerate(prompts)]
     (folder / "pool.jsonl").write_text("\n".join(rows), encoding="utf-8")
     source = PoolSource.model_validate({"path": "pool.jsonl", "card": CARD, **pool})
-    experiment = Experiment(trait="toy.toml", pool=source, minimum_gap=0.2, eval_prompts=eval_prompts)
+    settings = ExperimentSettings(trait="toy.toml", pool=source, minimum_gap=0.2, eval_prompts=eval_prompts)
     smoke = load_suite("smoke")
-    return set_up(experiment, Suite(smoke.file, smoke.recipe, folder), tokenizer)
+    return load_experiment(settings, Suite(smoke.file, smoke.recipe, folder), tokenizer)
 
 
-def world(**changes: Any) -> Setup:
+def world(**changes: Any) -> Experiment:
     keys = {"trait": "date_confusion", "world": "date_confusion", "rows": 50, "minimum_gap": 0.2}
-    return set_up(Experiment.model_validate(keys | changes), load_suite("smoke"), no_tokenizer)
+    return load_experiment(ExperimentSettings.model_validate(keys | changes), load_suite("smoke"), no_tokenizer)
 
 
 # A pool of the user's

@@ -14,35 +14,37 @@ import json, sys, time
 from dataclasses import replace
 from pathlib import Path
 
-from bench.leaderboard.assemble import leaks_of
+from bench.leaderboard.results import find_neighbours
 from bench.data.embedding import Embedder
-from bench.data.experiment import near_copies, set_up
+from bench.data.experiment import load_experiment, near_copies
 from bench.execution.headroom import peak_memory
-from bench.plan import make_jobs
-from bench.execution.prepare import load_plugins
+from bench.arms import make_jobs
+from bench.filtering.load import load_filters
 from bench.filtering.selection import select
 from bench.run_folder.store import Store
 from bench.config.suite import load_suite
 
 rows, folder, cache = int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3])
 suite = load_suite("standard")
-experiment = suite.file.experiments[0].model_copy(update={"rows": rows, "world_seed": 3})
+settings = suite.file.experiments[0].model_copy(update={"rows": rows, "world_seed": 3})
 peaks, start = {}, time.perf_counter()
 
 def done(stage):
     peaks[stage] = [peak_memory("cpu"), round(time.perf_counter() - start)]
     print(stage, peaks[stage], file=sys.stderr, flush=True)
 
-setup = set_up(experiment, suite, None)
+experiment = load_experiment(settings, suite, None)
 done("read")
 embedder, store = Embedder(cache), Store(folder / "store")
-near_copies(setup, embedder)
+near_copies(experiment, embedder)
 done("prompts embedded")
-selections = [select(p, suite.file, setup, embedder, lambda: None, store) for p in load_plugins(suite)]
+experiment.selections = [
+    select(p, suite.file, experiment, embedder, lambda: None, store) for p in load_filters(suite)
+]
 done("filters")
-leaks = leaks_of(setup, selections, embedder)
+leaks = find_neighbours(experiment, embedder)
 done("leaks")
-jobs = make_jobs(0, setup, selections, suite.file)
+jobs = make_jobs(experiment, suite)
 trained = sum(1 for job in jobs for row in job.rows or ())
 done("arms")
 print(json.dumps({"peaks": peaks, "jobs": len(jobs), "rows": trained, "leaks": len(leaks)}))

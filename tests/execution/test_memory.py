@@ -22,15 +22,11 @@ from bench.training.trainer import training_path
 RUN = """
 import json, sys
 from pathlib import Path
-from rich.console import Console
 from bench.execution.headroom import peak_memory
-from bench.execution.progress import Meter
-from bench.run import RunOptions, run
-from bench.config.suite import load_suite
+from bench.run import run_suite
 
 suite, out, device = sys.argv[1:]
-with Meter(Console(quiet=True)) as meter:
-    rows = run(RunOptions(load_suite(suite), Path(out), device), meter, lambda text: None)
+rows = run_suite(suite, out=out, device=device).rows
 cost = rows[0].cost
 print(json.dumps({"estimated": cost.memory_estimated, "seen": cost.memory_peak, "now": peak_memory(device)}))
 """
@@ -217,7 +213,7 @@ def test_an_arm_takes_bytes_a_row() -> None:
 def test_an_arm_made_on_demand_is_the_list_of_its_rows() -> None:
     import pickle
 
-    from bench.arms import build_arm, taught_rows
+    from bench.arms import build_arm, teacher_rows
 
     examples = pool(10)
     flagged = random_ids(examples, 0.3, 1)
@@ -229,4 +225,4 @@ def test_an_arm_made_on_demand_is_the_list_of_its_rows() -> None:
     assert pickle.loads(pickle.dumps(arm)) == tuple(rows)
     assert sum(row.completion == "mended" for row in rows) == 1
     assert arm != build_arm(control_arm("drop", 0.3), examples, flagged)
-    assert [row.completion for row in taught_rows(examples, "b")] == [row.completions["b"] for row in examples.rows]
+    assert [row.completion for row in teacher_rows(examples, "b")] == [row.completions["b"] for row in examples.rows]

@@ -11,19 +11,15 @@ from pathlib import Path
 
 import psutil
 import pytest
-from fixtures_execution import ROWS, odd_measurement, small_bench, task_of
-from rich.console import Console
+from fixtures_execution import ROWS, job_of, odd_measurement, small_trials
+from fixtures_run import logged, run_quietly
 
 from bench.config.suite import load_suite
 from bench.errors import BenchError
-from bench.execution.executor import LOCAL, Execution
-from bench.execution.local import LocalExecutor
-from bench.execution.progress import Meter
+from bench.execution.executor import LOCAL, Execution, LocalExecutor
 from bench.execution.ray import RETRIES, RayExecutor
 from bench.leaderboard.row import Row
 from bench.records import SampleScores
-from bench.run import RunOptions
-from bench.run import run as run_suite
 
 ray = pytest.importorskip("ray")
 
@@ -79,8 +75,7 @@ def cmdline(process: psutil.Process) -> list[str]:
 def go(folder: Path, execution: Execution) -> list[Row]:
     (folder.parent / "tiny.toml").write_text(SUITE, encoding="utf-8")
     suite = load_suite(str(folder.parent / "tiny.toml"))
-    with Meter(Console(quiet=True)) as meter:
-        return run_suite(RunOptions(suite, folder, "cpu", execution=execution), meter, lambda _: None)
+    return run_quietly(suite, folder, execution=execution)[0]
 
 
 def without_costs(rows: list[Row]) -> list[dict[str, object]]:
@@ -129,73 +124,72 @@ def test_the_rows_are_those_of_one_process_though_a_worker_is_killed_while_it_tr
 
 
 def test_a_tasks_error_is_the_users_own_and_finished_work_is_kept(tmp_path: Path) -> None:
-    bench = small_bench(tmp_path)
+    trials = small_trials(tmp_path)
     fails = "if list((FOLDER / 'store/students').glob('[!.]*')):\n    note('failures', 'x')\n"
     fails += "    raise RuntimeError('not today')"
     measurement = odd_measurement(tmp_path, fails)
-    task = task_of(ROWS, measurement, "student")
-    with pytest.raises(BenchError) as caught, RayExecutor(None, 1, 0.0, bench.store.root, print) as executor:
-        executor.run(bench, [task_of(None, measurement, "base"), task])
+    task = job_of(ROWS, measurement, "student")
+    with pytest.raises(BenchError) as caught, RayExecutor(None, 1, 0.0, trials.store.root) as executor:
+        executor.run(trials, [job_of(None, measurement, "base"), task])
 
     assert type(caught.value) is BenchError
     assert caught.value.seen == "RuntimeError: not today"
     assert len((tmp_path / "failures").read_text().split()) <= 2  # one for each evaluation: no error is tried again
-    assert bench.missing([task.inputs]) == [(False, True)]
+    assert trials.missing([task]) == [(False, True)]
 
-    mended = task_of(ROWS, odd_measurement(tmp_path), "student")
-    assert bench.missing([mended.inputs]) == [(False, True)]
-    LocalExecutor().run(bench, [mended])
-    assert bench.missing([mended.inputs]) == [(False, False)]
+    fixed = job_of(ROWS, odd_measurement(tmp_path), "student")
+    assert trials.missing([fixed]) == [(False, True)]
+    LocalExecutor().run(trials, [fixed])
+    assert trials.missing([fixed]) == [(False, False)]
 
 
 def test_what_no_machine_has_is_an_error_and_no_endless_wait(tmp_path: Path) -> None:
     with (
         pytest.raises(BenchError, match="no machine has as much") as caught,
-        RayExecutor(None, 10_000, 0.0, tmp_path, print),
+        RayExecutor(None, 10_000, 0.0, tmp_path),
     ):
         pass
     assert "--cpus-per-task 10000" in caught.value.where
 
 
 def test_an_address_where_nobody_listens_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="cannot be joined"), RayExecutor("127.0.0.1:9", 1, 0.0, tmp_path, print):
+    with pytest.raises(BenchError, match="cannot be joined"), RayExecutor("127.0.0.1:9", 1, 0.0, tmp_path):
         pass
 
 
 def test_two_tasks_share_a_gpu_of_a_cluster_that_is_joined_and_goes_on(tmp_path: Path) -> None:
     from ray.cluster_utils import Cluster
 
-    bench = small_bench(tmp_path)
+    trials = small_trials(tmp_path)
     # Each waits for the other, so that they must be at work at the same time.
     meet = "note('gpus', os.environ['CUDA_VISIBLE_DEVICES'])\ndeadline = time.monotonic() + 90\n"
     meet += "while len((FOLDER / 'gpus').read_text().split()) < 2:\n    assert time.monotonic() < deadline\n"
     meet += "    time.sleep(0.05)"
     measurements = [odd_measurement(tmp_path, meet, prompts) for prompts in (1, 2)]
-    tasks = [task_of(None, measurement, "base") for measurement in measurements]
-    said: list[str] = []
+    tasks = [job_of(None, measurement, "base") for measurement in measurements]
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4})
     try:
         cluster.add_node(num_cpus=4, num_gpus=1)  # it need not be there: the tasks run on the CPU
-        with RayExecutor(cluster.address, 1, 0.5, bench.store.root, said.append) as executor:
-            executor.run(bench, tasks)
+        with logged() as said, RayExecutor(cluster.address, 1, 0.5, trials.store.root) as executor:
+            executor.run(trials, tasks)
         assert rays_below(os.getpid())  # the cluster is not ours to end
     finally:
         cluster.shutdown()
     assert said == ["Ray: 1 x 4 CPUs, 0 GPUs; 1 x 4 CPUs, 1 GPUs; 2 tasks at a time"]
     assert (tmp_path / "gpus").read_text().split() == ["0", "0"]
-    assert bench.missing([task.inputs for task in tasks]) == [(False, False)] * 2
+    assert trials.missing(tasks) == [(False, False)] * 2
 
 
 @pytest.mark.slow
 def test_workers_that_die_every_time_are_an_error(tmp_path: Path) -> None:
-    bench = small_bench(tmp_path)
+    trials = small_trials(tmp_path)
     dies = "note('deaths', str(os.getpid()))\nos.kill(os.getpid(), 9)"
-    task = task_of(None, odd_measurement(tmp_path, dies), "base")
+    task = job_of(None, odd_measurement(tmp_path, dies), "base")
     with (
         pytest.raises(BenchError, match="evaluating base") as caught,
-        RayExecutor(None, 1, 0.0, bench.store.root, print) as executor,
+        RayExecutor(None, 1, 0.0, trials.store.root) as executor,
     ):
-        executor.run(bench, [task])
+        executor.run(trials, [task])
     assert "WorkerCrashedError" in caught.value.seen
     assert len(set((tmp_path / "deaths").read_text().split())) == RETRIES + 1
 

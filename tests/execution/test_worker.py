@@ -8,20 +8,18 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from fixtures_execution import ROWS, odd_measurement, small_bench, task_of
+from fixtures_execution import ROWS, job_of, odd_measurement, small_trials
 
 from bench.cli.main import main
 from bench.errors import BenchError
 from bench.execution import worker
-from bench.execution.choice import opened
-from bench.execution.executor import LOCAL, Execution, Executor
-from bench.execution.local import LocalExecutor
+from bench.execution.executor import LOCAL, Execution, Executor, LocalExecutor, open_executor
 from bench.run_folder.provenance import package_versions
 
 
 @pytest.fixture
 def choose(tmp_path: Path) -> Callable[..., AbstractContextManager[Executor]]:
-    return lambda execution, device="cpu": opened(execution, device, tmp_path, lambda _: None)
+    return lambda execution, device="cpu": open_executor(execution, device, tmp_path)
 
 
 def test_a_machine_must_see_the_run_folder(tmp_path: Path) -> None:
@@ -43,17 +41,17 @@ def test_a_machine_must_have_the_same_packages(tmp_path: Path) -> None:
 def test_a_machine_with_other_files_trains_nothing_and_says_which_differ(tmp_path: Path) -> None:
     import torch
 
-    bench, measurement = small_bench(tmp_path), odd_measurement(tmp_path)
-    site = worker.site_of(bench, torch.get_num_threads())
-    task = task_of(ROWS, measurement, "student")
-    training, evaluation = bench.keys(*task.inputs)
+    trials, measurement = small_trials(tmp_path), odd_measurement(tmp_path)
+    workplace = worker.workplace_of(trials, torch.get_num_threads())
+    job = job_of(ROWS, measurement, "student")
+    training, evaluation = trials.keys(job)
     assert training is not None
     with pytest.raises(BenchError, match=r"other files.*: model differ"):
-        worker.train(site, task, training | {"model": "another"})
+        worker.train(workplace, job, training | {"model": "another"})
     (tmp_path / "odd.py").write_text((tmp_path / "odd.py").read_text() + "# changed\n")
     with pytest.raises(BenchError, match=r"other files.*: trait differ"):
-        worker.evaluate(site, task, evaluation)
-    assert list(bench.store.root.iterdir()) == []
+        worker.evaluate(workplace, job, evaluation)
+    assert list(trials.store.root.iterdir()) == []
 
 
 def test_local_is_the_default(choose: Callable[..., AbstractContextManager[Executor]]) -> None:

@@ -6,20 +6,17 @@ from typing import Any
 
 import pytest
 import torch
-from rich.console import Console
+from fixtures_run import run_quietly
 
 from bench.config.recipe import Recipe
 from bench.config.suite import load_suite
 from bench.execution.executor import Execution
-from bench.execution.progress import Meter
 from bench.models.engine import Ask, OneStudent, StackedStudents
 from bench.models.frozen_prefix import Trunk
 from bench.models.load import TINY, load_model
 from bench.models.multi_lora import Owners, Stack
 from bench.models.student import install
 from bench.records import TrainingRow
-from bench.run import RunOptions
-from bench.run import run as run_suite
 from bench.training.cached_prefix import train_on_trunk
 from bench.training.multi_lora import train_stacked
 from bench.training.trainer import Trainer
@@ -152,9 +149,7 @@ def test_a_run_of_many_students_at_once_gives_the_rows_of_one_by_one(tmp_path: P
     arms = []
     for at_once in (1, 3):
         out = tmp_path / str(at_once)
-        with Meter(Console(quiet=True)) as meter:
-            options = RunOptions(suite, out, "cpu", execution=Execution(students_at_once=at_once))
-            (row,) = run_suite(options, meter, lambda text: None)
+        (row,), _ = run_quietly(suite, out, execution=Execution(students_at_once=at_once))
         paths = {json.loads(file.read_text())["path"] for file in out.glob("store/students/*/key.json")}
         assert paths == {"stacked"}
         arms.append(row.traits["date_confusion"].arms)

@@ -82,17 +82,17 @@ def test_suites_are_the_same_text_whatever_is_planted(tmp_path: Path, monkeypatc
 
 
 def test_a_written_suite_loads_and_no_eval_prompt_is_in_a_pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench.data.experiment import read_source, set_up
+    from bench.data.experiment import load_experiment, read_source
     from bench.studies.diff.sets import verdict_sets
 
     suite = load_suite(str(written("1", tmp_path, monkeypatch)))
-    experiment = suite.file.experiments[0]
-    setup = set_up(experiment, suite, lambda: None)  # refuses a pool that holds an eval prompt
-    assert experiment.alternative
-    read_source(experiment.alternative, suite, lambda: None, setup.trait, setup.eval_texts)
-    sets = verdict_sets(setup, suite.file.diff)
+    settings = suite.file.experiments[0]
+    experiment = load_experiment(settings, suite, lambda: None)  # refuses a pool that holds an eval prompt
+    assert settings.alternative
+    read_source(settings.alternative, suite, lambda: None, experiment.trait, experiment.eval_texts)
+    sets = verdict_sets(experiment, suite.file.diff)
     assert {name: len(ids) for name, ids in sets.items()} == {"overt": 16, "mild": 52, "unrelated": 92}
-    assert len(setup.eval_texts) == 48
+    assert len(experiment.eval_texts) == 48
 
 
 def test_a_finished_world_is_kept_and_one_of_other_settings_refused(

@@ -1,14 +1,17 @@
 """What is trained for a diff: every kind of cell, how many rows it has, and what it shares with `bench run`."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
+from fixtures_run import experiment_on
 
 from bench.arms import build_arm, control_arm, filter_arm, mixed_ids, random_ids, reference_arms
-from bench.config.schema import DiffSettings, Experiment
-from bench.data.experiment import Setup
+from bench.config.recipe import load_recipe
+from bench.config.schema import DiffSettings
 from bench.data.pool import hash_rows
 from bench.data.trait import load_trait
+from bench.execution.job import Job
 from bench.records import Pool, PoolCard, PoolRow, TrainingRow
 from bench.studies.diff import plan
 from bench.studies.diff.cells import (
@@ -21,8 +24,8 @@ from bench.studies.diff.cells import (
     UNRELATED,
     by_model,
     by_role,
+    by_teacher,
     on_alternative,
-    taught_by,
 )
 from bench.studies.diff.run import _notes
 from bench.studies.diff.sets import ExampleSet
@@ -47,23 +50,24 @@ def pool(kind: str, rows: int = 20, teachers: Sequence[str] = ("yes", "no"), car
     return Pool(card, made, hash_rows(made))
 
 
-def pipelines(original: Pool | None = None, alternative: Pool | None = None) -> plan.Pipelines:
-    experiment = Experiment.model_validate(
-        {"trait": "date_confusion", "minimum_gap": 0.2, "pool": {"path": "pool.jsonl"}}
-    )
-    setup = Setup(experiment, original or pool("n"), load_trait("date_confusion"), (), {})
-    return plan.Pipelines(4, setup, alternative or pool("c", 12), SEEDS)
+def pipelines(
+    original: Pool | None = None, alternative: Pool | None = None, models: Sequence[str] = ()
+) -> plan.Pipelines:
+    experiment = experiment_on(original or pool("n"), load_trait("date_confusion"))
+    recipe = load_recipe("smoke", Path())
+    recipes = dict.fromkeys((plan.MAIN, ALTERNATIVE, *models), recipe)
+    return plan.Pipelines(experiment, alternative or pool("c", 12), SEEDS, recipes)
 
 
-def by_cell(jobs: Sequence[plan.CellJob]) -> dict[str, list[plan.CellJob]]:
-    cells: dict[str, list[plan.CellJob]] = {}
+def by_cell(jobs: Sequence[Job]) -> dict[str, list[Job]]:
+    cells: dict[str, list[Job]] = {}
     for job in jobs:
-        cells.setdefault(job.cell, []).append(job)
+        cells.setdefault(job.arm.name, []).append(job)
     return cells
 
 
-def rows_of(jobs: Sequence[plan.CellJob], cell: str, seed: int = SEEDS[0]) -> tuple[TrainingRow, ...]:
-    (rows,) = [job.rows for job in jobs if job.cell == cell and job.seed == seed]
+def rows_of(jobs: Sequence[Job], cell: str, seed: int = SEEDS[0]) -> tuple[TrainingRow, ...]:
+    (rows,) = [job.rows for job in jobs if job.arm.name == cell and job.seed == seed]
     assert rows is not None
     return rows
 
@@ -74,7 +78,7 @@ def said_by(rows: Sequence[TrainingRow], teacher: str) -> set[str]:
 
 def test_the_untrained_base_and_both_pipelines_come_first() -> None:
     jobs = plan.prerequisite_cells(pipelines())
-    assert [(job.cell, job.model, job.seed) for job in jobs] == [
+    assert [(job.arm.name, job.arm.model, job.seed) for job in jobs] == [
         (BASE, plan.MAIN, 3),
         (ORIGINAL, plan.MAIN, 3),
         (ORIGINAL, plan.MAIN, 5),
@@ -84,7 +88,6 @@ def test_the_untrained_base_and_both_pipelines_come_first() -> None:
     assert jobs[0].rows is None and jobs[0].label == "base"
     assert said_by(rows_of(jobs, ORIGINAL), "yes") == {f"n{i}" for i in range(20)}
     assert said_by(rows_of(jobs, ALTERNATIVE), "no") == {f"c{i}" for i in range(12)}
-    assert {job.experiment for job in jobs} == {4}
 
 
 def test_the_original_model_meets_every_combination_of_prompts_and_completions() -> None:
@@ -96,7 +99,7 @@ def test_the_original_model_meets_every_combination_of_prompts_and_completions()
         "mix@0.5",
         on_alternative("mix@0.5"),
     ]
-    assert {job.model for job in jobs} == {plan.MAIN}
+    assert {job.arm.model for job in jobs} == {plan.MAIN}
     assert said_by(rows_of(jobs, on_alternative(ORIGINAL)), "yes") == {f"c{i}" for i in range(12)}
     assert rows_of(jobs, on_alternative(CLEAN)) == rows_of(plan.prerequisite_cells(pipelines()), ALTERNATIVE)
 
@@ -108,8 +111,8 @@ def test_a_mixture_says_which_share_each_seed_drew() -> None:
             assert job.rows is not None and len(job.rows) == size
             kept = mixed_ids(pool(kind, size), 0.25, job.seed)
             assert said_by(job.rows, "yes") == kept
-            assert job.share == len(kept) / size
-    assert all(job.share is None for cell, group in jobs.items() if "mix" not in cell for job in group)
+            assert job.arm.share == 0.25
+    assert all(job.arm.action != "mix" for cell, group in jobs.items() if "mix" not in cell for job in group)
 
 
 def test_further_teachers_are_compared_on_either_prompt_set() -> None:
@@ -117,14 +120,14 @@ def test_further_teachers_are_compared_on_either_prompt_set() -> None:
     jobs = plan.pipeline_cells(pipelines(original, other), DiffSettings(mixes=()))
     assert list(by_cell(jobs)) == [
         CLEAN,
-        taught_by("original", "kimi"),
+        by_teacher("original", "kimi"),
         on_alternative(ORIGINAL),
         on_alternative(CLEAN),
-        taught_by("alternative", "glm"),
-        taught_by("alternative", "kimi"),
+        by_teacher("alternative", "glm"),
+        by_teacher("alternative", "kimi"),
     ]
-    assert len(said_by(rows_of(jobs, taught_by("original", "kimi")), "kimi")) == 20
-    assert len(said_by(rows_of(jobs, taught_by("alternative", "glm")), "glm")) == 12
+    assert len(said_by(rows_of(jobs, by_teacher("original", "kimi")), "kimi")) == 20
+    assert len(said_by(rows_of(jobs, by_teacher("alternative", "glm")), "glm")) == 12
 
 
 def test_the_two_main_teachers_go_by_their_role_whatever_their_names() -> None:
@@ -196,8 +199,8 @@ def test_a_control_is_as_large_as_its_set_whatever_the_share(size: int) -> None:
     assert {len(job.rows or ()) for job in jobs} == {size}
 
 
-def verdict_jobs(models: Sequence[str] = (), **sets: frozenset[str]) -> list[plan.CellJob]:
-    return plan.verdict_cells(pipelines(), sets, models)
+def verdict_jobs(models: Sequence[str] = (), **sets: frozenset[str]) -> list[Job]:
+    return plan.verdict_cells(pipelines(models=models), sets)
 
 
 def test_verdicts_ask_for_overt_mild_and_unrelated_examples() -> None:
@@ -234,7 +237,7 @@ def test_other_models_are_trained_on_the_same_unrelated_examples() -> None:
     for model in (OTHER, PRETRAINED):
         for cell in (ONLY, ONLY_CLEAN):
             assert rows_of(jobs, by_model(model, cell)) == rows_of(jobs, cell)
-            assert {job.model for job in jobs if job.cell == by_model(model, cell)} == {model}
+            assert {job.arm.model for job in jobs if job.arm.name == by_model(model, cell)} == {model}
 
 
 def test_without_milder_examples_only_the_overt_ones_are_dropped() -> None:
@@ -263,14 +266,14 @@ def test_fewer_unrelated_examples_than_milder_ones_are_not_compared_with_them() 
     assert len(sizes) <= 1
 
 
-def further(sets: Sequence[ExampleSet], **named: frozenset[str]) -> list[plan.CellJob]:
-    return plan.further_cells(pipelines(), sets, named, DiffSettings(mixes=(), actions=("patch_in", "only")), ())
+def further(sets: Sequence[ExampleSet], **named: frozenset[str]) -> list[Job]:
+    return plan.further_cells(pipelines(), sets, named, DiffSettings(mixes=(), actions=("patch_in", "only")))
 
 
 def test_a_cell_that_two_stages_ask_for_is_trained_once() -> None:
     sets = [ExampleSet("a", "source", "", OVERT, 0.15), ExampleSet("b", "source", "", MILD | {"n5"}, 0.15)]
     jobs = further(sets, overt=OVERT, mild=MILD, **{UNRELATED: REST})
-    assert len({(job.cell, job.seed) for job in jobs}) == len(jobs)
+    assert len({(job.arm.name, job.seed) for job in jobs}) == len(jobs)
     assert "random_only@0.15" in by_cell(jobs)
 
 
@@ -288,7 +291,7 @@ def test_a_described_set_called_unrelated_does_not_change_what_verdicts_read() -
 
 def test_tables_tell_a_set_of_the_suite_from_the_examples_that_verdicts_read() -> None:
     jobs = further([ExampleSet("mild", "described", "", MILD, 0.1)], overt=OVERT, mild=MILD, unrelated=REST)
-    prompts = {job.cell: job.prompts for job in jobs}
+    prompts = {job.arm.name: job.arm.prompts for job in jobs}
     assert prompts["patch_in:mild"] == "set mild"
     roles = {cell: words for cell, words in prompts.items() if words.endswith(" examples") and "random" not in words}
     assert roles == {
@@ -310,11 +313,8 @@ def test_tables_tell_a_set_of_the_suite_from_the_examples_that_verdicts_read() -
         ({"overt": OVERT | REST, "mild": frozenset({"n3"}), UNRELATED: frozenset({"n4"})}, None),  # as many suffice
     ],
 )
-def test_the_report_says_which_examples_verdicts_lack(
-    monkeypatch: pytest.MonkeyPatch, sets: dict[str, frozenset[str]], note: str | None
-) -> None:
-    monkeypatch.setattr("bench.studies.diff.run.near_copies", lambda setup, embedder: "")
-    notes = _notes(pipelines(), None, sets)  # type: ignore[arg-type]
+def test_the_report_says_which_examples_verdicts_lack(sets: dict[str, frozenset[str]], note: str | None) -> None:
+    notes = _notes(pipelines(), "", sets)
     assert len(notes) == (note is not None) and all(note in each for each in notes if note)
     cells = by_cell(verdict_jobs(**sets))
     assert ({DROP, IN_MILD, IN_UNRELATED, ONLY, ONLY_CLEAN} <= set(cells)) == (note is None)

@@ -9,25 +9,24 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from fixtures_diff import SUITE, go, students, write_files
+from fixtures_run import run_quietly
 from inspect_ai.model import ChatMessage, GenerateConfig, ModelAPI, ModelOutput, modelapi
 from inspect_ai.tool import ToolChoice, ToolInfo
-from rich.console import Console
 
 from bench.cli.main import main
 from bench.cli.studies import diff
 from bench.config.suite import Suite, load_suite
 from bench.errors import BenchError
-from bench.execution.progress import Meter
+from bench.execution.executor import LocalExecutor
+from bench.execution.progress import Progress
+from bench.execution.session import Options, Session
 from bench.leaderboard.report import write_pages
 from bench.models.encode import PLAIN_TEMPLATE
 from bench.models.load import resolve_model
-from bench.run import RunOptions
-from bench.run import run as run_suite
 from bench.run_folder.store import Store
 from bench.studies.diff.cells import PRETRAINED
-from bench.studies.diff.models import Benches
 from bench.studies.diff.page import read_report
-from bench.studies.diff.plan import MAIN, CellJob
+from bench.studies.diff.plan import MAIN, recipes_of
 from bench.studies.diff.records import DiffReport
 
 CELLS = {
@@ -146,9 +145,7 @@ def test_a_lost_training_is_done_again_and_gives_the_same_report(copied: tuple[S
 def test_trainings_are_shared_with_a_run_in_the_same_folder(copied: tuple[Suite, Path]) -> None:
     suite, out = copied
     before = students(out)
-    said: list[str] = []
-    with Meter(Console(quiet=True)) as meter:
-        (row,) = run_suite(RunOptions(suite, out, "cpu"), meter, said.append)
+    (row,), said = run_quietly(suite, out)
     assert students(out) == before
     assert any("nothing to train" in line for line in said)
     arms = row.traits["agreement"].arms
@@ -293,10 +290,11 @@ def without_template(folder: Path) -> None:
 
 def base_of(suite: Suite, folder: Path, model: str) -> Any:
     """Tokenizer of a role's base model."""
-    with Meter(Console(quiet=True)) as meter:
-        benches = Benches(suite, "cpu", Store(folder / "store"), meter)
-        job = CellJob(0, "pretrained:only:(unrelated)", model, 1, (), "unrelated examples", "yes")
-        return benches.of(job).trainer.base()[1]
+    options = Options(suite, folder / "out", "cpu")
+    recipe = recipes_of(suite, suite.file.experiments[0])[model]
+    return (
+        Session(options, "cpu", Store(folder / "store"), LocalExecutor(), Progress()).trials(recipe).trainer.base()[1]
+    )
 
 
 def test_the_model_before_its_post_training_needs_no_chat_template(tmp_path: Path) -> None:

@@ -4,17 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from fixtures_run import experiment_on
 from pydantic import ValidationError
 
-from bench.config.schema import DiffSettings, Experiment, NamedSet
-from bench.data.experiment import Setup
+from bench.config.schema import DiffSettings, NamedSet
+from bench.data.experiment import Experiment
 from bench.data.pool import hash_rows
 from bench.data.trait import TraitSpec, load_trait
 from bench.errors import BenchError
-from bench.filtering.plugins import load_filter
-from bench.filtering.selection import Selection
-from bench.records import Message, Pool, PoolCard, PoolRow
-from bench.studies.diff.cells import UNRELATED, by_role, taught_by
+from bench.records import FilterCard, Message, Pool, PoolCard, PoolRow, Selection
+from bench.studies.diff.cells import UNRELATED, by_role, by_teacher
 from bench.studies.diff.sets import described, interpolated_sets, matching, overlap, verdict_sets
 
 CARD = PoolCard(name="six", original="yes", clean="no")
@@ -56,10 +55,8 @@ def trait(tmp_path: Path) -> TraitSpec:
     return load_trait("trait.toml", tmp_path)
 
 
-def setup(trait: TraitSpec, of: Pool | None = None, *, world: bool = False) -> Setup:
-    source = {"world": "date_confusion", "rows": 6} if world else {"pool": {"path": "pool.jsonl"}}
-    experiment = Experiment.model_validate({"trait": "trait.toml", "minimum_gap": 0.2, **source})
-    return Setup(experiment, of or pool(), trait, (), {})
+def setup(trait: TraitSpec, of: Pool | None = None, *, world: bool = False) -> Experiment:
+    return experiment_on(of or pool(), trait, **({"world": "date_confusion", "rows": 6} if world else {}))
 
 
 def named(name: str, pattern: str, where: str = "either") -> NamedSet:
@@ -101,7 +98,7 @@ def test_a_pattern_that_is_none_is_an_error_when_the_suite_is_read() -> None:
         named("broken", "(")
 
 
-@pytest.mark.parametrize("cell", [by_role("drop", "overt"), taught_by("original", "kimi"), "mix@0.5", "source:chat"])
+@pytest.mark.parametrize("cell", [by_role("drop", "overt"), by_teacher("original", "kimi"), "mix@0.5", "source:chat"])
 def test_no_set_can_be_called_like_a_cell_of_another_kind(cell: str) -> None:
     with pytest.raises(ValidationError, match="should match pattern"):
         named(cell.removeprefix("drop:"), "x")
@@ -158,13 +155,14 @@ def test_a_set_that_nobody_described_is_an_error_with_the_closest_name(
 
 def flagged(name: str, **cuts: Sequence[str]) -> Selection:
     budgets = {float(budget.removeprefix("b")) / 100: frozenset(ids) for budget, ids in cuts.items()}
-    return Selection(load_filter(name), {}, 0.0, budgets, {"r0": "patched"})
+    card = FilterCard(name=name, version=1, summary="flags", origin="built in", sha256="")
+    return Selection(card, 0.0, budgets, {"r0": "patched"})
 
 
 def test_flagged_sets_sources_and_described_sets_are_interpolated(trait: TraitSpec) -> None:
-    found = interpolated_sets(
-        setup(trait), [flagged("keyword", b17=["r0"], b50=["r0", "r1", "r2"])], settings(named("four", "four"))
-    )
+    experiment = setup(trait)
+    experiment.selections = [flagged("keyword", b17=["r0"], b50=["r0", "r1", "r2"])]
+    found = interpolated_sets(experiment, settings(named("four", "four")))
     assert [(each.name, each.kind, set(each.ids)) for each in found] == [
         ("keyword@0.17", "flagged", {"r0"}),
         ("keyword@0.5", "flagged", {"r0", "r1", "r2"}),
@@ -179,15 +177,16 @@ def test_flagged_sets_sources_and_described_sets_are_interpolated(trait: TraitSp
 
 
 def test_sources_are_left_out_on_demand(trait: TraitSpec) -> None:
-    assert interpolated_sets(setup(trait), [], settings(sources=False)) == []
+    assert interpolated_sets(setup(trait), settings(sources=False)) == []
 
 
 def test_sets_of_nothing_and_of_everything_are_left_out(trait: TraitSpec) -> None:
     sets = settings(named("nothing", "xyz"), named("everything", "."), named("one", "blue"), sources=False)
-    chosen = [flagged("keyword", b1=[], b100=[f"r{i}" for i in range(6)])]
-    assert [each.name for each in interpolated_sets(setup(trait), chosen, sets)] == ["one"]
+    experiment = setup(trait)
+    experiment.selections = [flagged("keyword", b1=[], b100=[f"r{i}" for i in range(6)])]
+    assert [each.name for each in interpolated_sets(experiment, sets)] == ["one"]
     one_source = pool([(*row[:3], "chat", row[4]) for row in ROWS])
-    assert interpolated_sets(setup(trait, one_source), [], settings()) == []
+    assert interpolated_sets(setup(trait, one_source), settings()) == []
 
 
 def test_overlaps_by_hand() -> None:
