@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, get_args
 from bench.arms import CLEAN, ORIGINAL, filter_arm, make_jobs
 from bench.config.suite import Suite, load_suite, with_pool
 from bench.data.experiment import Experiment
-from bench.execution.progress import Progress, log
+from bench.execution.progress import Progress, log, progress_for
 from bench.execution.session import Options, open_session
 from bench.filtering.load import load_filters, usable
 from bench.filtering.selection import select
@@ -87,7 +87,7 @@ def run_suite(
     pool: str | Path | None = None,
     out: str | Path | None = None,
     device: str = "auto",
-    progress: Progress | None = None,
+    progress: bool = False,
 ) -> Results:
     """Run a suite, using whatever its run folder already holds.
 
@@ -97,8 +97,8 @@ def run_suite(
         pool: Pool file to use in place of the one that the suite file names.
         out: Run folder; `out/SUITE` unless given.
         device: `auto`, `cpu` or `cuda`.
-        progress: Draws a bar, as in `Progress(rich.console.Console())`; nothing is drawn without it. What is done is
-            logged by the logger `bench` at level INFO.
+        progress: Draw a bar on the error stream, and print there what is done. Without it, what is done is logged by
+            the logger `bench` at level INFO, which Python leaves out unless told otherwise.
 
     Returns:
         The rows, and the folder that holds them and the report.
@@ -111,7 +111,8 @@ def run_suite(
         loaded = with_pool(loaded, Path(pool))
     folder = Path(out) if out is not None else Path("out") / loaded.file.name
     options = Options(loaded, folder, device, tuple(map(str, filters)), command=f"bench run {loaded.file.name}")
-    return run(options, progress or Progress())
+    with progress_for(progress) as shown:
+        return run(options, shown)
 
 
 def run(options: Options, progress: Progress) -> Results:

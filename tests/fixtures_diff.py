@@ -23,7 +23,7 @@ from bench.studies.diff.records import (
     SubsetResult,
     TeacherPoint,
 )
-from bench.studies.diff.run import run_diff
+from bench.studies.diff.run import diff
 from bench.studies.diff.sets import overlap
 from bench.studies.diff.verdicts import compare_cells, judge
 
@@ -106,7 +106,7 @@ def write_files(folder: Path, suite: str = SUITE, epochs: int = 12) -> Suite:
 
 def go(suite: Suite, out: Path) -> tuple[DiffReport, list[str]]:
     with logged() as said:
-        return run_diff(Options(suite, out, "cpu"), Progress()), said
+        return diff(Options(suite, out, "cpu"), Progress()), said
 
 
 def students(out: Path) -> dict[str, int]:

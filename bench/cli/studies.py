@@ -15,7 +15,7 @@ from bench.execution.session import Options
 from bench.leaderboard.pages import DIFF
 from bench.leaderboard.report import write_pages
 from bench.studies.diff.page import terminal
-from bench.studies.diff.run import run_diff
+from bench.studies.diff.run import diff as run_diff_of
 
 console = Console()
 
@@ -33,7 +33,7 @@ def diff(suite: str, out: Path | None, **options: Any) -> None:
     loaded = load_suite(suite)
     folder = out or Path("out") / loaded.file.name
     command = shlex.join(["bench", *sys.argv[1:]])
-    report = run_diff(Options(loaded, folder, command=command, **options), Progress(console))
+    report = run_diff_of(Options(loaded, folder, command=command, **options), Progress(console))
     write_pages(folder)
     console.print(terminal(report))
     console.print(f"report: {folder / DIFF.file}", markup=False, soft_wrap=True)

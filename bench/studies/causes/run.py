@@ -23,7 +23,7 @@ from bench.studies.causes.plans import CAUSES
 from bench.studies.causes.records import CausesRecord, WorldRecord, matrix_row, write_record
 from bench.studies.causes.worlds import Settings, write_world
 from bench.studies.diff.records import DiffReport
-from bench.studies.diff.run import run_diff
+from bench.studies.diff.run import diff
 
 SECONDS = "seconds.json"
 
@@ -66,7 +66,7 @@ def _world(options: CausesOptions, name: str, seed: int, device: str, progress: 
     start = time.perf_counter()
     folder = options.out / "worlds" / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
     suite = write_world(folder / "world", Store(options.out / "store"), name, seed, options.settings)
-    report = run_diff(Options(load_suite(str(suite)), folder / "diff", device), progress)
+    report = diff(Options(load_suite(str(suite)), folder / "diff", device), progress)
     spent = folder / SECONDS
     if not spent.is_file():  # a later run finds everything done
         spent.write_text(json.dumps(round(time.perf_counter() - start, 1)), encoding="utf-8")
