@@ -1,13 +1,11 @@
 """Leaderboard rows: one JSON file per filter and budget, with the evidence behind every number."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from bench.config.recipe import Recipe
-from bench.errors import BenchError, unwritable, validation_error
+from bench.errors import BenchError
+from bench.files import read_record, write_json
 from bench.records import Action, Estimate, Strict
 from bench.stats.leakage import Leakage
 
@@ -109,15 +107,8 @@ def write_rows(rows: list[Row], folder: Path) -> None:
     Raises:
         BenchError: If they cannot be written.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for row in rows:
-            target = folder / row_file(row)
-            partial = target.with_suffix(".partial")
-            partial.write_text(row.model_dump_json(indent=1) + "\n", encoding="utf-8")
-            partial.rename(target)
-    except OSError as error:
-        raise unwritable(folder, error) from error
+    for row in rows:
+        write_json(folder / row_file(row), row)
 
 
 def read_rows(folder: Path) -> list[Row]:
@@ -129,14 +120,4 @@ def read_rows(folder: Path) -> list[Row]:
     files = sorted((folder / "rows" if (folder / "rows").is_dir() else folder).glob("*.json"))
     if not files:
         raise BenchError(str(folder), seen="no *.json rows", expected="rows of a finished run", remedy="run the suite")
-    rows = []
-    for file in files:
-        try:
-            rows.append(Row.model_validate(json.loads(file.read_text(encoding="utf-8"))))
-        except ValidationError as error:
-            raise validation_error(f"row {file}", error) from error
-        except ValueError as error:
-            raise BenchError(
-                f"row {file}", seen=str(error), expected="a row's JSON", remedy="delete it, run again"
-            ) from error
-    return rows
+    return [read_record(file, Row, "a row's JSON", "delete it, run again") for file in files]
