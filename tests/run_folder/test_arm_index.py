@@ -55,7 +55,7 @@ def test_a_later_run_adds_to_the_index(out: Path) -> None:
 
 
 def test_what_is_not_there_is_named(out: Path, tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match=r"no settings\.json"):
+    with pytest.raises(BenchError, match=r"settings\.json"):
         find_student(tmp_path / "nowhere", "", "original", 1)
     with pytest.raises(BenchError, match="trains nothing anew"):
         find_student(out, "", "original", 1)
