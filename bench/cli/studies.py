@@ -1,4 +1,4 @@
-"""The command `bench diff`."""
+"""The commands `bench diff`, `bench checkpoints` and `bench causes`."""
 
 import shlex
 import sys
@@ -35,7 +35,70 @@ def diff(suite: str, out: Path | None, **options: Any) -> None:
     command = shlex.join(["bench", *sys.argv[1:]])
     with Meter(console) as meter:
         settings = DiffOptions(loaded, folder, command=command, **options)
-        report = run_diff(settings, meter, lambda text: console.print(text, markup=False, highlight=False))
+        report = run_diff(settings, meter, _say)
     write_pages(folder)
     console.print(terminal(report))
     console.print(f"report: {folder / DIFF.file}", markup=False, soft_wrap=True)
+
+
+@click.command()
+@click.argument("panel")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the result, or a run folder; out/stages-PANEL unless given.",
+)
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+def checkpoints(panel: str, out: Path | None, device: str) -> None:
+    """Compare models on a panel of evals (built-in name, or path of a .toml file)."""
+    from bench.leaderboard.pages import CHECKPOINTS
+    from bench.studies.checkpoints.page import terminal_table
+    from bench.studies.checkpoints.panel import load_panel
+    from bench.studies.checkpoints.run import run_panel
+
+    loaded = load_panel(panel)
+    folder = out or Path("out") / f"stages-{loaded.name}"  # the command's former name: unfinished panels lie there
+    command = shlex.join(["bench", *sys.argv[1:]])
+    record = run_panel(loaded, folder, device=device, command=command, say=_say)
+    console.print(terminal_table(record))
+    console.print(f"page: {folder / CHECKPOINTS.file}", markup=False, soft_wrap=True)
+
+
+@click.command(hidden=True, params=checkpoints.params, help=checkpoints.help)
+def stages(**options: Any) -> None:
+    """Run `bench checkpoints` under its former name."""
+    click.echo("`bench stages` is now `bench checkpoints`", err=True)
+    checkpoints.callback(**options)
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out/causes"), show_default=True)
+@click.option("--cause", "causes", multiple=True, help="Plant only this cause; may be repeated.")
+@click.option("--seeds", default="10,11,12", show_default=True, help="World seeds, with commas between.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+def causes(out: Path, causes: tuple[str, ...], seeds: str, device: str) -> None:
+    """Plant each cause in worlds of a tiny language, diff them, and see whether the verdicts find it."""
+    from bench.execution.progress import Meter
+    from bench.leaderboard.pages import CAUSES
+    from bench.studies.causes.page import terminal_table
+    from bench.studies.causes.plans import CAUSES as KNOWN
+    from bench.studies.causes.run import run_causes
+
+    try:
+        numbers = tuple(dict.fromkeys(int(seed) for seed in seeds.split(",")))
+    except ValueError as error:
+        raise click.BadParameter("whole numbers with commas between, such as 10,11,12", param_hint="--seeds") from error
+    record = run_causes(
+        out,
+        [(cause, seed) for seed in numbers for cause in dict.fromkeys(causes or KNOWN)],
+        device=device,
+        command=shlex.join(["bench", *sys.argv[1:]]),
+        meters=lambda: Meter(console),
+        say=_say,
+    )
+    console.print(terminal_table(record))
+    console.print(f"page: {out / CAUSES.file}", markup=False, soft_wrap=True)
+
+
+def _say(text: str) -> None:
+    console.print(text, markup=False, highlight=False)
