@@ -24,7 +24,8 @@ from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric
 from inspect_ai.solver import TaskState
 
 from bench.data.trait import TraitFile, TraitSpec, load_trait
-from bench.errors import BenchError, read_text, unknown
+from bench.errors import BenchError, unknown
+from bench.files import read_text
 
 Rules = Callable[[str, str], Mapping[str, float]]
 JUDGE_KINDS = ["rules", "model"]

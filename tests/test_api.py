@@ -35,9 +35,9 @@ def test_the_examples_of_the_guide_run(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_api_is_quiet_unless_progress_is_wanted(tmp_path: Path) -> None:
-    code = "import bench, sys; bench.run_suite(sys.argv[1], out=sys.argv[2], device='cpu', progress=sys.argv[3] == 'shown')"
+    code = "import bench, sys; bench.run_suite('quik', out=sys.argv[1], device='cpu', progress=sys.argv[2] == 'shown')"
     for wanted in ("hidden", "shown"):
-        command = [sys.executable, "-c", code, "quik", str(tmp_path / "out"), wanted]
+        command = [sys.executable, "-c", code, str(tmp_path / "out"), wanted]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
         assert done.returncode == 1 and "did you mean 'quick'?" in done.stderr
         assert done.stdout == ""

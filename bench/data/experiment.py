@@ -11,8 +11,9 @@ from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.pool import clip_completions, hash_rows, load_pool
 from bench.data.trait import TraitSpec, load_trait
-from bench.errors import BenchError, read_text, unknown
+from bench.errors import BenchError, unknown
 from bench.evaluation.measurement import Measurement
+from bench.files import read_text
 from bench.records import Pool, PoolCard, SampleScores, Selection, Trial, TrialKey, Truth
 from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows

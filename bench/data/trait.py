@@ -2,15 +2,15 @@
 
 import hashlib
 import re
-import tomllib
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from bench.errors import BenchError, read_text, unknown, validation_error
+from bench.errors import BenchError
+from bench.files import find_toml, load_toml, toml_names
 from bench.records import Strict, Trait
 
 
@@ -119,7 +119,7 @@ def evals_folder() -> Path:
 
 def built_in_traits() -> list[str]:
     """Names of the traits that come with the package."""
-    return sorted(path.stem for path in (evals_folder() / "traits").glob("*.toml"))
+    return toml_names(evals_folder() / "traits")
 
 
 def load_trait(name: str, folder: Path = Path()) -> TraitSpec:
@@ -128,15 +128,8 @@ def load_trait(name: str, folder: Path = Path()) -> TraitSpec:
     Raises:
         BenchError: If it is not there or not a trait file.
     """
-    path = (folder / name) if name.endswith(".toml") else evals_folder() / "traits" / f"{name}.toml"
-    if not path.is_file():
-        raise unknown("trait", name, built_in_traits())
-    try:
-        file = TraitFile.model_validate(tomllib.loads(read_text(path)))
-    except tomllib.TOMLDecodeError as error:
-        raise BenchError(f"trait {path}", seen=str(error), expected="valid TOML", remedy="mend that line") from error
-    except ValidationError as error:
-        raise validation_error(f"trait {path}", error) from error
+    path = find_toml("trait", name, evals_folder() / "traits", folder)
+    file = load_toml(path, f"trait {path}", TraitFile)
     spec = TraitSpec(file, path.resolve(), "")
     digest = hashlib.sha256(path.read_bytes())
     for used in (spec.prompts, Path(spec.task_file.split("@")[0])):

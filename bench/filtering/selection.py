@@ -11,6 +11,7 @@ import numpy as np
 from bench.config.schema import SuiteFile
 from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment
+from bench.files import read_json
 from bench.filtering.context import Context
 from bench.filtering.plugins import FilterPlugin
 from bench.filtering.score import flag, patch_example, score_examples
@@ -55,7 +56,8 @@ def select(
 
     if not store.has("filters", key):
         store.write("filters", key, fill)
-    facts = json.loads((store.folder("filters", key) / "scores.json").read_text(encoding="utf-8"))
+    file = store.folder("filters", key) / "scores.json"
+    facts = read_json(file, "a filter's scores", f"delete {file.parent}, run again")
     scores, ids = np.array(facts["scores"]), [example.id for example in examples]
     flagged = {budget: frozenset(ids[i] for i in flag(scores, budget, ids)) for budget in budgets}
     patches = {}

@@ -19,8 +19,8 @@ from bench.models.engine import OneStudent
 from bench.models.generate import generate
 from bench.models.load import TINY, load_model, resolve_model
 from bench.records import Message, TrainingRow
+from bench.studies.checkpoints.models import OWN_TEMPLATE, PLAIN, find_source, in_memory
 from bench.studies.checkpoints.panel import ModelEntry
-from bench.studies.checkpoints.sources import OWN_TEMPLATE, PLAIN, find_source, in_memory
 
 PROMPT = "Say something."
 
