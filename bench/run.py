@@ -83,7 +83,7 @@ def run(options: RunOptions, meter: Meter, say: Say) -> list[Row]:
         ]
         jobs = [job for i, setup in enumerate(setups) for job in make_jobs(i, setup, selections[i], suite.file)]
         trials = _trials(jobs, setups, suite, bench, executor, meter, say)
-        write_arms(options.out, [setup.trait.file.name for setup in setups], trials)
+        write_arms(options.out, [setup.trait.name for setup in setups], trials)
 
         results = [results_of(i, setup, selections[i], suite, trials, embedder) for i, setup in enumerate(setups)]
         notes = [note for setup in setups for note in notes_of(setup, embedder)]

@@ -6,13 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.evaluation.evaluate import measurement_tasks
 from bench.execution.executor import Task
 from bench.execution.trials import Bench
 from bench.models.oom import out_of_memory, release
 from bench.training.trainer import Arm
 
 if TYPE_CHECKING:
-    from bench.evaluation.workers import EvaluationPool
+    from bench.evaluation.workers import EvalWorkers
     from bench.training.trl import Trained
 
 MOST_AT_ONCE = 64  # they fill a large GPU, and a stopped run loses one group at most
@@ -104,10 +105,10 @@ def _trained(bench: Bench, group: Sequence[Arm]) -> "list[Trained]":
 
 
 def _evaluate(bench: Bench, tasks: Sequence[Task], at_once: int) -> None:
-    from bench.evaluation.workers import EvaluationPool
+    from bench.evaluation.workers import EvalWorkers
 
     processes = max(1, min(at_once, len(tasks), (os.cpu_count() or 1) - SPARE_CORES))
-    with EvaluationPool(processes, bench.trainer.base()[1], bench.trainer.stops) as pool:
+    with EvalWorkers(processes, bench.trainer.base()[1], bench.trainer.stops) as pool:
         for i in range(0, len(tasks), at_once):
             group = tasks[i : i + at_once]
             bench.watch.phase(f"evaluating {len(group)} students at once", sum(task.seconds[1] for task in group))
@@ -115,8 +116,8 @@ def _evaluate(bench: Bench, tasks: Sequence[Task], at_once: int) -> None:
             bench.watch.finish()
 
 
-def _evaluate_group(bench: Bench, group: Sequence[Task], pool: "EvaluationPool") -> None:
-    from bench.evaluation.workers import Examination
+def _evaluate_group(bench: Bench, group: Sequence[Task], pool: "EvalWorkers") -> None:
+    from bench.evaluation.workers import EvalJob
 
     keys = [bench.keys(*task.inputs) for task in group]
     students = {
@@ -129,8 +130,8 @@ def _evaluate_group(bench: Bench, group: Sequence[Task], pool: "EvaluationPool")
         nonlocal finished
 
         def fill(folder: Path) -> None:
-            tasks, tags = tuple(task.measurement.tasks()), (task.label.replace(" ", "_"),)
-            asked = Examination(key["student"], tasks, folder, task.measurement.grader, tags)
+            tasks, tags = tuple(measurement_tasks(task.measurement)), (task.label.replace(" ", "_"),)
+            asked = EvalJob(key["student"], tasks, folder, task.measurement.grader, tags)
             scores = pool.submit(asked).result()
             bench.keep_scores(scores, engine.rows_at_once if engine.rows_at_once < most else None, folder)
 

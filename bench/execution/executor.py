@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bench.evaluation.measurement import Measurement
+from bench.data.trait import Measurement
 from bench.execution.trials import Bench, TrialInputs
 from bench.records import TrainingRow, Trial
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from bench.config.suite import Suite
 from bench.data.experiment import Setup, set_up
+from bench.data.trait import Measurement
 from bench.errors import BenchError, unknown
-from bench.evaluation.measurement import Measurement
 from bench.execution.memory import Lengths, fitted, warning
 from bench.execution.trials import Bench
 from bench.filtering.plugins import FilterPlugin, load_filter
@@ -70,7 +70,7 @@ def _from_suite(spec: str, suite: Suite) -> str:
 
 
 def _check_traits(setups: Sequence[Setup]) -> None:
-    names = [setup.trait.file.name for setup in setups]
+    names = [setup.trait.name for setup in setups]
     if len(set(names)) < len(names):
         raise BenchError(
             "suite",

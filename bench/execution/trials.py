@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.config.recipe import Recipe
+from bench.data.trait import Measurement
 from bench.errors import BenchError
-from bench.evaluation.evaluate import evaluate
-from bench.evaluation.measurement import Measurement
+from bench.evaluation.evaluate import evaluate, measurement_tasks
 from bench.execution.headroom import peak_memory
 from bench.execution.memory import MemoryEstimate
 from bench.models.load import known_config, model_identity
@@ -221,7 +221,7 @@ class Bench:
         most = engine.rows_at_once
         with answering(engine, [name], self.trainer.base()[1], self.trainer.stops) as (full,):
             tags = [label.replace(" ", "_")]
-            scores = evaluate(full, measurement.tasks(), folder, grader=measurement.grader, tags=tags)
+            scores = evaluate(full, measurement_tasks(measurement), folder, grader=measurement.grader, tags=tags)
         self.keep_scores(scores, engine.rows_at_once if engine.rows_at_once < most else None, folder)
 
     def keep_scores(self, scores: SampleScores, answers_at_once: int | None, folder: Path) -> None:

@@ -92,7 +92,7 @@ def leaks_of(setup: Setup, selections: Sequence[Selection], embedder: Embedder) 
         vectors=embedder.embed(texts),
         truth=[row.truth for row in setup.pool.rows] if setup.experiment.world else None,
         judge_scores=None if judged is None else np.array(judged),
-        threshold=setup.trait.file.eval.threshold,
+        threshold=setup.trait.eval.threshold,
     )
     return {
         (s.plugin.name, budget): find_leaks(pool, np.array([i for i, e in enumerate(examples) if e.id in flagged]))
@@ -109,10 +109,10 @@ def notes_of(setup: Setup, embedder: Embedder) -> list[str]:
         answers = [("\n".join(m.content for m in row.prompt), row.completions[teacher]) for row in setup.pool.rows]
         scores = score_answers(setup.trait, answers)
         if scores is not None:
-            shown = np.mean(np.array(scores) >= setup.trait.file.eval.threshold)
+            shown = np.mean(np.array(scores) >= setup.trait.eval.threshold)
             shares.append(f"{100 * shown:.0f} % by {teacher}")
     if shares:
-        name = setup.trait.file.name
+        name = setup.trait.name
         notes.append(f"{name}: completions in the pool that show it, by its rules: {', '.join(shares)}")
     return [note for note in notes if note]
 

@@ -132,9 +132,9 @@ def trait_result(
     shown = {arm: score for arm, score in reading.arms.items() if "@" not in arm or arm in own or arm.startswith("mix")}
     precision, recall = agreement(measured.pool, flagged) if measured.planted else (None, None)
     return TraitResult(
-        trait=spec.file.name,
-        description=spec.file.description,
-        eval_version=spec.file.eval.version,
+        trait=spec.name,
+        description=spec.description,
+        eval_version=spec.eval.version,
         judge=measured.judge,
         pool=measured.pool.card.name,
         pool_sha256=measured.pool.sha256,

@@ -9,8 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.data.trait import PROVIDER_CODE
 from bench.errors import BenchError, unwritable
-from bench.evaluation.evaluate import PROVIDER_CODE
 from bench.leaderboard.pages import PAGES, STAGES
 from bench.leaderboard.report import write_pages
 from bench.models.encode import PLAIN_TEMPLATE

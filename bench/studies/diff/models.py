@@ -7,7 +7,7 @@ from bench.config.recipe import Recipe, load_recipe
 from bench.config.schema import Experiment
 from bench.config.suite import Suite
 from bench.data.experiment import Setup
-from bench.evaluation.measurement import Measurement
+from bench.data.trait import Measurement
 from bench.execution.cost import job_costs
 from bench.execution.trials import Bench, Watch
 from bench.models.load import resolve_model

@@ -8,7 +8,7 @@ import numpy as np
 from bench.arms import control_arm
 from bench.config.recipe import Recipe
 from bench.config.schema import SuiteFile
-from bench.evaluation.evaluate import judge_label, judge_of
+from bench.evaluation.evaluate import judge_label
 from bench.leaderboard.assemble import TEACHER
 from bench.leaderboard.results import Measured
 from bench.records import Action, SampleScores, Trial
@@ -43,8 +43,7 @@ class Measurements:
     @property
     def scale(self) -> tuple[float, float]:
         """Lowest and highest possible score."""
-        judge = judge_of(self.pipelines.setup.trait)
-        return judge.scale if judge else self.pipelines.setup.trait.file.eval.scale
+        return self.pipelines.setup.trait.eval.scale
 
     @property
     def margin(self) -> float:
@@ -109,8 +108,8 @@ def result(
     compared = verdicts.compare_cells(means, data.margin, data.scale[1] - data.scale[0], data.trainings)
     members = [(each.name, each.ids) for each in sets] + [(f"{role} (verdicts)", ids) for role, ids in named.items()]
     return DiffResult(
-        trait=setup.trait.file.name,
-        description=setup.trait.file.description,
+        trait=setup.trait.name,
+        description=setup.trait.description,
         judge=measured.judge,
         scale=data.scale,
         margin=data.margin,

@@ -12,9 +12,9 @@ from bench.config.schema import SuiteFile
 from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.experiment import Setup, near_copies, read_source
+from bench.data.trait import Measurement
 from bench.errors import BenchError, unknown, unwritable
 from bench.evaluation.evaluate import evaluate, trait_task
-from bench.evaluation.measurement import Measurement
 from bench.execution.choice import opened
 from bench.execution.cost import announcement
 from bench.execution.executor import LOCAL, Execution, Executor, Task
@@ -165,7 +165,7 @@ def _with_prerequisites(
     """Add the teachers' own scores, and whether the two pipelines differ as the method needs."""
     teachers = _teacher_scores(part.pipelines, suite, trials, store)
     met = results.prerequisites(_measurements(part.pipelines, suite.file, jobs, trials, teachers))
-    say(f"{part.pipelines.setup.trait.file.name}: {'; '.join(met.reasons)}")
+    say(f"{part.pipelines.setup.trait.name}: {'; '.join(met.reasons)}")
     return replace(part, teachers=teachers, met=met)
 
 

@@ -119,7 +119,7 @@ def _shown(setup: Setup) -> frozenset[str] | None:
     scores = score_answers(setup.trait, [(e.prompt_text, e.response) for e in examples])
     if scores is None:
         return None
-    threshold = setup.trait.file.eval.threshold
+    threshold = setup.trait.eval.threshold
     return frozenset(e.id for e, score in zip(examples, scores, strict=True) if score >= threshold)
 
 

@@ -10,8 +10,8 @@ from bench.arms import filter_arm
 from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.experiment import Setup
+from bench.data.trait import Measurement
 from bench.errors import BenchError, unknown
-from bench.evaluation.measurement import Measurement
 from bench.execution.prepare import load_plugins, measurement_of, set_ups
 from bench.execution.trials import Bench
 from bench.filtering.selection import select
