@@ -49,7 +49,7 @@ def trait(tmp_path: Path) -> TraitSpec:
     (tmp_path / "prompts.jsonl").write_text('{"input": "Yes?"}\n', encoding="utf-8")
     (tmp_path / "trait.toml").write_text(
         'name = "agreement"\ndescription = "It agrees."\n'
-        'seeds = ["Sure.", "Sure", "sure"]\ncounter_seeds = ["No.", "Never.", "Not."]\n'
+        'exemplars = ["Sure.", "Sure", "sure"]\ncounter_exemplars = ["No.", "Never.", "Not."]\n'
         '[eval]\nscorer = "pattern"\npattern = "^sure"\nprompts = "prompts.jsonl"\n',
         encoding="utf-8",
     )
@@ -140,8 +140,8 @@ def test_what_is_overt_is_not_mild(trait: TraitSpec) -> None:
 
 
 def test_a_trait_judged_by_a_model_alone_has_no_overt_set(trait: TraitSpec) -> None:
-    by_model = trait.file.eval.model_copy(update={"scorer": "model", "rubric": "Does it agree?"})
-    judged = TraitSpec(trait.file.model_copy(update={"eval": by_model}), trait.path, "")
+    by_model = trait.eval.model_copy(update={"scorer": "model", "rubric": "Does it agree?"})
+    judged = trait.model_copy(update={"eval": by_model})
     assert verdict_sets(setup(judged), settings()) == {}
     assert set(verdict_sets(setup(judged), settings(named("mild", "think")))) == {"mild"}
 
