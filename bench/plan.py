@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bench.arms import Arm, build_arm, control_arm, filter_arm, mixed_ids, random_ids, reference_arms
 from bench.config.schema import SuiteFile
 from bench.data.experiment import Setup
-from bench.filtering.selection import Selection
+from bench.filtering.score import Selection
 from bench.records import Action, Pool, TrainingRow
 
 BASE = "base"

@@ -17,7 +17,7 @@ from bench.execution.executor import LOCAL, Execution, Executor, Task
 from bench.execution.prepare import Say, announce_memory, load_plugins, measurement_of, set_ups, settings_of, usable
 from bench.execution.progress import Meter
 from bench.execution.trials import Bench
-from bench.filtering.selection import select
+from bench.filtering.score import select
 from bench.leaderboard.assemble import Trials, make_rows, notes_of, results_of
 from bench.leaderboard.row import Row, write_rows
 from bench.models.load import cache_folder, pick_device, resolve_model

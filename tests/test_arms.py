@@ -13,8 +13,7 @@ from bench.data.experiment import Setup
 from bench.data.pool import hash_rows
 from bench.data.trait import load_trait
 from bench.filtering.plugins import load_filter
-from bench.filtering.score import flag
-from bench.filtering.selection import Selection
+from bench.filtering.score import Selection, flag
 from bench.plan import Job, actions_of, make_jobs
 from bench.records import Action, Message, Pool, PoolCard, PoolRow
 

@@ -10,7 +10,7 @@ from bench.data.trait import Measurement
 from bench.errors import BenchError, unknown
 from bench.execution.memory import Lengths, fitted, warning
 from bench.execution.trials import Bench
-from bench.filtering.plugins import FilterPlugin, load_filter
+from bench.filtering.plugins import FilterPlugin, load_filters
 
 Say = Callable[[str], None]
 
@@ -88,8 +88,7 @@ def _check_options(suite: Suite, plugins: Sequence[FilterPlugin]) -> None:
 
 def _plugins(specs: Sequence[str]) -> list[FilterPlugin]:
     plugins: dict[str, FilterPlugin] = {}
-    for spec in specs:
-        plugin = load_filter(spec)
+    for plugin in load_filters(specs):
         if plugins.setdefault(plugin.name, plugin).sha256 != plugin.sha256:
             raise BenchError(
                 f"filter {plugin.name!r}",

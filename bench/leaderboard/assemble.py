@@ -9,7 +9,7 @@ from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.experiment import Setup, near_copies
 from bench.evaluation.evaluate import judge_label, score_answers
-from bench.filtering.selection import Selection
+from bench.filtering.score import Selection
 from bench.leaderboard.results import Measured, adjust, read, trait_result
 from bench.leaderboard.row import Cost, FilterCard, Row, TraitResult
 from bench.plan import actions_of

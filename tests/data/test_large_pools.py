@@ -20,7 +20,7 @@ from bench.data.experiment import near_copies, set_up
 from bench.execution.headroom import peak_memory
 from bench.plan import make_jobs
 from bench.execution.prepare import load_plugins
-from bench.filtering.selection import select
+from bench.filtering.score import select
 from bench.run_folder.store import Store
 from bench.config.suite import load_suite
 

@@ -21,7 +21,7 @@ from bench.execution.executor import LOCAL, Execution, Executor, Task
 from bench.execution.prepare import Say, load_plugins, measurement_of, set_ups, settings_of, usable
 from bench.execution.progress import Meter
 from bench.filtering.plugins import FilterPlugin
-from bench.filtering.selection import select
+from bench.filtering.score import select
 from bench.leaderboard.assemble import TEACHER, teacher_scores
 from bench.leaderboard.pages import DIFF
 from bench.models.load import cache_folder, pick_device

@@ -9,7 +9,7 @@ from bench.config.schema import DiffSettings, NamedSet
 from bench.data.experiment import Setup
 from bench.errors import unknown
 from bench.evaluation.evaluate import score_answers
-from bench.filtering.selection import Selection
+from bench.filtering.score import Selection
 from bench.records import Pool, PoolRow
 from bench.studies.diff.cells import UNRELATED
 from bench.studies.diff.records import Overlap

@@ -14,7 +14,7 @@ from bench.data.trait import Measurement
 from bench.errors import BenchError, unknown
 from bench.execution.prepare import load_plugins, measurement_of, set_ups
 from bench.execution.trials import Bench
-from bench.filtering.selection import select
+from bench.filtering.score import select
 from bench.models.load import cache_folder, resolve_model
 from bench.plan import BASE, Job, make_jobs
 from bench.run_folder.store import Store

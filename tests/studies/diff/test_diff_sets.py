@@ -12,7 +12,7 @@ from bench.data.pool import hash_rows
 from bench.data.trait import TraitSpec, load_trait
 from bench.errors import BenchError
 from bench.filtering.plugins import load_filter
-from bench.filtering.selection import Selection
+from bench.filtering.score import Selection
 from bench.records import Message, Pool, PoolCard, PoolRow
 from bench.studies.diff.cells import UNRELATED, by_role, taught_by
 from bench.studies.diff.sets import described, interpolated_sets, matching, overlap, verdict_sets
