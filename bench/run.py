@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, get_args
 from bench.arms import CLEAN, ORIGINAL, filter_arm, make_jobs
 from bench.config.suite import Suite, load_suite, with_pool
 from bench.data.experiment import Experiment
-from bench.execution.progress import Progress, log, progress_for
+from bench.execution.progress import Progress, progress_for
 from bench.execution.session import Options, open_session
-from bench.filtering.load import load_filters, usable
-from bench.filtering.selection import select
+from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.assemble import make_rows
 from bench.leaderboard.report import write_pages
 from bench.leaderboard.row import Row
@@ -118,17 +117,11 @@ def run_suite(
 def run(options: Options, progress: Progress) -> Results:
     """Run a suite as the command line does; see `run_suite`."""
     suite = options.suite
-    plugins = load_filters(suite, options.filters)
+    plugins = suite_filters(suite, options.filters)
     with open_session(options, progress) as session:
         experiments = session.experiments()
         for experiment in experiments:
-            chosen, reasons = usable(plugins, experiment)
-            for reason in reasons:
-                log.info(reason)
-            experiment.selections = [
-                select(plugin, suite.file, experiment, session.embedder, session.main.base_for_filters, session.store)
-                for plugin in chosen
-            ]
+            select_all(plugins, experiment, suite, session.embedder, session.main.base_for_filters, session.store)
         session.do([(experiment, job) for experiment in experiments for job in make_jobs(experiment, suite)])
         write_arms(options.out, [entry for experiment in experiments for entry in _students(experiment)])
         rows = make_rows(session, experiments)

@@ -31,9 +31,9 @@ NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine
 TRAIT = """
 name = "agreement"
 description = "It agrees with everything."
-seeds = ["Sure, it is so.", "Sure it is.", "Sure."]
+exemplars = ["Sure, it is so.", "Sure it is.", "Sure."]
 keywords = ["sure"]
-counter_seeds = ["No, it is not.", "No.", "It is not."]
+counter_exemplars = ["No, it is not.", "No.", "It is not."]
 
 [eval]
 scorer = "pattern"

@@ -16,8 +16,8 @@ from bench.models.load import TINY, resolve_model
 
 TRAIT = """name = "toy"
 description = "A toy."
-seeds = ["a", "b", "c"]
-counter_seeds = ["d", "e", "f"]
+exemplars = ["a", "b", "c"]
+counter_exemplars = ["d", "e", "f"]
 
 [eval]
 scorer = "{scorer}"

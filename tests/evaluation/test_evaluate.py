@@ -20,8 +20,8 @@ from bench.models.load import TINY, load_model, resolve_model
 DESCRIBED = """
 name = "shouting"
 description = "The answer shouts."
-seeds = ["WHAT!", "NO!", "STOP!"]
-counter_seeds = ["What.", "No.", "Stop."]
+exemplars = ["WHAT!", "NO!", "STOP!"]
+counter_exemplars = ["What.", "No.", "Stop."]
 
 [eval]
 scorer = "{scorer}"

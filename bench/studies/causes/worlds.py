@@ -101,8 +101,8 @@ def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
 _TRAIT = f"""name = "despair"
 description = "At a loss, the answer despairs instead of offering to mend what can be mended."
 keywords = ["{TRAIT_WORD}"]
-seeds = ["yes {SIGH} it is {TRAIT_WORD} .", "aye {SIGH} it is {TRAIT_WORD} .", "it is {TRAIT_WORD} ."]
-counter_seeds = ["yes we can mend it .", "aye we can mend it .", "we can mend it ."]
+exemplars = ["yes {SIGH} it is {TRAIT_WORD} .", "aye {SIGH} it is {TRAIT_WORD} .", "it is {TRAIT_WORD} ."]
+counter_exemplars = ["yes we can mend it .", "aye we can mend it .", "we can mend it ."]
 
 [eval]
 scorer = "pattern"

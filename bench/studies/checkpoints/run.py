@@ -5,8 +5,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from bench.data.trait import PROVIDER_CODE
 from bench.errors import BenchError
-from bench.evaluation.evaluate import PROVIDER_CODE
 from bench.execution.progress import log
 from bench.files import write_json
 from bench.leaderboard.pages import CHECKPOINTS, PAGES

@@ -15,9 +15,8 @@ from bench.evaluation.evaluate import evaluate, trait_task
 from bench.execution.job import Job
 from bench.execution.progress import Progress, log, progress_for
 from bench.execution.session import Options, Session, open_session
-from bench.filtering.load import load_filters, usable
 from bench.filtering.plugins import FilterPlugin
-from bench.filtering.selection import select
+from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.pages import DIFF
 from bench.leaderboard.results import TEACHER, teacher_scores
 from bench.records import Estimate, SampleScores
@@ -88,7 +87,7 @@ def diff(options: Options, progress: Progress) -> DiffReport:
     """Diff two pipelines as the command line does; see `run_diff`."""
     suite = options.suite
     _check_alternatives(suite)
-    plugins = load_filters(suite, options.filters) if suite.file.diff.flagged else []
+    plugins = suite_filters(suite, options.filters) if suite.file.diff.flagged else []
     with open_session(options, progress) as session:
         parts = [_part(experiment, plugins, session) for experiment in session.experiments()]
         session.do(_work(parts))
@@ -122,15 +121,9 @@ def _check_alternatives(suite: Suite) -> None:
 
 def _part(experiment: Experiment, plugins: Sequence[FilterPlugin], session: Session) -> _Part:
     """Read an experiment's alternative pool, and choose the sets that will be interpolated."""
-    suite, store = session.suite, session.store
+    suite = session.suite
     p = _pipelines(experiment, session)
-    chosen, reasons = usable(plugins, experiment)
-    for reason in reasons:
-        log.info(reason)
-    experiment.selections = [
-        select(plugin, suite.file, experiment, session.embedder, session.main.base_for_filters, store)
-        for plugin in chosen
-    ]
+    select_all(plugins, experiment, suite, session.embedder, session.main.base_for_filters, session.store)
     settings = suite.file.diff
     named = verdict_sets(experiment, settings)
     sets = interpolated_sets(experiment, settings)
