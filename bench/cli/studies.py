@@ -65,10 +65,11 @@ def checkpoints(panel: str, out: Path | None, device: str) -> None:
 
 
 @click.command(hidden=True, params=checkpoints.params, help=checkpoints.help)
-def stages(**options: Any) -> None:
+@click.pass_context
+def stages(context: click.Context, **_: Any) -> None:
     """Run `bench checkpoints` under its former name."""
     click.echo("`bench stages` is now `bench checkpoints`", err=True)
-    checkpoints.callback(**options)
+    context.forward(checkpoints)
 
 
 @click.command()
