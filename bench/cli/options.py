@@ -78,9 +78,9 @@ def say(text: str) -> None:
 def renamed(command: click.Command, old: str) -> click.Command:
     """Return a command under its former name, which runs it and says what it is called now."""
 
-    def run(**options: Any) -> None:
+    @click.pass_context
+    def run(context: click.Context, /, **_: Any) -> None:
         click.echo(f"`bench {old}` is now `bench {command.name}`", err=True)
-        assert command.callback is not None
-        command.callback(**options)
+        context.forward(command)
 
     return click.Command(old, callback=run, params=command.params, help=command.help, hidden=True)
