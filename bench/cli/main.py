@@ -9,10 +9,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench.cli.benchmark import benchmark
 from bench.cli.causes import causes
 from bench.cli.models import LARGE
 from bench.cli.options import execution_options
+from bench.cli.speed import old_speed, speed
 from bench.cli.stages import stages
 from bench.cli.studies import diff
 from bench.cli.tools import TOOLS
@@ -156,7 +156,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-for tool in (diff, causes, stages, benchmark, *LARGE, *TOOLS):
+for tool in (diff, causes, stages, speed, old_speed, *LARGE, *TOOLS):
     main.add_command(tool)
 
 if __name__ == "__main__":

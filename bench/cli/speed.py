@@ -1,8 +1,7 @@
-"""The command `bench bench`: where time goes, measured beside a plain loop on the same work."""
+"""The command `bench speed`: a suite's wall time and memory, measured beside plain loops over the same work."""
 
-import shlex
-import sys
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -10,7 +9,7 @@ from rich.console import Console
 console = Console()
 
 
-@click.command("bench")
+@click.command("speed")
 @click.argument("suite", default="quick")
 @click.option("--arms", default="", help="Arms to train, named as in `bench run`, with commas between them.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Training seeds of each arm.")
@@ -24,30 +23,41 @@ console = Console()
     help="Folder of the result, DEVICE-SUITE.json and its page.",
 )
 @click.option("--render", type=click.Path(path_type=Path), help="Make the page of a measured file again, nothing else.")
-def benchmark(suite: str, arms: str, seeds: int, repeats: int, device: str, out: Path, render: Path | None) -> None:
+def speed(out: Path, render: Path | None, **options: Any) -> None:
     """Measure training, generation, embedding and search of a suite beside plain loops, and write a page."""
-    from bench.studies.speed.file import read_record
     from bench.studies.speed.page import terminal_table, write_pages
+    from bench.studies.speed.records import read_record
 
-    file = render or _measured(suite, tuple(filter(None, arms.split(","))), seeds, repeats, device, out)
-    pages = write_pages(file)
-    console.print(terminal_table(read_record(file)))
+    file = render or _measure(out, **options)
+    record = read_record(file)
+    pages = write_pages(record, file)
+    console.print(terminal_table(record))
     for made in (file, *pages):
         console.print(str(made), markup=False, soft_wrap=True)
 
 
-def _measured(suite: str, arms: tuple[str, ...], seeds: int, repeats: int, device: str, out: Path) -> Path:
-    """Measure, and give the file that holds the result."""
+def _measure(out: Path, suite: str, arms: str, seeds: int, repeats: int, device: str) -> Path:
+    """Measure a suite and write the result; return its file."""
     from bench.config.suite import load_suite
     from bench.models.load import pick_device
-    from bench.studies.speed.file import claim, write_record
-    from bench.studies.speed.run import BenchmarkOptions, run_benchmark
+    from bench.studies.speed.page import write_record
+    from bench.studies.speed.records import check_writable
+    from bench.studies.speed.run import run_speed
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     loaded, place = load_suite(suite), pick_device(device)
     file = out / f"{place.replace(':', '')}-{loaded.file.name}.json"
-    claim(file)
-    command = shlex.join(["bench", *sys.argv[1:]])
-    options = BenchmarkOptions(loaded, arms, seeds, repeats, place, command)
-    record = run_benchmark(options, lambda text: console.print(text, markup=False, highlight=False, soft_wrap=True))
-    write_record(record, file)
+    check_writable(file)
+    named = tuple(filter(None, arms.split(",")))
+    write_record(run_speed(loaded, named, seeds, repeats, place, say), file)
     return file
+
+
+def _old_name(**options: Any) -> None:
+    click.echo("`bench bench` is now `bench speed`", err=True)
+    click.get_current_context().invoke(speed, **options)
+
+
+old_speed = click.Command("bench", params=speed.params, callback=_old_name, help=speed.help, hidden=True)
