@@ -1,5 +1,6 @@
 """Counts of operations against those that torch sees in real forward and backward passes of a tiny model."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,15 +30,16 @@ def recipe(method: str, last_layers: int = 0) -> Recipe:
 
 def attention(base: Any, tokens: int, layers: int) -> float:
     """The part of a forward pass that is quadratic in the tokens; torch counts it by kernel, if at all."""
-    return 2.0 * base.config.hidden_size * tokens**2 * layers
+    width: int = base.config.hidden_size
+    return 2.0 * width * tokens**2 * layers
 
 
-def products(base: Any, run: Any) -> float:
+def products(run: Callable[[], object]) -> float:
     """Operations of all products with weights, as torch counts them."""
     with FlopCounterMode(display=False) as counter:
         run()
     counts = {str(op): flops for op, flops in counter.get_flop_counts()["Global"].items()}
-    return float(sum(flops for op, flops in counts.items() if op in ("aten.mm", "aten.addmm")))
+    return float(sum(flops for op, flops in counts.items() if "attention" not in op))
 
 
 def training_products(base: Any, given: Recipe) -> float:
@@ -47,12 +49,12 @@ def training_products(base: Any, given: Recipe) -> float:
         logits = model(torch.tensor([ROW.ids]), logits_to_keep=TOKENS - PROMPT).logits
         logits.sum().backward()
 
-    return products(base, run)
+    return products(run)
 
 
 def test_a_forward_pass(base: Any) -> None:
     layers = len(decoder_layers(base))
-    seen = products(base, lambda: base(torch.tensor([ROW.ids]), logits_to_keep=1))
+    seen = products(lambda: base(torch.tensor([ROW.ids]), logits_to_keep=1))
     head = 2 * base.get_output_embeddings().weight.numel()
     assert forward_flops(base, [TOKENS], layers) + head == seen + attention(base, TOKENS, layers)
     assert forward_flops(base, [4, 6], 1) == forward_flops(base, [4], 1) + forward_flops(base, [6], 1)
@@ -66,11 +68,11 @@ def test_full_training(base: Any) -> None:
 
 
 def test_frozen_weights_of_adapted_layers_have_no_gradient(base: Any) -> None:
-    given, layers = recipe("lora"), len(decoder_layers(base))
-    counted = training_work(base, given, [ROW]).flops - 3 * attention(base, TOKENS, layers)
-    seen = training_products(base, given)
-    assert seen < counted < 1.15 * seen  # torch leaves out the gradient of the lowest layer's input
-    assert counted < training_work(base, recipe("full"), [ROW]).flops
+    given, layers = recipe("lora"), decoder_layers(base)
+    counted = training_work(base, given, [ROW]).flops - 3 * attention(base, TOKENS, len(layers))
+    inputs = [getattr(layers[0].self_attn, name).weight for name in ("q_proj", "k_proj", "v_proj")]
+    lowest = sum(weight.numel() + given.lora_rank * weight.shape[1] for weight in inputs)
+    assert counted == training_products(base, given) + 2 * TOKENS * lowest  # nothing below needs their gradient
 
 
 def test_frozen_layers_are_read_forwards_and_needed_once_for_equal_rows(base: Any) -> None:
