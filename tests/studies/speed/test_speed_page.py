@@ -154,7 +154,7 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     [
         (["quik"], "did you mean 'quick'?"),
         (["smoke", "--arms", "orginal"], "did you mean 'original'?"),
-        (["smoke", "--arms", "drop:keywrd@0.1"], "did you mean 'keyword'?"),
+        (["smoke", "--arms", "drop:keywrd@0.1"], "did you mean 'drop:keyword@0.1'?"),
         (["smoke", "--device", "tpu"], "--device"),
         (["--render", "missing.json"], "No such file"),
     ],

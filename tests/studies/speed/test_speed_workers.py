@@ -80,9 +80,9 @@ def test_a_process_that_dies_is_reported() -> None:
 
 def test_every_measured_training_begins_with_nothing_but_the_base(tmp_path: Path) -> None:
     worker = Worker(RECIPE, "cpu", tmp_path / "suite")
-    first = worker.fresh_bench()
+    first = worker.fresh_trials()
     first.trainer.trunk()
-    second = worker.fresh_bench()
+    second = worker.fresh_trials()
     assert first.store.root != second.store.root
     assert first.trainer.base()[0] is second.trainer.base()[0]
     assert first.trainer.trunk() is not second.trainer.trunk()
