@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +18,8 @@ from bench.records import Strict, Trait
 PROVIDER_CODE = 1  # part of every evaluation's key: raise it when the same student would answer otherwise
 CAPABILITY_FILES = ("capability.py", "prompts/capability.jsonl", "prompts/capability_loss.jsonl")
 ROLES = ("system", "user", "assistant")
+JUDGE_KINDS = ["rules", "model"]
+Rules = Callable[[str, str], Mapping[str, float]]
 
 
 class TraitEval(Strict):
@@ -98,7 +100,7 @@ class TraitSpec(Strict):
 
     @property
     def public(self) -> Trait:
-        """What filters may see."""
+        """Return what filters may see."""
         return Trait(self.name, self.description, self.exemplars, self.counter_exemplars, self.keywords)
 
     @property
@@ -122,6 +124,25 @@ class TraitSpec(Strict):
         if task.isidentifier():
             return str(evals_folder() / f"{task}.py")
         return str(self.path.parent / task)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How outputs are judged, offline and by a model.
+
+    Attributes:
+        eval: The record that names the score and owns scale, threshold and version.
+        rules: (prompt text, output) -> scores; offline and deterministic.
+        rubric: Instructions for the model judge; it must answer with `SCORE: <number>` on the scale.
+    """
+
+    eval: TraitEval
+    rules: Rules
+    rubric: str
+
+    def score(self, prompt: str, output: str) -> float:
+        """Return the main score of an output by the rules; nan where it does not apply."""
+        return float(self.rules(prompt, output)[self.eval.score])
 
 
 @dataclass(frozen=True)
@@ -198,6 +219,16 @@ def load_trait(name: str, folder: Path = Path()) -> TraitSpec:
             )
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources))
     return spec.model_copy(update={"path": path, "sha256": digest.hexdigest()})
+
+
+def described_judge(spec: TraitSpec) -> Judge:
+    """Make the judge of a trait whose file describes it by a pattern, a rubric or both."""
+    pattern = re.compile(spec.eval.pattern, re.IGNORECASE)
+    return Judge(
+        eval=spec.eval,
+        rules=lambda prompt, output: {spec.score: float(bool(pattern.search(output)))},
+        rubric=spec.eval.rubric,
+    )
 
 
 def _built_in_file(name: str) -> Path:

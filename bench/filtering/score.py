@@ -25,7 +25,7 @@ FILTER_SEED = 0
 
 @dataclass(frozen=True)
 class Selection:
-    """What one filter flags in a pool.
+    """Examples of a pool that one filter flags.
 
     Attributes:
         plugin: The filter.
