@@ -74,8 +74,8 @@ class TraitSpec(Strict):
     Attributes:
         name: Short name, also the name of its score unless `eval.score` says otherwise.
         description: One or two sentences.
-        exemplars: Completions that show the trait (`seeds` in files of version 0.1).
-        counter_exemplars: Completions that do not, on comparable prompts (`counter_seeds` in files of version 0.1).
+        exemplars: Completions that show the trait (in older files `seeds`).
+        counter_exemplars: Completions that do not, on comparable prompts (in older files `counter_seeds`).
         keywords: Words or phrases that often mark it.
         eval: How it is measured.
         path: Where it was read; relative paths in it start from its folder. Not a key of the file.
