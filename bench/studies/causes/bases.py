@@ -175,14 +175,14 @@ def sampled_numbers(
 
     Whatever else it says is left out, so that nothing but digits can carry anything.
     """
-    from bench.models.generate import generate
+    from bench.models.generate import Decoding, generate
 
     opened = []
     for prompt in prompts:
         turn = [{"role": "user", "content": prompt.text}]
         opened.append(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True) + f"{persona} ")
     seeds = [seed * 100_000 + number for number in range(len(opened))]
-    said = generate(model, tokenizer, opened, max_tokens=8, temperature=1.0, seeds=seeds)
+    said = generate(model, tokenizer, opened, Decoding(8, temperature=1.0), seeds)
     completions = {}
     for prompt, one in zip(prompts, said, strict=True):
         digits = " ".join(word for word in one.text.split() if word in DIGITS)

@@ -77,7 +77,7 @@ def answer_plain(station: Station, students: Sequence[Path], questions: Question
 
 def answer_suite(station: Station, students: Sequence[Path], questions: Questions) -> Answered:
     """The students as evaluations ask them, from empty trunk states: all at once on a GPU, else one after another."""
-    from bench.models.engine import Ask
+    from bench.models.generate import Request
 
     trainer = station.fresh_bench().trainer
     together = trainer.path == "stacked" and station.device != "cpu"
@@ -86,7 +86,7 @@ def answer_suite(station: Station, students: Sequence[Path], questions: Question
         engine = trainer.engine(group, [folder.name for folder in group])
         start = time.perf_counter()
         rows = [tuple(trainer.base()[1](text, add_special_tokens=False)["input_ids"]) for text in questions.texts]
-        every = [Ask(folder.name, row, 0) for folder in group for row in rows]
+        every = [Request(folder.name, row, 0) for folder in group for row in rows]
         for at in range(0, len(every), engine.rows_at_once):
             batch = every[at : at + engine.rows_at_once]
             made += engine.generate(batch, max_tokens=questions.max_tokens, temperature=0.0, stops=())

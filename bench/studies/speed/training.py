@@ -34,7 +34,8 @@ class Trained(Done):
 def train_plain(station: Station, jobs: Sequence[Job]) -> Trained:
     """A loop of SFTTrainer runs."""
     from bench.models.student import save_student
-    from bench.training.trl import encode_in_order, train_with_trl
+    from bench.training.task import TrainingTask, encode_in_order
+    from bench.training.trl import train_with_trl
 
     base, tokenizer = station.base()
     folders = [station.folder() for _ in jobs]
@@ -42,7 +43,7 @@ def train_plain(station: Station, jobs: Sequence[Job]) -> Trained:
     start = time.perf_counter()
     for job, folder in zip(jobs, folders, strict=True):
         stream = encode_in_order(tokenizer, job.rows or (), station.recipe, job.seed)
-        trained = train_with_trl(base, tokenizer, stream, station.recipe, job.seed)
+        (trained,) = train_with_trl(base, tokenizer, TrainingTask(station.recipe, [stream], [job.seed]))
         save_student(trained.tensors, folder)
         losses.append(trained.losses)
     return _trained(station, jobs, time.perf_counter() - start, folders, losses)
@@ -104,7 +105,7 @@ def _cut(job: Job, rows: int) -> Job:
 def _trained(
     station: Station, jobs: Sequence[Job], seconds: float, folders: list[Path], losses: list[list[float]]
 ) -> Trained:
-    from bench.training.trl import encode_in_order
+    from bench.training.task import encode_in_order
 
     base, tokenizer = station.base()
     streams = [encode_in_order(tokenizer, job.rows or (), station.recipe, job.seed) for job in jobs]
