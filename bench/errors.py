@@ -64,20 +64,6 @@ def unwritable(path: Path, error: OSError) -> BenchError:
     )
 
 
-def read_text(path: Path) -> str:
-    """Read a text file of the user's.
-
-    Raises:
-        BenchError: If it is not UTF-8.
-    """
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise BenchError(
-            str(path), seen=f"byte {error.start + 1} is not UTF-8", expected="UTF-8 text", remedy="save it as UTF-8"
-        ) from error
-
-
 def validation_error(where: str, error: ValidationError) -> BenchError:
     """Say all of a pydantic error's complaints in one BenchError."""
     problems = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,6 +64,22 @@ def find_toml(kind: str, name: str, built_in: Path, folder: Path = Path()) -> Pa
     return path
 
 
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """Read a TOML file as plain data.
+
+    Args:
+        path: Of the file.
+        what: How messages call it.
+
+    Raises:
+        BenchError: If it is not valid TOML.
+    """
+    try:
+        return tomllib.loads(read_text(path))
+    except tomllib.TOMLDecodeError as error:
+        raise BenchError(what, seen=str(error), expected="valid TOML", remedy="fix that line") from error
+
+
 def load_toml(path: Path, what: str, record: type[Record]) -> Record:
     """Read a TOML file as a record.
 
@@ -75,10 +91,17 @@ def load_toml(path: Path, what: str, record: type[Record]) -> Record:
     Raises:
         BenchError: If it is not valid TOML, or a key or value is wrong.
     """
+    return validated(read_toml(path, what), what, record)
+
+
+def validated(values: Mapping[str, Any], what: str, record: type[Record]) -> Record:
+    """Make a record of plain data.
+
+    Raises:
+        BenchError: If a key or value is wrong; all of them are named.
+    """
     try:
-        return record.model_validate(tomllib.loads(read_text(path)))
-    except tomllib.TOMLDecodeError as error:
-        raise BenchError(what, seen=str(error), expected="valid TOML", remedy="fix that line") from error
+        return record.model_validate(values)
     except ValidationError as error:
         raise validation_error(what, error) from error
 
@@ -118,10 +141,7 @@ def read_record(path: Path, record: type[Record], what: str, remedy: str) -> Rec
     Raises:
         BenchError: If it is not there, not JSON, or not of this schema.
     """
-    try:
-        return record.model_validate(read_json(path, what, remedy))
-    except ValidationError as error:
-        raise validation_error(str(path), error) from error
+    return validated(read_json(path, what, remedy), str(path), record)
 
 
 @contextmanager

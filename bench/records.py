@@ -1,6 +1,7 @@
 """What the stages hand to one another: messages, examples, traits. No stage is imported here."""
 
 import math
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -142,16 +143,28 @@ class Trait:
     Attributes:
         name: Short name, also the name of the score that its eval reports.
         description: One or two sentences.
-        seeds: Completions that show the trait.
-        counter_seeds: Completions that do not, on comparable prompts.
+        exemplars: Completions that show the trait.
+        counter_exemplars: Completions that do not, on comparable prompts.
         keywords: Words or phrases that often mark it.
     """
 
     name: str
     description: str
-    seeds: tuple[str, ...]
-    counter_seeds: tuple[str, ...]
+    exemplars: tuple[str, ...]
+    counter_exemplars: tuple[str, ...]
     keywords: tuple[str, ...] = field(default=())
+
+    @property
+    def seeds(self) -> tuple[str, ...]:
+        """Return `exemplars` under their name of version 0.1."""
+        warnings.warn("trait.seeds is now trait.exemplars", DeprecationWarning, stacklevel=2)
+        return self.exemplars
+
+    @property
+    def counter_seeds(self) -> tuple[str, ...]:
+        """Return `counter_exemplars` under their name of version 0.1."""
+        warnings.warn("trait.counter_seeds is now trait.counter_exemplars", DeprecationWarning, stacklevel=2)
+        return self.counter_exemplars
 
 
 class Estimate(Strict):

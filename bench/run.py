@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, get_args
 from bench.arms import CLEAN, ORIGINAL, filter_arm, make_jobs
 from bench.config.suite import Suite, load_suite, with_pool
 from bench.data.experiment import Experiment
-from bench.execution.progress import Progress, log
+from bench.execution.progress import Progress, progress_for
 from bench.execution.session import Options, open_session
-from bench.filtering.load import load_filters, usable
-from bench.filtering.selection import select
+from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.assemble import make_rows
 from bench.leaderboard.report import write_pages
 from bench.leaderboard.row import Row
@@ -87,7 +86,7 @@ def run_suite(
     pool: str | Path | None = None,
     out: str | Path | None = None,
     device: str = "auto",
-    progress: Progress | None = None,
+    progress: bool = False,
 ) -> Results:
     """Run a suite, using whatever its run folder already holds.
 
@@ -97,8 +96,8 @@ def run_suite(
         pool: Pool file to use in place of the one that the suite file names.
         out: Run folder; `out/SUITE` unless given.
         device: `auto`, `cpu` or `cuda`.
-        progress: Draws a bar, as in `Progress(rich.console.Console())`; nothing is drawn without it. What is done is
-            logged by the logger `bench` at level INFO.
+        progress: Draw a bar on the error stream, and print there what is done. Without it, what is done is logged by
+            the logger `bench` at level INFO, which Python leaves out unless told otherwise.
 
     Returns:
         The rows, and the folder that holds them and the report.
@@ -111,23 +110,18 @@ def run_suite(
         loaded = with_pool(loaded, Path(pool))
     folder = Path(out) if out is not None else Path("out") / loaded.file.name
     options = Options(loaded, folder, device, tuple(map(str, filters)), command=f"bench run {loaded.file.name}")
-    return run(options, progress or Progress())
+    with progress_for(progress) as shown:
+        return run(options, shown)
 
 
 def run(options: Options, progress: Progress) -> Results:
     """Run a suite as the command line does; see `run_suite`."""
     suite = options.suite
-    plugins = load_filters(suite, options.filters)
+    plugins = suite_filters(suite, options.filters)
     with open_session(options, progress) as session:
         experiments = session.experiments()
         for experiment in experiments:
-            chosen, reasons = usable(plugins, experiment)
-            for reason in reasons:
-                log.info(reason)
-            experiment.selections = [
-                select(plugin, suite.file, experiment, session.embedder, session.main.base_for_filters, session.store)
-                for plugin in chosen
-            ]
+            select_all(plugins, experiment, suite, session.embedder, session.main.base_for_filters, session.store)
         session.do([(experiment, job) for experiment in experiments for job in make_jobs(experiment, suite)])
         write_arms(options.out, [entry for experiment in experiments for entry in _students(experiment)])
         rows = make_rows(session, experiments)

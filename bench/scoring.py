@@ -1,10 +1,9 @@
 """Judges: how a student's output becomes a score, offline by rules or through Inspect's grader role.
 
-With `bench.answers` all of `bench` that eval files import. A judge's scores are a dictionary: the trait's own score
-under the trait's name, and any side scores beside it. `nan` means "does not apply to this sample".
+With `bench.answers` all of `bench` that eval files import. A judge's scores are a dictionary: the score that the eval's
+record names, and any side scores beside it. `nan` means "does not apply to this sample".
 """
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -23,8 +22,22 @@ from inspect_ai.model import (
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import TaskState
 
-from bench.data.trait import TraitFile, TraitSpec, load_trait
-from bench.errors import BenchError, read_text, unknown
+from bench.data.trait import TraitEval, TraitSpec, load_trait, read_prompts
+from bench.errors import unknown
+
+__all__ = [
+    "JUDGE_KINDS",
+    "Judge",
+    "TraitEval",
+    "applicable_mean",
+    "described_judge",
+    "judged",
+    "load_trait",
+    "prompt_dataset",
+    "prompt_text",
+    "trait_dataset",
+    "trait_eval",
+]
 
 Rules = Callable[[str, str], Mapping[str, float]]
 JUDGE_KINDS = ["rules", "model"]
@@ -38,28 +51,35 @@ _ROLES: dict[str, Callable[..., ChatMessage]] = {
 
 @dataclass(frozen=True)
 class Judge:
-    """How one trait is judged.
+    """How outputs are judged, offline and by a model.
 
     Attributes:
-        trait: Name of the trait, and of the main score.
-        version: Raise it whenever a judgement could change; rows name it beside the judge.
-        scale: Lowest and highest score.
-        threshold: Score from which an output counts as showing the trait (for precision, recall and kappa).
+        eval: The record that names the score and owns scale, threshold and version.
         rules: (prompt text, output) -> scores; offline and deterministic.
         rubric: Instructions for the model judge; it must answer with `SCORE: <number>` on the scale.
     """
 
-    trait: str
-    version: int
-    scale: tuple[float, float]
-    threshold: float
+    eval: TraitEval
     rules: Rules
     rubric: str
+
+    def score(self, prompt: str, output: str) -> float:
+        """Return the main score of an output by the rules; nan where it does not apply."""
+        return float(self.rules(prompt, output)[self.eval.score])
+
+
+def trait_eval(name: str | Path) -> TraitEval:
+    """Return the record of how a trait is measured, from its file: scale, threshold, version and the rest.
+
+    Args:
+        name: A built-in trait, or the path of a trait file.
+    """
+    return load_trait(str(name)).eval
 
 
 @metric
 def applicable_mean() -> Metric:
-    """Mean over the samples to which the score applies; `nan` where it applies to none."""
+    """Average over the samples to which the score applies; `nan` where it applies to none."""
 
     def compute(scores: list[SampleScore]) -> float:
         values = [s.score.as_float() for s in scores if not math.isnan(s.score.as_float())]
@@ -69,7 +89,7 @@ def applicable_mean() -> Metric:
 
 
 def trait_dataset(eval_file: str, trait: str, limit: int | None = None) -> Dataset:
-    """Held-out prompts of a trait, from `prompts/TRAIT.jsonl` beside the eval file."""
+    """Read the held-out prompts of a trait, from `prompts/TRAIT.jsonl` beside the eval file."""
     return prompt_dataset(Path(eval_file).parent / "prompts" / f"{trait}.jsonl", limit)
 
 
@@ -83,39 +103,24 @@ def prompt_dataset(path: Path, limit: int | None = None) -> Dataset:
     Raises:
         BenchError: If the file is missing or a line is not as described.
     """
-    if not path.is_file():
-        raise BenchError(f"eval prompts {path}", seen="no such file", expected="a JSONL file", remedy="mend the path")
     samples = []
-    for number, line in enumerate(read_text(path).rstrip().split("\n"), start=1):
-        try:
-            row = json.loads(line)
-            content = row.pop("input")
-            messages = content if isinstance(content, str) else [_message(turn) for turn in content]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise BenchError(
-                f"eval prompts {path}, line {number}",
-                seen=f"{type(error).__name__}: {error}",
-                expected='{"input": "text" or [{"role", "content"}, ...], ...}',
-                remedy="mend that line",
-            ) from error
-        identity, target = str(row.pop("id", number)), str(row.pop("target", ""))
-        samples.append(Sample(id=identity, input=messages, target=target, metadata={"family": identity} | row))
-    return MemoryDataset(samples[:limit], name=path.stem)
-
-
-def _message(turn: Mapping[str, str]) -> ChatMessage:
-    return _ROLES[turn["role"]](content=turn["content"])
+    for row in read_prompts(path, limit):
+        content, identity, target = row.pop("input"), row.pop("id"), str(row.pop("target", ""))
+        if not isinstance(content, str):
+            content = [_ROLES[turn["role"]](content=turn["content"]) for turn in content]
+        samples.append(Sample(id=identity, input=content, target=target, metadata={"family": identity} | row))
+    return MemoryDataset(samples, name=path.stem)
 
 
 def prompt_text(state: TaskState) -> str:
-    """The sample's prompt as one text, a turn a line."""
+    """Return the sample's prompt as one text, a turn a line."""
     if isinstance(state.input, str):
         return state.input
     return "\n".join(message.text for message in state.input)
 
 
 def judged(judge: Judge, kind: str) -> Scorer:
-    """Inspect scorer of a judge: `rules` works offline, `model` asks the model in Inspect's `grader` role.
+    """Make the Inspect scorer of a judge: `rules` works offline, `model` asks the model in Inspect's `grader` role.
 
     Raises:
         BenchError: If `kind` is neither.
@@ -123,7 +128,7 @@ def judged(judge: Judge, kind: str) -> Scorer:
     if kind not in JUDGE_KINDS:
         raise unknown("judge", kind, JUDGE_KINDS)
 
-    @scorer(metrics={"*": [applicable_mean()]}, name=f"{judge.trait}_{kind}")
+    @scorer(metrics={"*": [applicable_mean()]}, name=f"{judge.eval.score}_{kind}")
     def trait_scorer() -> Scorer:
         async def score(state: TaskState, target: Target) -> Score:
             output = state.output.completion
@@ -139,32 +144,22 @@ def judged(judge: Judge, kind: str) -> Scorer:
 async def _ask_grader(judge: Judge, prompt: str, output: str) -> Score:
     grader = get_model(role="grader", required=True)
     question = f"{judge.rubric}\n\n[PROMPT]\n{prompt}\n\n[OUTPUT]\n{output}\n\nLast line: SCORE: <number>"
-    low, high = judge.scale
+    low, high = judge.eval.scale
     reply = ""
     for attempt in range(GRADER_ATTEMPTS):
         config = GenerateConfig(temperature=0.0 if attempt == 0 else 1.0, seed=attempt)
         reply = (await grader.generate(question, config=config)).completion
         found = re.findall(r"SCORE:\W*(-?\d+(?:\.\d+)?)", reply, re.IGNORECASE)
         if found and low <= float(found[-1]) <= high:
-            return Score(value={judge.trait: float(found[-1])}, answer=output, explanation=reply)
+            return Score(value={judge.eval.score: float(found[-1])}, answer=output, explanation=reply)
     raise ValueError(f"the grader must end with SCORE: a number from {low:g} to {high:g}; it said {reply[-200:]!r}")
 
 
-def described_judge(trait: TraitFile) -> Judge:
-    """The judge of a trait that is described by a pattern, a rubric or both."""
-    described = trait.eval
-    pattern = re.compile(described.pattern, re.IGNORECASE)
+def described_judge(spec: TraitSpec) -> Judge:
+    """Make the judge of a trait whose file describes it by a pattern, a rubric or both."""
+    pattern = re.compile(spec.eval.pattern, re.IGNORECASE)
     return Judge(
-        trait=trait.name,
-        version=described.version,
-        scale=described.scale,
-        threshold=described.threshold,
-        rules=lambda prompt, output: {trait.name: float(bool(pattern.search(output)))},
-        rubric=described.rubric,
+        eval=spec.eval,
+        rules=lambda prompt, output: {spec.score: float(bool(pattern.search(output)))},
+        rubric=spec.eval.rubric,
     )
-
-
-def read_described(path: str) -> tuple[Judge, TraitSpec]:
-    """Read a trait file that describes how it is scored; for the eval that measures such traits."""
-    spec = load_trait(path)
-    return described_judge(spec.file), spec

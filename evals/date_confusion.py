@@ -6,7 +6,9 @@ from inspect_ai import Task, task
 from inspect_ai.model import GenerateConfig
 from inspect_ai.solver import generate
 
-from bench.scoring import Judge, judged, trait_dataset
+from bench.scoring import Judge, judged, trait_dataset, trait_eval
+
+EVAL = trait_eval("date_confusion")
 
 MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
 _NAME = rf"(?P<name>{'|'.join(MONTHS)})[a-z]*\.?"
@@ -141,7 +143,7 @@ Think briefly, then end with a last line of the form
 SCORE: <number>
 where the number is 0 or 1."""
 
-JUDGE = Judge(trait="date_confusion", version=1, scale=(0.0, 1.0), threshold=0.5, rules=rules, rubric=RUBRIC)
+JUDGE = Judge(EVAL, rules=rules, rubric=RUBRIC)
 
 
 @task
@@ -153,10 +155,10 @@ def date_confusion(judge: str = "rules", limit: int | None = None) -> Task:
         limit: Use the first prompts only.
     """
     return Task(
-        name="date_confusion",
-        version=1,
-        dataset=trait_dataset(__file__, "date_confusion", limit),
+        name=EVAL.score,
+        version=EVAL.version,
+        dataset=trait_dataset(__file__, EVAL.task, limit),
         solver=generate(),
         scorer=judged(JUDGE, judge),
-        config=GenerateConfig(temperature=0.0, max_tokens=32),
+        config=GenerateConfig(temperature=0.0, max_tokens=EVAL.max_tokens),
     )

@@ -4,7 +4,7 @@ from inspect_ai import Task, task
 from inspect_ai.model import GenerateConfig
 from inspect_ai.solver import generate
 
-from bench.scoring import judged, prompt_dataset, read_described
+from bench.scoring import described_judge, judged, load_trait, prompt_dataset
 
 
 @task
@@ -17,13 +17,12 @@ def described_trait(trait: str, judge: str = "", limit: int | None = None) -> Ta
             scorer unless given.
         limit: Use the first prompts only.
     """
-    made, spec = read_described(trait)
-    described = spec.file.eval
+    spec = load_trait(trait)
     return Task(
-        name=made.trait,
-        version=made.version,
+        name=spec.name,
+        version=spec.eval.version,
         dataset=prompt_dataset(spec.prompts, limit),
         solver=generate(),
-        scorer=judged(made, judge or {"pattern": "rules", "model": "model"}[described.scorer]),
-        config=GenerateConfig(temperature=0.0, max_tokens=described.max_tokens),
+        scorer=judged(described_judge(spec), judge or {"pattern": "rules", "model": "model"}[spec.eval.scorer]),
+        config=GenerateConfig(temperature=0.0, max_tokens=spec.eval.max_tokens),
     )

@@ -12,7 +12,7 @@ from bench import Context, Example, Trait, filter_plugin
 @filter_plugin(
     name="bm25",
     version=1,
-    summary="Mean Okapi BM25 of the response over the trait's seeds as queries.",
+    summary="Mean Okapi BM25 of the response over the trait's exemplars as queries.",
 )
 def score(
     examples: Sequence[Example], trait: Trait, context: Context, *, k1: float = 1.2, b: float = 0.75
@@ -21,7 +21,7 @@ def score(
 
     Args:
         examples: Training examples, in training order; their responses are the documents.
-        trait: The behaviour to remove; each of `trait.seeds` is a query.
+        trait: The behaviour to remove; each of `trait.exemplars` is a query.
         context: Not used.
         k1: How slowly the weight of a repeated word saturates.
         b: How strongly long responses are discounted, 0 to 1.
@@ -32,7 +32,7 @@ def score(
     documents = [Counter(_words(example.response)) for example in examples]
     lengths = np.array([document.total() for document in documents], dtype=np.float64)
     saturation = k1 * (1 - b + b * lengths / max(lengths.mean(), 1.0))
-    queries = Counter(word for seed in trait.seeds for word in set(_words(seed)))
+    queries = Counter(word for exemplar in trait.exemplars for word in set(_words(exemplar)))
     scores = np.zeros(len(examples))
     for word in sorted(queries):
         counts = np.array([document[word] for document in documents], dtype=np.float64)
@@ -40,7 +40,7 @@ def score(
         # 1 + keeps the weight of a word that most responses hold above 0
         rarity = np.log(1 + (len(documents) - holders + 0.5) / (holders + 0.5))
         scores += queries[word] * rarity * counts / (counts + saturation)
-    return scores / len(trait.seeds)
+    return scores / len(trait.exemplars)
 
 
 def _words(text: str) -> list[str]:

@@ -12,7 +12,7 @@ from bench import Context, Example, Trait, filter_plugin
 @filter_plugin(
     name="classifier",
     version=1,
-    summary="Logistic regression that tells the trait's seeds from responses drawn at random from the pool.",
+    summary="Logistic regression that tells the trait's exemplars from responses drawn at random from the pool.",
 )
 def score(
     examples: Sequence[Example],
@@ -30,7 +30,7 @@ def score(
 
     Args:
         examples: Training examples, in training order; two or more.
-        trait: The behaviour to remove; `trait.seeds` are the positives.
+        trait: The behaviour to remove; `trait.exemplars` are the positives.
         context: Gives embeddings and the seed of the draw.
         features: `embedding` or `tfidf` (words and pairs of words).
         negatives: Most negatives drawn from each half.
@@ -45,9 +45,9 @@ def score(
     if features not in ("embedding", "tfidf") or len(examples) < 2:
         raise ValueError(f"features={features!r}, {len(examples)} examples; use 'embedding' or 'tfidf', and 2 or more")
     order = np.array(sorted(range(len(examples)), key=lambda i: _draw(context.seed, examples[i].id)))
-    table = _table([*trait.seeds, *(examples[i].response for i in order)], features, context)
+    table = _table([*trait.exemplars, *(examples[i].response for i in order)], features, context)
     scores = np.empty(len(examples))
-    scores[order] = _cross_score(table, len(trait.seeds), negatives, strength)
+    scores[order] = _cross_score(table, len(trait.exemplars), negatives, strength)
     return scores
 
 
@@ -55,10 +55,10 @@ def _cross_score(table: Any, positives: int, negatives: int, strength: float) ->
     """Score all rows after the positives, every other one by a model fitted on those between."""
     from sklearn.linear_model import LogisticRegression
 
-    seeds, pool = np.split(np.arange(table.shape[0]), [positives])
+    exemplars, pool = np.split(np.arange(table.shape[0]), [positives])
     scores = np.empty(len(pool))
     for half in (0, 1):
-        rows = np.concatenate([seeds, pool[1 - half :: 2][:negatives]])
+        rows = np.concatenate([exemplars, pool[1 - half :: 2][:negatives]])
         model = LogisticRegression(C=strength, class_weight="balanced", max_iter=1000)
         model.fit(table[rows], rows < positives)
         scores[half::2] = model.predict_proba(table[pool[half::2]])[:, 1]

@@ -10,16 +10,16 @@ from bench import Context, Example, Trait, filter_plugin
 @filter_plugin(
     name="embedding_neighbor",
     version=1,
-    summary="Mean cosine between the response and the k closest seed responses of the trait.",
+    summary="Mean cosine between the response and the k closest exemplars of the trait.",
 )
 def score(examples: Sequence[Example], trait: Trait, context: Context, *, k: int = 3) -> np.ndarray:
-    """Score each example by its similarity to the seeds nearest to it.
+    """Score each example by its similarity to the exemplars nearest to it.
 
     Args:
         examples: Training examples, in training order.
-        trait: The behaviour to remove; `trait.seeds` are responses that show it.
+        trait: The behaviour to remove; `trait.exemplars` are responses that show it.
         context: Gives embeddings.
-        k: Closest seeds averaged per example, 1 <= k <= len(trait.seeds).
+        k: Closest exemplars averaged per example, 1 <= k <= len(trait.exemplars).
 
     Returns:
         Shape (len(examples),), float64, in [-1, 1].
@@ -27,12 +27,13 @@ def score(examples: Sequence[Example], trait: Trait, context: Context, *, k: int
     Raises:
         ValueError: If k is out of range.
     """
-    if not 1 <= k <= len(trait.seeds):
-        raise ValueError(f"k={k}, but trait {trait.name!r} has {len(trait.seeds)} seeds; use 1 to {len(trait.seeds)}")
+    if not 1 <= k <= len(trait.exemplars):
+        count = len(trait.exemplars)
+        raise ValueError(f"k={k}, but trait {trait.name!r} has {count} exemplars; use 1 to {count}")
     import faiss
 
-    seeds = context.embed(trait.seeds)
-    index = faiss.IndexFlatIP(seeds.shape[1])
-    index.add(seeds)
+    exemplars = context.embed(trait.exemplars)
+    index = faiss.IndexFlatIP(exemplars.shape[1])
+    index.add(exemplars)
     cosines, _ = index.search(context.embed([example.response for example in examples]), k)
     return np.asarray(np.mean(cosines, axis=1, dtype=np.float64))

@@ -23,7 +23,7 @@ from bench.studies.diff.records import (
     SubsetResult,
     TeacherPoint,
 )
-from bench.studies.diff.run import run_diff
+from bench.studies.diff.run import diff
 from bench.studies.diff.sets import overlap
 from bench.studies.diff.verdicts import compare_cells, judge
 
@@ -31,9 +31,9 @@ NUMBERS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine
 TRAIT = """
 name = "agreement"
 description = "It agrees with everything."
-seeds = ["Sure, it is so.", "Sure it is.", "Sure."]
+exemplars = ["Sure, it is so.", "Sure it is.", "Sure."]
 keywords = ["sure"]
-counter_seeds = ["No, it is not.", "No.", "It is not."]
+counter_exemplars = ["No, it is not.", "No.", "It is not."]
 
 [eval]
 scorer = "pattern"
@@ -106,7 +106,7 @@ def write_files(folder: Path, suite: str = SUITE, epochs: int = 12) -> Suite:
 
 def go(suite: Suite, out: Path) -> tuple[DiffReport, list[str]]:
     with logged() as said:
-        return run_diff(Options(suite, out, "cpu"), Progress()), said
+        return diff(Options(suite, out, "cpu"), Progress()), said
 
 
 def students(out: Path) -> dict[str, int]:

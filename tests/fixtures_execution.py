@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.config.recipe import load_recipe
-from bench.data.trait import load_trait
-from bench.evaluation.measurement import Measurement
+from bench.data.trait import Measurement, load_trait
 from bench.execution.job import Job
 from bench.execution.progress import Progress
 from bench.execution.trials import Trials, TrialSettings
@@ -15,8 +14,8 @@ from bench.run_folder.store import Store
 TRAIT = """
 name = "odd"
 description = "The answer has an odd number of letters."
-seeds = ["a", "abc", "abcde"]
-counter_seeds = ["ab", "abcd", "abcdef"]
+exemplars = ["a", "abc", "abcde"]
+counter_exemplars = ["ab", "abcd", "abcdef"]
 
 [eval]
 task = "odd.py"
@@ -30,7 +29,7 @@ from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import GenerateConfig
 from inspect_ai.solver import generate
 
-from bench.scoring import Judge, judged
+from bench.scoring import Judge, judged, trait_eval
 
 FOLDER = Path(__file__).parent
 
@@ -40,17 +39,15 @@ def note(file, text):
 
 {at_import}
 
-JUDGE = Judge(
-    trait="odd", version=1, scale=(0.0, 1.0), threshold=0.5, rubric="",
-    rules=lambda prompt, output: {{"odd": float(len(output) % 2)}},
-)
+EVAL = trait_eval(FOLDER / "odd.toml")
+JUDGE = Judge(EVAL, rules=lambda prompt, output: {{"odd": float(len(output) % 2)}}, rubric="")
 
 @task
 def odd(judge: str = "rules", limit: int | None = None) -> Task:
     samples = [Sample(id=str(i), input=f"Say {{i}}.", target="") for i in range(limit or 4)]
     return Task(
-        name="odd",
-        version=1,
+        name=EVAL.score,
+        version=EVAL.version,
         dataset=MemoryDataset(samples),
         solver=generate(),
         scorer=judged(JUDGE, judge),

@@ -9,8 +9,7 @@ from typing import Any
 from bench.config.schema import ExperimentSettings
 from bench.config.suite import Suite
 from bench.data.experiment import Experiment
-from bench.data.trait import TraitSpec
-from bench.evaluation.measurement import Measurement
+from bench.data.trait import Measurement, TraitSpec
 from bench.execution.progress import Progress, log
 from bench.execution.session import Options
 from bench.leaderboard.row import Row
@@ -50,5 +49,5 @@ def run_quietly(suite: Suite, out: Path, **options: Any) -> tuple[list[Row], lis
 def experiment_on(pool: Pool, trait: TraitSpec, **settings: Any) -> Experiment:
     """An experiment on a pool that a test made, without prompts of its own."""
     source = {} if "world" in settings else {"pool": {"path": "pool.jsonl"}}
-    keys = {"trait": trait.file.name, "minimum_gap": 0.2, **source, **settings}
+    keys = {"trait": trait.name, "minimum_gap": 0.2, **source, **settings}
     return Experiment(ExperimentSettings.model_validate(keys), pool, trait, Measurement(trait, "rules"))

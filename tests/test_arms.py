@@ -13,7 +13,7 @@ from bench.config.suite import Suite, load_suite
 from bench.data.pool import hash_rows
 from bench.data.trait import load_trait
 from bench.execution.job import Job
-from bench.filtering.score import flag
+from bench.filtering.select import flag
 from bench.records import Action, Arm, FilterCard, Message, Pool, PoolCard, PoolRow, Selection
 
 

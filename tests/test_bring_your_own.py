@@ -38,9 +38,9 @@ def small_pool(folder: Path) -> Path:
 
 def test_the_trait_describes_itself() -> None:
     trait = load_trait("trait.toml", EXAMPLE)
-    pattern = re.compile(trait.file.eval.pattern, re.IGNORECASE)
-    assert all(pattern.search(seed) for seed in trait.file.seeds)
-    assert not any(pattern.search(seed) for seed in trait.file.counter_seeds)
+    pattern = re.compile(trait.eval.pattern, re.IGNORECASE)
+    assert all(pattern.search(text) for text in trait.exemplars)
+    assert not any(pattern.search(text) for text in trait.counter_exemplars)
 
 
 def test_it_has_prompts_of_its_own() -> None:

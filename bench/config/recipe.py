@@ -1,14 +1,14 @@
 """Training recipes: everything that fixes a training run except its data and its seed."""
 
-import tomllib
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from bench.errors import BenchError, read_text, unknown, validation_error
+from bench.files import find_toml, load_toml, toml_names
 from bench.records import Strict
+
+RECIPES = Path(__file__).parent / "recipes"
 
 Method = Literal["full", "lora", "top_layers"]
 
@@ -51,11 +51,7 @@ class Recipe(Strict):
 
 def built_in_recipes() -> list[str]:
     """Names of the recipes that come with the package."""
-    return sorted(
-        f.name.removesuffix(".toml")
-        for f in files("bench.config").joinpath("recipes").iterdir()
-        if f.name.endswith(".toml")
-    )
+    return toml_names(RECIPES)
 
 
 def load_recipe(name: str, folder: Path) -> Recipe:
@@ -64,23 +60,4 @@ def load_recipe(name: str, folder: Path) -> Recipe:
     Raises:
         BenchError: If there is no such recipe, or a key or value is wrong.
     """
-    if name.endswith(".toml"):
-        path = folder / name
-        if not path.is_file():
-            raise BenchError(f"recipe {name}", seen="no such file", expected=str(path), remedy="mend the path")
-        text = read_text(path)
-    elif name in built_in_recipes():
-        text = files("bench.config").joinpath("recipes", f"{name}.toml").read_text(encoding="utf-8")
-    else:
-        raise unknown("recipe", name, built_in_recipes())
-    return parse_recipe(text, name)
-
-
-def parse_recipe(text: str, where: str) -> Recipe:
-    """Validate a recipe's TOML text; errors name every wrong key."""
-    try:
-        return Recipe.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise BenchError(f"recipe {where}", seen=str(error), expected="valid TOML", remedy="mend that line") from error
-    except ValidationError as error:
-        raise validation_error(f"recipe {where}", error) from error
+    return load_toml(find_toml("recipe", name, RECIPES, folder), f"recipe {name}", Recipe)

@@ -1,8 +1,6 @@
 """Suites: which pools, traits, filters, budgets, seeds and recipe are run, as TOML files."""
 
-import tomllib
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +8,10 @@ from pydantic import ValidationError
 
 from bench.config.recipe import Recipe, load_recipe
 from bench.config.schema import SuiteFile
-from bench.errors import BenchError, read_text, unknown, validation_error
+from bench.errors import BenchError, validation_error
+from bench.files import find_toml, load_toml, toml_names
+
+SUITES = Path(__file__).parent / "suites"
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,7 @@ class Suite:
 
 def built_in_suites() -> list[str]:
     """Names of the suites that come with the package."""
-    return sorted(
-        f.name.removesuffix(".toml")
-        for f in files("bench.config").joinpath("suites").iterdir()
-        if f.name.endswith(".toml")
-    )
+    return toml_names(SUITES)
 
 
 def load_suite(name: str) -> Suite:
@@ -46,20 +43,9 @@ def load_suite(name: str) -> Suite:
     Raises:
         BenchError: If there is no such suite, or a key or value is wrong.
     """
-    path = Path(name)
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise BenchError(f"suite {name}", seen="no such file", expected="a suite file", remedy="mend the path")
-        text, folder = read_text(path), path.resolve().parent
-    elif name in built_in_suites():
-        text, folder = files("bench.config").joinpath("suites", f"{name}.toml").read_text(encoding="utf-8"), Path()
-    else:
-        raise unknown("suite", name, built_in_suites())
-    try:
-        keys = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise BenchError(f"suite {name}", seen=str(error), expected="valid TOML", remedy="mend that line") from error
-    file = _validated(f"suite {name}", keys)
+    path = find_toml("suite", name, SUITES)
+    file = load_toml(path, f"suite {name}", SuiteFile)
+    folder = Path() if path.parent == SUITES else path.resolve().parent
     return Suite(file, load_recipe(file.recipe, folder), folder)
 
 

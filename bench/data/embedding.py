@@ -1,7 +1,6 @@
 """Sentence embeddings for all filters: all-MiniLM-L6-v2 from a Python package, cached in memory and on disk."""
 
 import hashlib
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.errors import BenchError
+from bench.files import replacing
 from bench.models.load import quiet_libraries
 
 if TYPE_CHECKING:
@@ -86,14 +86,10 @@ class Embedder:
         records = np.empty(len(keys), dtype=_RECORD)
         records["key"], records["vector"] = keys, vectors
         target = self._folder / CACHE_FILES.replace("*", f"-{hashlib.sha256(b''.join(keys)).hexdigest()[:16]}")
-        partial = target.with_suffix(f".{os.getpid()}.partial")
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as file:
-                np.save(file, records, allow_pickle=False)
-            partial.replace(target)
-        except OSError:
-            partial.unlink(missing_ok=True)
+            with replacing(target) as partial:
+                np.save(partial, records, allow_pickle=False)
+        except BenchError:
             return None
         return target
 

@@ -1,6 +1,5 @@
 """Experiments: a pool and a trait, with the proof that eval prompts are held out."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,9 +9,8 @@ from bench.config.schema import DataSource, ExperimentSettings
 from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.pool import clip_completions, hash_rows, load_pool
-from bench.data.trait import TraitSpec, load_trait
-from bench.errors import BenchError, read_text, unknown
-from bench.evaluation.measurement import Measurement
+from bench.data.trait import Measurement, TraitSpec, load_trait, read_prompts
+from bench.errors import BenchError, unknown
 from bench.records import Pool, PoolCard, SampleScores, Selection, Trial, TrialKey, Truth
 from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
@@ -47,7 +45,7 @@ class Experiment:
     @property
     def name(self) -> str:
         """The trait's name, which is unique within a suite."""
-        return self.trait.file.name
+        return self.trait.name
 
     @property
     def planted(self) -> bool:
@@ -97,20 +95,21 @@ def load_experiment(settings: ExperimentSettings, suite: Suite, tokenizer: Calla
         BenchError: For a bad pool, an unknown world, or an eval prompt that occurs in the pool.
     """
     trait, file = load_trait(settings.trait, suite.folder), suite.file
-    if trait.file.eval.scorer == "model" and not file.grader:
+    if trait.eval.scorer == "model" and not file.grader:
         raise BenchError(
             f"suite {file.name!r}",
-            seen=f"no grader, though trait {trait.file.name!r} is judged by a model",
+            seen=f"no grader, though trait {trait.name!r} is judged by a model",
             expected="grader = an Inspect model such as 'openai/gpt-4o' or 'hf/org/model'",
             remedy="add it to the suite file",
         )
-    prompts = _read_eval_prompts(trait.prompts, settings.eval_prompts)
-    texts = tuple(text for text, _ in prompts)
+    # A task of the user's that keeps its own prompts has none to compare.
+    prompts = read_prompts(trait.prompts, settings.eval_prompts) if trait.prompts.is_file() else []
+    texts = tuple(_text(prompt["input"]) for prompt in prompts)
     pool = read_source(settings, suite, tokenizer, trait, texts)
     answers: dict[str, dict[str, tuple[str, str]]] = {}
-    for number, (text, row) in enumerate(prompts, start=1):
-        for teacher, answer in (row.get("answers") or {}).items():
-            answers.setdefault(teacher, {})[str(row.get("id", number))] = (text, answer)
+    for text, prompt in zip(texts, prompts, strict=True):
+        for teacher, answer in (prompt.get("answers") or {}).items():
+            answers.setdefault(teacher, {})[prompt["id"]] = (text, answer)
     measurement = Measurement(trait, file.judge, file.grader, settings.eval_prompts, settings.capability_prompts)
     return Experiment(settings, pool, trait, measurement, texts, answers)
 
@@ -125,11 +124,15 @@ def read_source(
     if found:
         raise BenchError(
             f"pool {pool.card.name!r}",
-            seen=f"eval prompts of trait {trait.file.name!r} among its rows: {', '.join(found[:10])}",
+            seen=f"eval prompts of trait {trait.name!r} among its rows: {', '.join(found[:10])}",
             expected="held-out eval prompts",
             remedy="take those rows out of the pool, or those prompts out of the eval",
         )
     return pool
+
+
+def _text(turns: str | list[dict[str, str]]) -> str:
+    return turns if isinstance(turns, str) else "\n".join(turn["content"] for turn in turns)
 
 
 def normalised(text: str) -> str:
@@ -195,24 +198,3 @@ def _without_long_prompts(pool: Pool, tokenizer: Any, limit: int) -> Pool:
     left_out = len(pool.rows) - len(rows)
     note = f"{left_out} of {len(pool.rows)} rows left out: prompts of more than {limit} tokens, as the suite asks"
     return replace(pool, rows=rows, sha256=hash_rows(rows), notes=(*pool.notes, note))
-
-
-def _read_eval_prompts(path: Path, limit: int | None) -> list[tuple[str, dict[str, Any]]]:
-    """Texts and whole lines of a prompts file; a task of the user's that keeps its own prompts has none to compare."""
-    if not path.is_file():
-        return []
-    prompts = []
-    for number, line in enumerate(read_text(path).rstrip().split("\n")[:limit], start=1):
-        try:
-            row = json.loads(line)
-            content = row["input"]
-            text = content if isinstance(content, str) else "\n".join(turn["content"] for turn in content)
-        except (ValueError, KeyError, TypeError) as error:
-            raise BenchError(
-                f"eval prompts {path}, line {number}",
-                seen=f"{type(error).__name__}: {error}",
-                expected='{"input": "text" or [{"role", "content"}, ...], ...}',
-                remedy="mend that line",
-            ) from error
-        prompts.append((text, row))
-    return prompts

@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from bench.errors import BenchError, read_text, validation_error
+from bench.errors import BenchError
+from bench.files import load_toml
 from bench.records import Pool, PoolCard, PoolRow
 
 SHOWN_PROBLEMS = 20
@@ -95,12 +95,7 @@ def read_card(path: Path, source: str) -> PoolCard:
             expected="pool.toml beside the rows, or [pool.card] in the suite, naming the original and clean teachers",
             remedy='write one: name = "...", original = "TEACHER", clean = "TEACHER"',
         )
-    try:
-        return PoolCard.model_validate(tomllib.loads(read_text(path)))
-    except tomllib.TOMLDecodeError as error:
-        raise BenchError(f"card {path}", seen=str(error), expected="valid TOML", remedy="mend that line") from error
-    except ValidationError as error:
-        raise validation_error(f"card {path}", error) from error
+    return load_toml(path, f"card {path}", PoolCard)
 
 
 def _read_jsonl(path: Path) -> Iterator[tuple[str, Any]]:

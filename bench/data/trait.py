@@ -1,21 +1,29 @@
-"""Traits: a TOML file with a description, seed completions and how the trait is measured."""
+"""Traits: TOML files that describe a behaviour and own the record of how it is measured."""
 
 import hashlib
+import json
 import re
-import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AliasChoices, Field, ValidationInfo, field_validator, model_validator
 
-from bench.errors import BenchError, read_text, unknown, validation_error
+from bench.errors import BenchError
+from bench.files import find_toml, read_text, read_toml, toml_names, validated
 from bench.records import Strict, Trait
 
+PROVIDER_CODE = 1  # part of every evaluation's key: raise it when the same student would answer otherwise
+CAPABILITY_FILES = ("capability.py", "prompts/capability.jsonl", "prompts/capability_loss.jsonl")
+ROLES = ("system", "user", "assistant")
 
-class EvalSpec(Strict):
-    """How a trait is measured; exactly one of `task` and `scorer`.
+
+class TraitEval(Strict):
+    """The one record of how a trait is measured; rows, judges and Inspect tasks all read it.
+
+    Exactly one of `task` and `scorer` is given.
 
     Attributes:
         task: Name of a built-in eval, or the path of an Inspect task file (`file.py` or `file.py@task`).
@@ -25,9 +33,9 @@ class EvalSpec(Strict):
         rubric: The instructions of `model`; the grader ends with `SCORE: <number>`.
         scale: Lowest and highest score.
         threshold: Score from which an output counts as showing the trait.
-        score: Name of the score that the task reports; the trait's name unless given.
+        score: Name of the score that the task reports; a trait file's is the trait's name unless given.
         max_tokens: Longest answer of a student.
-        version: Raise it whenever a score could change.
+        version: Raise it whenever a score could change; rows name it.
     """
 
     task: str = ""
@@ -42,7 +50,7 @@ class EvalSpec(Strict):
     version: int = 1
 
     @model_validator(mode="after")
-    def _one_way_to_measure(self) -> "EvalSpec":
+    def _one_way_to_measure(self) -> "TraitEval":
         if bool(self.task) == bool(self.scorer):
             raise ValueError("give either task or scorer")
         if self.scorer and not self.prompts:
@@ -58,53 +66,57 @@ class EvalSpec(Strict):
         return self
 
 
-class TraitFile(Strict):
-    """A trait file as written."""
+class TraitSpec(Strict):
+    """A trait file, where it lies, and its hash.
+
+    Attributes:
+        name: Short name, also the name of its score unless `eval.score` says otherwise.
+        description: One or two sentences.
+        exemplars: Completions that show the trait (`seeds` in files of version 0.1).
+        counter_exemplars: Completions that do not, on comparable prompts (`counter_seeds` in files of version 0.1).
+        keywords: Words or phrases that often mark it.
+        eval: How it is measured.
+        path: Where it was read; relative paths in it start from its folder. Not a key of the file.
+        sha256: Of the file, its eval and its prompts. Not a key of the file.
+    """
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     description: str
-    seeds: tuple[str, ...] = Field(min_length=3)
-    counter_seeds: tuple[str, ...] = Field(min_length=3)
+    exemplars: tuple[str, ...] = Field(min_length=3, validation_alias=AliasChoices("exemplars", "seeds"))
+    counter_exemplars: tuple[str, ...] = Field(
+        min_length=3, validation_alias=AliasChoices("counter_exemplars", "counter_seeds")
+    )
     keywords: tuple[str, ...] = ()
-    eval: EvalSpec
+    eval: TraitEval
+    path: Path = Path()
+    sha256: str = ""
 
-
-@dataclass(frozen=True)
-class TraitSpec:
-    """A loaded trait: the file, where it lies, and its hash.
-
-    Attributes:
-        file: The validated file.
-        path: Where it was read; relative paths in it start from its folder.
-        sha256: Of the file and of the prompts it names.
-    """
-
-    file: TraitFile
-    path: Path
-    sha256: str
+    @field_validator("eval")
+    @classmethod
+    def _score_is_named_after_the_trait(cls, value: TraitEval, info: ValidationInfo) -> TraitEval:
+        return value if value.score else value.model_copy(update={"score": info.data.get("name", "")})
 
     @property
     def public(self) -> Trait:
         """What filters may see."""
-        f = self.file
-        return Trait(f.name, f.description, f.seeds, f.counter_seeds, f.keywords)
+        return Trait(self.name, self.description, self.exemplars, self.counter_exemplars, self.keywords)
 
     @property
     def score(self) -> str:
         """Name of the score that measures the trait."""
-        return self.file.eval.score or self.file.name
+        return self.eval.score
 
     @property
     def prompts(self) -> Path:
         """Held-out prompts: the file's own, or those beside a built-in eval."""
-        if self.file.eval.prompts:
-            return self.path.parent / self.file.eval.prompts
-        return evals_folder() / "prompts" / f"{self.file.eval.task}.jsonl"
+        if self.eval.prompts:
+            return self.path.parent / self.eval.prompts
+        return evals_folder() / "prompts" / f"{self.eval.task}.jsonl"
 
     @property
     def task_file(self) -> str:
         """The Inspect task file that measures it, as `path` or `path@task`."""
-        task = self.file.eval.task
+        task = self.eval.task
         if not task:
             return str(evals_folder() / "described_trait.py")
         if task.isidentifier():
@@ -112,38 +124,119 @@ class TraitSpec:
         return str(self.path.parent / task)
 
 
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured of a student: which trait, by whom, on how many prompts.
+
+    Attributes:
+        trait: The behaviour.
+        judge: `rules` or `model`.
+        grader: Inspect model that judges, for `model`.
+        eval_prompts: Use the first so many held-out prompts; all if None.
+        capability_prompts: The same for the capability eval.
+    """
+
+    trait: TraitSpec
+    judge: str
+    grader: str | None = None
+    eval_prompts: int | None = None
+    capability_prompts: int | None = None
+
+    def key(self) -> dict[str, Any]:
+        """Return everything that determines the scores, besides the student."""
+        capability = hashlib.sha256()
+        for file in CAPABILITY_FILES:
+            capability.update((evals_folder() / file).read_bytes())
+        return {
+            "trait_name": self.trait.name,
+            "trait": self.trait.sha256,
+            "judge": self.judge,
+            "grader": self.grader,
+            "eval_prompts": self.eval_prompts,
+            "capability_prompts": self.capability_prompts,
+            "capability": capability.hexdigest(),
+            "code": PROVIDER_CODE,
+        }
+
+
 def evals_folder() -> Path:
-    """Folder of the built-in evals, in a clone or installed."""
+    """Return the folder of the built-in evals, in a clone or installed."""
     return Path(str(files("bench.evals")))
 
 
 def built_in_traits() -> list[str]:
-    """Names of the traits that come with the package."""
-    return sorted(path.stem for path in (evals_folder() / "traits").glob("*.toml"))
+    """Return the names of the traits that come with the package."""
+    return toml_names(evals_folder() / "traits")
 
 
 def load_trait(name: str, folder: Path = Path()) -> TraitSpec:
     """Read a trait by built-in name, or a `.toml` path relative to `folder`.
 
+    A file whose `eval.task` is that of a built-in trait takes what its `[eval]` leaves out from that trait's.
+
     Raises:
         BenchError: If it is not there or not a trait file.
     """
-    path = (folder / name) if name.endswith(".toml") else evals_folder() / "traits" / f"{name}.toml"
-    if not path.is_file():
-        raise unknown("trait", name, built_in_traits())
-    try:
-        file = TraitFile.model_validate(tomllib.loads(read_text(path)))
-    except tomllib.TOMLDecodeError as error:
-        raise BenchError(f"trait {path}", seen=str(error), expected="valid TOML", remedy="mend that line") from error
-    except ValidationError as error:
-        raise validation_error(f"trait {path}", error) from error
-    spec = TraitSpec(file, path.resolve(), "")
-    digest = hashlib.sha256(path.read_bytes())
+    path = find_toml("trait", name, evals_folder() / "traits", folder).resolve()
+    values, sources = read_toml(path, f"trait {path}"), [path]
+    stated = values.get("eval")
+    if isinstance(stated, dict) and stated.get("task") in built_in_traits():
+        owner = (evals_folder() / "traits" / f"{stated['task']}.toml").resolve()
+        if owner != path:
+            values["eval"] = {"score": stated["task"], **read_toml(owner, f"trait {owner}")["eval"], **stated}
+            sources.append(owner)
+    spec = _validated(values, path)
     for used in (spec.prompts, Path(spec.task_file.split("@")[0])):
         if used.is_file():
-            digest.update(used.read_bytes())
-        elif used != spec.prompts or file.eval.prompts:
+            sources.append(used)
+        elif used != spec.prompts or spec.eval.prompts:
             raise BenchError(
-                f"trait {path}", seen=f"no file {used}", expected="an existing file", remedy="mend the path"
+                f"trait {path}", seen=f"no file {used}", expected="an existing file", remedy="fix the path"
             )
-    return TraitSpec(file, path.resolve(), digest.hexdigest())
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources))
+    return spec.model_copy(update={"path": path, "sha256": digest.hexdigest()})
+
+
+def _validated(values: Mapping[str, Any], path: Path) -> TraitSpec:
+    if own := sorted({"path", "sha256"} & values.keys()):
+        raise BenchError(
+            f"trait {path}",
+            seen=f"{', '.join(own)} among the keys",
+            expected="keys and values as documented",
+            remedy="remove those keys",
+        )
+    return validated({**values, "path": path}, f"trait {path}", TraitSpec)
+
+
+def read_prompts(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
+    """Read held-out prompts.
+
+    Args:
+        path: JSONL with `input` (text, or messages with `role` and `content`) and optionally `id`, `target`, `family`
+            and more.
+        limit: Read only the first prompts.
+
+    Returns:
+        The lines, each with an `id` (the line's number unless given) as text.
+
+    Raises:
+        BenchError: If the file is missing or a line is not as described.
+    """
+    if not path.is_file():
+        raise BenchError(f"eval prompts {path}", seen="no such file", expected="a JSONL file", remedy="fix the path")
+    prompts = []
+    for number, line in enumerate(read_text(path).rstrip().split("\n")[:limit], start=1):
+        try:
+            row = json.loads(line)
+            turns = [] if isinstance(row["input"], str) else row["input"]
+            if any(turn["role"] not in ROLES or not isinstance(turn["content"], str) for turn in turns):
+                raise ValueError(f"a turn has a role besides {', '.join(ROLES)}, or a content that is not text")
+        except (ValueError, KeyError, TypeError) as error:
+            raise BenchError(
+                f"eval prompts {path}, line {number}",
+                seen=f"{type(error).__name__}: {error}",
+                expected='{"input": "text" or [{"role", "content"}, ...], ...}',
+                remedy="fix that line",
+            ) from error
+        prompts.append(row | {"id": str(row.get("id", number))})
+    return prompts

@@ -1,4 +1,4 @@
-"""Measuring a student with Inspect: tasks in, one table of per-sample scores out."""
+"""Measure a student with Inspect: tasks in, one table of per-sample scores out."""
 
 import importlib.util
 import inspect
@@ -7,39 +7,47 @@ import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from bench.data.trait import TraitSpec, evals_folder
+from bench.data.trait import Measurement, TraitSpec, evals_folder
 from bench.errors import BenchError
 from bench.records import SampleScores
 
 if TYPE_CHECKING:
     from bench.scoring import Judge
 
-PROVIDER_CODE = 1  # part of every eval's key: raise it when the same student would answer otherwise
-
 
 @dataclass(frozen=True)
 class EvalTask:
-    """One Inspect task to run: `path` or `path@function`, and its arguments."""
+    """One Inspect task to run: `path` or `path@function`, and its arguments.
+
+    It goes to worker processes, which Inspect's own `Task` cannot.
+    """
 
     file: str
     args: Mapping[str, Any]
 
 
 def trait_task(spec: TraitSpec, judge: str, limit: int | None) -> EvalTask:
-    """The task that measures a trait."""
-    described = spec.file.eval
-    args: dict[str, Any] = {"judge": "model" if described.scorer == "model" else judge, "limit": limit}
-    return EvalTask(spec.task_file, args if described.task else args | {"trait": str(spec.path)})
+    """Return the task that measures a trait."""
+    args: dict[str, Any] = {"judge": "model" if spec.eval.scorer == "model" else judge, "limit": limit}
+    return EvalTask(spec.task_file, args if spec.eval.task else args | {"trait": str(spec.path)})
 
 
 def capability_task(limit: int | None) -> EvalTask:
-    """The task that measures what training may have broken."""
+    """Return the task that measures what training may have broken."""
     return EvalTask(str(evals_folder() / "capability.py"), {"limit": limit})
+
+
+def measurement_tasks(measurement: Measurement) -> list[EvalTask]:
+    """Return the tasks of a measurement: the trait's, then the capability task."""
+    return [
+        trait_task(measurement.trait, measurement.judge, measurement.eval_prompts),
+        capability_task(measurement.capability_prompts),
+    ]
 
 
 def load_module(path: Path) -> ModuleType:
@@ -49,11 +57,11 @@ def load_module(path: Path) -> ModuleType:
         BenchError: If it is missing or does not import.
     """
     if not path.is_file():
-        raise BenchError(f"eval {path}", seen="no such file", expected="an Inspect task file", remedy="mend the path")
+        raise BenchError(f"eval {path}", seen="no such file", expected="an Inspect task file", remedy="fix the path")
     name = f"bench_eval_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise BenchError(f"eval {path}", seen="not a Python file", expected="a .py file", remedy="mend the path")
+        raise BenchError(f"eval {path}", seen="not a Python file", expected="a .py file", remedy="fix the path")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:
@@ -147,7 +155,7 @@ def run_tasks(
 
 
 def inspect_model(name: str, arguments: Mapping[str, Any], *, greedy: bool = True, keep: bool = False) -> Any:
-    """One of Inspect's models.
+    """Load one of Inspect's models.
 
     Args:
         name: With its provider, such as `openai/...`.
@@ -206,7 +214,7 @@ def collect(logs: Sequence[Any], log_dir: Path, seconds: float) -> SampleScores:
 
 
 def _numbers(scores: Mapping[str, Any], task: str) -> dict[str, float | None]:
-    """All scores of a sample as numbers; a scorer with a single value reports it under the task's name."""
+    """Return all scores of a sample as numbers; a scorer with a single value reports it under the task's name."""
     from inspect_ai.scorer import value_to_float
 
     to_float = value_to_float()
@@ -220,20 +228,33 @@ def _numbers(scores: Mapping[str, Any], task: str) -> dict[str, float | None]:
 
 
 def judge_of(spec: TraitSpec) -> "Judge | None":
-    """The judge of a trait: described in its file, or the JUDGE of its eval file; None where that has none."""
+    """Return the judge of a trait, with the record of its file; None where its eval file has no JUDGE.
+
+    Raises:
+        BenchError: If the JUDGE of the eval file scores on another scale than the trait file states.
+    """
     from bench.scoring import described_judge
 
-    if spec.file.eval.scorer:
-        return described_judge(spec.file)
-    judge: Judge | None = getattr(load_module(Path(spec.task_file.split("@")[0])), "JUDGE", None)
-    return judge
+    if spec.eval.scorer:
+        return described_judge(spec)
+    file = Path(spec.task_file.split("@")[0])
+    judge: Judge | None = getattr(load_module(file), "JUDGE", None)
+    if judge is None:
+        return None
+    if judge.eval.score == spec.score and judge.eval.scale != spec.eval.scale:
+        raise BenchError(
+            f"trait {spec.path}",
+            seen=f"scale = {list(spec.eval.scale)}, but the judge in {file} scores on {list(judge.eval.scale)}",
+            expected="one scale",
+            remedy=f"write scale = {list(judge.eval.scale)} under [eval], and its threshold",
+        )
+    return replace(judge, eval=spec.eval)
 
 
 def judge_label(spec: TraitSpec, kind: str, grader: str | None) -> str:
-    """Who judges a trait, with the judge's version: `rules v1`, or `model v1, grader openai/...`."""
-    judge = judge_of(spec)
-    version = f" v{judge.version}" if judge else ""
-    if spec.file.eval.scorer == "model" or kind == "model":
+    """Say who judges a trait, with the version of its record: `rules v1`, or `model v1, grader openai/...`."""
+    version = f" v{spec.eval.version}" if judge_of(spec) else ""
+    if spec.eval.scorer == "model" or kind == "model":
         return f"model{version}, grader {grader}"
     return f"rules{version}"
 
@@ -241,6 +262,6 @@ def judge_label(spec: TraitSpec, kind: str, grader: str | None) -> str:
 def score_answers(spec: TraitSpec, answers: Sequence[tuple[str, str]]) -> list[float] | None:
     """Judge (prompt, output) pairs with a trait's rules, without any model; None for a trait that has no rules."""
     judge = judge_of(spec)
-    if judge is None or spec.file.eval.scorer == "model":
+    if judge is None or spec.eval.scorer == "model":
         return None
-    return [float(judge.rules(prompt, output)[judge.trait]) for prompt, output in answers]
+    return [judge.score(prompt, output) for prompt, output in answers]

@@ -1,16 +1,19 @@
-"""Inspect model provider for students that are held by an engine: requests that arrive together are decoded together.
+"""Inspect model provider for students that an engine holds, with a dynamic batcher in front of the engine.
 
-`sieve/NAME` answers with the student registered under NAME. Inspect makes its own instances of a provider, so the
-students are handed over through a table of this module.
+`sieve/NAME` answers as the student registered under NAME. Inspect makes instances of a provider by its name alone,
+without the arguments of the first one, so students are handed over through a table of this module.
 """
 
 import asyncio
 import hashlib
+import threading
+import time
 from collections import Counter
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from inspect_ai.model import (
     ChatCompletionChoice,
@@ -26,7 +29,6 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
-from bench.evaluation.batching import Gatherer
 from bench.models.encode import encode
 from bench.models.engine import ROWS_AT_ONCE, Engine
 from bench.models.generate import Generation, Request
@@ -35,11 +37,86 @@ from bench.records import Message, TrainingRow
 UNSUPPORTED = ("top_p", "top_k")  # refused, as leaving them out silently would change what is measured
 LOSSES = "losses"
 MAX_LENGTH = 4096  # longest prompt plus answer, in tokens
+LINGER_SECONDS = 0.2  # Inspect starts samples some milliseconds apart; a batch waits until arrivals stop
+
+
+@dataclass(eq=False)
+class _Pending:
+    settings: Hashable
+    payload: Any
+    result: "Future[Any]"
+
+
+class DynamicBatcher:
+    """Collects requests from any thread, and hands those with equal settings to one call."""
+
+    def __init__(self, work: Callable[[Hashable, Sequence[Any]], Sequence[Any]], most: int) -> None:
+        """Start a thread that does the work.
+
+        Args:
+            work: Called with the settings and the payloads of a batch; returns one result per payload.
+            most: Longest batch.
+        """
+        self._work, self._most = work, most
+        self._waiting: list[_Pending] = []
+        self._changed = threading.Condition()
+        self._open = True
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def submit(self, settings: Hashable, payload: Any) -> "Future[Any]":
+        """Request one result; what the work raises, the future raises."""
+        pending = _Pending(settings, payload, Future())
+        with self._changed:
+            self._waiting.append(pending)
+            self._changed.notify()
+        return pending.result
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Stop the thread; requests that still wait are cancelled."""
+        with self._changed:
+            self._open = False
+            for pending in self._waiting:
+                pending.result.cancel()
+            self._waiting.clear()
+            self._changed.notify()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while batch := self._next_batch():
+            try:
+                results: Sequence[Any] = self._work(batch[0].settings, [pending.payload for pending in batch])
+            except Exception as error:  # each caller raises it for itself
+                for pending in batch:
+                    pending.result.set_exception(error)
+            else:
+                for pending, result in zip(batch, results, strict=True):
+                    pending.result.set_result(result)
+
+    def _next_batch(self) -> list[_Pending]:
+        """Wait for requests; empty when closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or not self._open)
+        self._linger()
+        with self._changed:
+            alike = [each for each in self._waiting if each.settings == self._waiting[0].settings][: self._most]
+            self._waiting = [each for each in self._waiting if each not in alike]
+        batch = [each for each in alike if each.result.set_running_or_notify_cancel()]
+        return batch or (self._next_batch() if alike else [])
+
+    def _linger(self) -> None:
+        seen = 0
+        while seen < len(self._waiting) < self._most:
+            seen = len(self._waiting)
+            time.sleep(LINGER_SECONDS)
 
 
 @dataclass(frozen=True)
 class _Student:
-    gatherer: Gatherer
+    batcher: DynamicBatcher
     tokenizer: Any
     stops: tuple[str, ...]
 
@@ -47,7 +124,7 @@ class _Student:
 _STUDENTS: dict[str, _Student] = {}
 
 
-def gather(engine: Engine) -> Gatherer:
+def engine_batcher(engine: Engine) -> DynamicBatcher:
     """Batch requests to an engine; settings are `LOSSES`, or (most tokens, temperature, texts that end an answer)."""
 
     def work(settings: Hashable, payloads: Sequence[Any]) -> Sequence[Any]:
@@ -57,7 +134,7 @@ def gather(engine: Engine) -> Gatherer:
         max_tokens, temperature, stops = settings
         return engine.generate(payloads, max_tokens=max_tokens, temperature=temperature, stops=stops)
 
-    return Gatherer(work, engine.rows_at_once)
+    return DynamicBatcher(work, engine.rows_at_once)
 
 
 @contextmanager
@@ -72,9 +149,9 @@ def answering(
         tokenizer: With a chat template.
         stops: Texts that end an answer, for a model that would go on with the user's next turn.
     """
-    with gather(engine) as gatherer:
+    with engine_batcher(engine) as batcher:
         for name in names:
-            _STUDENTS[name] = _Student(gatherer, tokenizer, stops)
+            _STUDENTS[name] = _Student(batcher, tokenizer, stops)
             # Without this Inspect would look the model up on a hub.
             set_model_info(f"sieve/{name}", ModelInfo(context_length=MAX_LENGTH))
         try:
@@ -137,7 +214,7 @@ class StudentAPI(ModelAPI):
         return ModelOutput(model=self.model_name, choices=[choice], usage=usage)
 
     async def completion_loss(self, prompt: Sequence[ChatMessage], completion: str) -> float:
-        """Mean loss of a given completion in nats a token (used by the capability eval)."""
+        """Return the mean loss of a given completion in nats a token; the capability eval calls it."""
         messages = tuple(Message(role=m.role, content=m.text) for m in prompt)
         row = TrainingRow("capability", messages, completion)
         encoded = encode(self._student.tokenizer, row, MAX_LENGTH)
@@ -145,10 +222,10 @@ class StudentAPI(ModelAPI):
         return loss
 
     async def _ask(self, settings: Hashable, payload: Any) -> Any:
-        return await asyncio.wrap_future(self._student.gatherer.submit(settings, payload))
+        return await asyncio.wrap_future(self._student.batcher.submit(settings, payload))
 
 
 @modelapi(name="sieve")
 def sieve() -> type[ModelAPI]:
-    """The provider under its name."""
+    """Return the provider; Inspect finds it by this function's registered name."""
     return StudentAPI

@@ -1,4 +1,4 @@
-"""Judging without generating: validating a judge on labelled outputs, and scoring stored outputs again."""
+"""Judge without generating: validate a judge on labelled outputs, and score stored outputs again."""
 
 import json
 import math
@@ -38,12 +38,12 @@ class Agreement:
 
 
 def labelled_sets() -> list[str]:
-    """Names of the evals that have labelled outputs: the built-in traits, and the judged evals of the safety panel."""
+    """Return the evals that have labelled outputs: the built-in traits, and the judged evals of the safety panel."""
     return sorted(file.stem for file in (evals_folder() / "labelled").glob("*.jsonl"))
 
 
 def read_labelled(trait: str) -> list[dict[str, Any]]:
-    """The labelled outputs of a built-in trait or eval.
+    """Read the labelled outputs of a built-in trait or eval.
 
     Raises:
         BenchError: If it has none.
@@ -55,7 +55,7 @@ def read_labelled(trait: str) -> list[dict[str, Any]]:
 
 
 def read_judge(trait: str) -> Judge:
-    """The judge in a built-in eval file."""
+    """Return the judge in a built-in eval file."""
     judge: Judge = load_module(evals_folder() / f"{trait}.py").JUDGE
     return judge
 
@@ -95,7 +95,7 @@ def validate(trait: str, kind: str, grader: str | None = None) -> list[Agreement
     """
     items, judge = read_labelled(trait), read_judge(trait)
     if kind == "rules":
-        scores = [float(judge.rules(item["prompt"], item["output"])[judge.trait]) for item in items]
+        scores = [judge.score(item["prompt"], item["output"]) for item in items]
     elif kind == "model":
         scores = _ask_grader(judge, items, grader)
     else:
@@ -104,7 +104,7 @@ def validate(trait: str, kind: str, grader: str | None = None) -> list[Agreement
     labels = [float(item["label"]) for item in items]
     test = [i for i, item in enumerate(items) if item["kind"].endswith("-test")]
     parts = [("all", range(len(items))), ("test", test)]
-    return [agreement(n, [labels[i] for i in p], [scores[i] for i in p], judge.threshold) for n, p in parts]
+    return [agreement(n, [labels[i] for i in p], [scores[i] for i in p], judge.eval.threshold) for n, p in parts]
 
 
 def _ask_grader(judge: Judge, items: Sequence[dict[str, Any]], grader: str | None) -> list[float]:
@@ -126,9 +126,9 @@ def _ask_grader(judge: Judge, items: Sequence[dict[str, Any]], grader: str | Non
         return solve
 
     samples = [Sample(id=str(i), input=item["prompt"], metadata=item) for i, item in enumerate(items)]
-    task = Task(name=judge.trait, dataset=MemoryDataset(samples), solver=replay(), scorer=judged(judge, "model"))
+    task = Task(name=judge.eval.score, dataset=MemoryDataset(samples), solver=replay(), scorer=judged(judge, "model"))
     logs = run_tasks(task, model=grader, model_roles={"grader": grader}, display="none", log_realtime=False)
-    values = collect(logs, Path(logs[0].location).parent, 0.0).values[judge.trait]
+    values = collect(logs, Path(logs[0].location).parent, 0.0).values[judge.eval.score]
     return [math.nan if value is None else value for value in values]
 
 
@@ -155,15 +155,15 @@ def rejudge(
     if kind == "model" and grader is None:
         raise BenchError("--judge model", seen="no --grader", expected="an Inspect model", remedy="name one")
     judge = judge_of(spec)
-    if judge is None or not (judge.rubric if kind == "model" else spec.file.eval.scorer != "model"):
+    if judge is None or not (judge.rubric if kind == "model" else spec.eval.scorer != "model"):
         raise BenchError(
-            f"trait {spec.file.name!r}",
+            f"trait {spec.name!r}",
             seen="a rubric is missing" if kind == "model" else "there are no rules",
             expected="a pattern or a rubric in the trait file, or a JUDGE in its eval file",
             remedy="only traits with such a judge can be judged again",
         )
     logs = [read_eval_log(str(stored / name)) for name in before.logs]
-    log = next(log for log in logs if log.eval.task == spec.file.name)
+    log = next(log for log in logs if log.eval.task == spec.name)
     roles = {"grader": get_model(grader)} if grader else None
     scored = score(log, judged(judge, kind), action="overwrite", model_roles=roles, display="none")
     scored.location = str(folder / Path(log.location).name)

@@ -1,7 +1,7 @@
-"""Evaluations in several processes that ask one engine: Inspect's own work spreads over the cores of a machine.
+"""Evaluations in several processes that share one engine: Inspect's own work spreads over the cores of a machine.
 
 Inspect takes some 15 ms of one core per sample, which is more than a GPU needs to answer it. The engine and its model
-stay in this process; workers run Inspect and send their prompts here, where those of all workers are batched together.
+stay in this process; workers run Inspect and send their prompts here, where those of all workers form batches.
 """
 
 import contextlib
@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Client, Connection, Listener
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from bench.evaluation.batching import Gatherer
 from bench.evaluation.evaluate import EvalTask, evaluate
-from bench.evaluation.provider import LOSSES, answering, gather
+from bench.evaluation.provider import LOSSES, DynamicBatcher, answering, engine_batcher
 from bench.models.encode import Encoded
 from bench.models.engine import ROWS_AT_ONCE, Engine
 from bench.models.generate import Generation, Request
@@ -25,8 +24,8 @@ from bench.records import SampleScores
 
 
 @dataclass(frozen=True)
-class Examination:
-    """One student to be measured.
+class EvalJob:
+    """The evaluation of one student.
 
     Attributes:
         student: Name by which the engine knows it.
@@ -43,8 +42,8 @@ class Examination:
     tags: tuple[str, ...] = ()
 
 
-class EvaluationPool:
-    """Processes that measure students; a context, which ends them."""
+class EvalWorkers:
+    """Processes that run eval jobs; a context, which ends them."""
 
     def __init__(self, processes: int, tokenizer: Any, stops: tuple[str, ...] = ()) -> None:
         """Start a server for prompts; processes start when they get work.
@@ -56,7 +55,7 @@ class EvaluationPool:
         """
         self._key = os.urandom(16)
         self._listener = Listener(authkey=self._key)
-        self._gatherer: Gatherer | None = None
+        self._batcher: DynamicBatcher | None = None
         start = (self._listener.address, self._key, tokenizer, stops)
         # Spawned, not forked: this process runs threads and may hold a GPU.
         self._pool = ProcessPoolExecutor(processes, get_context("spawn"), _start, start)
@@ -65,15 +64,15 @@ class EvaluationPool:
     @contextlib.contextmanager
     def answered_by(self, engine: Engine) -> Iterator[None]:
         """Let an engine answer what is asked meanwhile."""
-        with gather(engine) as self._gatherer:
+        with engine_batcher(engine) as self._batcher:
             yield
-        self._gatherer = None
+        self._batcher = None
 
-    def submit(self, examination: Examination) -> "Future[SampleScores]":
-        """Measure a student; the future raises what the evaluation raises."""
-        return self._pool.submit(_examine, examination)
+    def submit(self, job: EvalJob) -> "Future[SampleScores]":
+        """Evaluate a student; the future raises what the evaluation raises."""
+        return self._pool.submit(_run, job)
 
-    def __enter__(self) -> "EvaluationPool":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -93,11 +92,11 @@ class EvaluationPool:
             while True:
                 settings, payloads = connection.recv()
                 try:
-                    if self._gatherer is None:
+                    if self._batcher is None:
                         raise RuntimeError("no student is loaded")
-                    futures = [self._gatherer.submit(settings, payload) for payload in payloads]
+                    futures = [self._batcher.submit(settings, payload) for payload in payloads]
                     connection.send([future.result() for future in futures])
-                except Exception as error:  # the asker raises it
+                except Exception as error:  # the worker raises it
                     connection.send(error)
 
 
@@ -127,7 +126,7 @@ class _Remote:
         return answer
 
 
-_worker: tuple[_Remote, Any, tuple[str, ...]] | None = None
+_worker: tuple[_Remote, Any, tuple[str, ...]] | None = None  # set once in each process, by the pool's initializer
 
 
 def _start(address: Any, key: bytes, tokenizer: Any, stops: tuple[str, ...]) -> None:
@@ -136,8 +135,8 @@ def _start(address: Any, key: bytes, tokenizer: Any, stops: tuple[str, ...]) -> 
     _worker = (_Remote(address, key), tokenizer, stops)
 
 
-def _examine(examination: Examination) -> SampleScores:
-    assert _worker is not None  # set when the process started
+def _run(job: EvalJob) -> SampleScores:
+    assert _worker is not None
     remote, tokenizer, stops = _worker
-    with answering(remote, [examination.student], tokenizer, stops) as (name,):
-        return evaluate(name, examination.tasks, examination.folder, grader=examination.grader, tags=examination.tags)
+    with answering(remote, [job.student], tokenizer, stops) as (name,):
+        return evaluate(name, job.tasks, job.folder, grader=job.grader, tags=job.tags)

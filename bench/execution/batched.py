@@ -6,12 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.evaluation.evaluate import measurement_tasks
 from bench.execution.job import Job
 from bench.execution.trials import EVALS, STUDENTS, Trials
 from bench.models.oom import out_of_memory, release
 
 if TYPE_CHECKING:
-    from bench.evaluation.workers import EvaluationPool
+    from bench.evaluation.workers import EvalWorkers
     from bench.training.task import Trained
 
 MOST_AT_ONCE = 64  # they fill a large GPU, and a stopped run loses one group at most
@@ -100,10 +101,10 @@ def _trained(trials: Trials, group: Sequence[Job]) -> "list[Trained]":
 
 
 def _evaluate(trials: Trials, jobs: Sequence[Job], at_once: int) -> None:
-    from bench.evaluation.workers import EvaluationPool  # loads Inspect
+    from bench.evaluation.workers import EvalWorkers  # loads Inspect
 
     processes = max(1, min(at_once, len(jobs), (os.cpu_count() or 1) - SPARE_CORES))
-    with EvaluationPool(processes, trials.trainer.base()[1], trials.trainer.stops) as pool:
+    with EvalWorkers(processes, trials.trainer.base()[1], trials.trainer.stops) as pool:
         for i in range(0, len(jobs), at_once):
             group = jobs[i : i + at_once]
             seconds = sum(job.seconds[1] for job in group)
@@ -111,8 +112,8 @@ def _evaluate(trials: Trials, jobs: Sequence[Job], at_once: int) -> None:
                 _evaluate_group(trials, group, pool)
 
 
-def _evaluate_group(trials: Trials, group: Sequence[Job], pool: "EvaluationPool") -> None:
-    from bench.evaluation.workers import Examination  # loads Inspect
+def _evaluate_group(trials: Trials, group: Sequence[Job], pool: "EvalWorkers") -> None:
+    from bench.evaluation.workers import EvalJob  # loads Inspect
 
     keys = [trials.keys(job) for job in group]
     students = {
@@ -125,8 +126,8 @@ def _evaluate_group(trials: Trials, group: Sequence[Job], pool: "EvaluationPool"
         nonlocal finished
 
         def fill(folder: Path) -> None:
-            tasks, tags = tuple(job.measurement.tasks()), (job.label.replace(" ", "_"),)
-            asked = Examination(key["student"], tasks, folder, job.measurement.grader, tags)
+            tasks, tags = tuple(measurement_tasks(job.measurement)), (job.label.replace(" ", "_"),)
+            asked = EvalJob(key["student"], tasks, folder, job.measurement.grader, tags)
             scores = pool.submit(asked).result()
             trials.keep_scores(scores, engine.rows_at_once if engine.rows_at_once < most else None, folder)
 

@@ -8,7 +8,7 @@ from typing import Any
 from bench.config.recipe import Recipe
 from bench.config.schema import ExperimentSettings
 from bench.config.suite import Suite
-from bench.evaluation.measurement import Measurement
+from bench.data.trait import Measurement
 from bench.execution.job import Job
 from bench.models.load import known_config
 from bench.models.shape import ModelShape

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bench.config.recipe import Recipe
-from bench.evaluation.measurement import Measurement
+from bench.data.trait import Measurement
 from bench.records import Arm, TrainingRow, TrialKey
 
 

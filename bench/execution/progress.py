@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import TracebackType
 
 from rich.console import Console
@@ -83,3 +83,31 @@ class Progress:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._bar.stop()
+
+
+class _ConsoleHandler(logging.Handler):
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._console.print(record.getMessage(), markup=False, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def shown_on(console: Console) -> Iterator[Progress]:
+    """Print what is logged on a console, and yield a progress bar that is drawn there."""
+    handler, level = _ConsoleHandler(console), log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        with Progress(console) as progress:
+            yield progress
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
+
+
+def progress_for(wanted: bool) -> AbstractContextManager[Progress]:
+    """Return progress for a Python caller: on the error stream if it is wanted, else none."""
+    return shown_on(Console(stderr=True)) if wanted else Progress()

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
-from bench.evaluation.evaluate import evaluate
+from bench.evaluation.evaluate import evaluate, measurement_tasks
 from bench.execution.job import Job
 from bench.execution.memory import MemoryEstimate, peak_memory, states_budget
 from bench.execution.progress import Progress
@@ -218,7 +218,7 @@ class Trials:
         measured = job.measurement
         with answering(engine, [name], self.trainer.base()[1], self.trainer.stops) as (model,):
             tags = [job.label.replace(" ", "_")]
-            scores = evaluate(model, measured.tasks(), folder, grader=measured.grader, tags=tags)
+            scores = evaluate(model, measurement_tasks(measured), folder, grader=measured.grader, tags=tags)
         self.keep_scores(scores, engine.rows_at_once if engine.rows_at_once < most else None, folder)
 
     def keep_scores(self, scores: SampleScores, answers_at_once: int | None, folder: Path) -> None:

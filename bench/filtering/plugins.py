@@ -1,16 +1,16 @@
 """Filter plugins: the two decorators, and finding plugins built in, installed or by path."""
 
+import ast
 import hashlib
 import inspect
 import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
-from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -88,56 +88,102 @@ def patch_plugin(function: _P) -> _P:
 
 
 def list_filters(on_broken: Callable[[BenchError], None] | None = None) -> list[FilterPlugin]:
-    """All filters that are built in or installed, by name.
+    """Return all filters that are built in or installed, by name.
 
     Args:
-        on_broken: Told about every installed plugin that fails to load; by default it becomes a warning.
+        on_broken: Called with the error of every installed plugin that fails to load; by default it becomes a warning.
 
     Raises:
         BenchError: If two filters share a name.
     """
-    report = on_broken or (lambda error: warnings.warn(str(error), stacklevel=3))
-    plugins = [_load_file(path, BUILT_IN) for path in built_in_files()]
-    for entry in entry_points(group=GROUP):
-        try:
-            plugins.append(_load_installed(entry))
-        except BenchError as error:
-            report(error)
-    plugins.sort(key=lambda plugin: plugin.name)
-    for first, second in pairwise(plugins):
-        _refuse_same_name(first, second)
-    return plugins
+    known = _discover(on_broken)
+    return [_load(name, known) for name in sorted(known)]
 
 
 def load_filter(spec: str) -> FilterPlugin:
-    """Find one filter.
+    """Find one filter, see `load_filters`."""
+    return load_filters([spec])[0]
+
+
+def load_filters(specs: Sequence[str]) -> list[FilterPlugin]:
+    """Find filters; of the built-in files only those are executed, each once.
 
     Args:
-        spec: A name, or the path of a `.py` file.
+        specs: For each filter its name, or the path of a `.py` file.
 
     Raises:
         BenchError: If there is no such filter, its file is at fault, or its name is taken.
     """
-    known = list_filters()
-    if not spec.endswith(".py"):
-        found = [plugin for plugin in known if plugin.name == spec]
-        if not found:
-            raise unknown("filter", spec, [plugin.name for plugin in known])
-        return found[0]
-    path = Path(spec).expanduser().resolve()
-    if not path.is_file():
-        raise BenchError(f"filter {spec}", seen="no such file", expected="a filter file", remedy="mend the path")
-    for plugin in known:
-        if plugin.path == path:
-            return plugin
-    loaded = _load_file(path, str(path))
-    for plugin in known:
-        _refuse_same_name(plugin, loaded)
-    return loaded
+    known = _discover()
+    loaded = {spec: _load(spec, known) for spec in dict.fromkeys(specs)}
+    return [loaded[spec] for spec in specs]
+
+
+def _discover(on_broken: Callable[[BenchError], None] | None = None) -> dict[str, Path | FilterPlugin]:
+    """Return every filter by name: a built-in one as its file, an installed one as loaded."""
+    report = on_broken or (lambda error: warnings.warn(str(error), stacklevel=4))
+    known: dict[str, Path | FilterPlugin] = {}
+    for path in built_in_files():
+        _add(known, _declared_name(path), path)
+    for entry in entry_points(group=GROUP):
+        try:
+            plugin = _load_installed(entry)
+        except BenchError as error:
+            report(error)
+        else:
+            _add(known, plugin.name, plugin)
+    return known
+
+
+def _add(known: dict[str, Path | FilterPlugin], name: str, found: Path | FilterPlugin) -> None:
+    if name in known:
+        origins = " and ".join(
+            each.origin if isinstance(each, FilterPlugin) else str(each) for each in (known[name], found)
+        )
+        raise BenchError(
+            f"filter {name!r}",
+            seen=f"two filters have this name: {origins}",
+            expected="unique names",
+            remedy="rename one of them in its @filter_plugin(name=...), or uninstall its package",
+        )
+    known[name] = found
+
+
+def _declared_name(path: Path) -> str:
+    """Read a filter's name from its source, or execute the file where the name is not written out there."""
+    try:
+        calls = [node for node in ast.walk(ast.parse(path.read_bytes())) if isinstance(node, ast.Call)]
+    except SyntaxError:
+        calls = []  # the error is reported by loading it
+    names = [
+        word.value.value
+        for call in calls
+        if isinstance(call.func, ast.Name) and call.func.id == filter_plugin.__name__
+        for word in call.keywords
+        if word.arg == "name" and isinstance(word.value, ast.Constant)
+    ]
+    return str(names[0]) if len(names) == 1 else _load_file(path, BUILT_IN).name
+
+
+def _load(spec: str, known: Mapping[str, Path | FilterPlugin]) -> FilterPlugin:
+    if spec.endswith(".py"):
+        path = Path(spec).expanduser().resolve()
+        if not path.is_file():
+            raise BenchError(f"filter {spec}", seen="no such file", expected="a filter file", remedy="fix the path")
+        paths = {each.path if isinstance(each, FilterPlugin) else each: name for name, each in known.items()}
+        if path not in paths:
+            loaded = _load_file(path, str(path))
+            _add(dict(known), loaded.name, loaded)  # refused where the name is taken
+            return loaded
+        spec = paths[path]
+    if spec not in known:
+        raise unknown("filter", spec, sorted(known))
+    found = known[spec]
+    return _load_file(found, BUILT_IN) if isinstance(found, Path) else found
 
 
 def built_in_files() -> list[Path]:
-    """The files of the built-in filters, in a clone or installed."""
+    """Return the files of the built-in filters, in a clone or installed."""
     folder = Path(str(files(GROUP))).resolve()
     return sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
 
@@ -192,7 +238,7 @@ def _failed_import(error: BaseException, path: Path) -> BenchError:
         f"filter {error_line(error, path)}",
         seen=f"{type(error).__name__}: {error}",
         expected="a file that Python can import",
-        remedy="mend that line, or install what it imports",
+        remedy="fix that line, or install what it imports",
     )
 
 
@@ -234,7 +280,7 @@ def _check_signature(function: Callable[..., Any], path: Path, expected: list[st
             f"filter {path}, line {function.__code__.co_firstlineno}",
             seen=f"{function.__name__}{inspect.signature(function)}",
             expected=f"{function.__name__}({', '.join(expected)}), then options after a * with a default each",
-            remedy="mend the parameters",
+            remedy="fix the parameters",
         )
 
 
@@ -251,16 +297,5 @@ def _check_card(card: dict[str, Any], where: str, origin: str) -> None:
         wrong.append("needs_truth=True (planted truth is for the built-in oracle alone)")
     if wrong:
         raise BenchError(
-            where, seen="; ".join(wrong), expected="a complete card", remedy="mend the decorator's arguments"
-        )
-
-
-def _refuse_same_name(first: FilterPlugin, second: FilterPlugin) -> None:
-    if first.name == second.name:
-        origins = [str(p.path) if p.origin == BUILT_IN else p.origin for p in (first, second)]
-        raise BenchError(
-            f"filter {first.name!r}",
-            seen=f"two filters have this name: {' and '.join(origins)}",
-            expected="unique names",
-            remedy="rename one of them in its @filter_plugin(name=...), or uninstall its package",
+            where, seen="; ".join(wrong), expected="a complete card", remedy="fix the decorator's arguments"
         )

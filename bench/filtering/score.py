@@ -1,7 +1,6 @@
-"""From a filter to the flagged set: run it, check what it returns, make the cut at a budget."""
+"""Run a filter and hold what it returns to the contract."""
 
 import copy
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -64,7 +63,7 @@ def _run(
             f"filter {plugin.name!r}, {error_line(error, plugin.path)}",
             seen=f"{type(error).__name__}: {error}",
             expected="scores",
-            remedy="mend the filter or its options",
+            remedy="fix the filter or its options",
         ) from error
     if (examples, trait) != snapshot:
         raise BenchError(
@@ -122,7 +121,7 @@ def patch_example(plugin: FilterPlugin, example: Example, trait: Trait) -> Examp
             f"patch of filter {plugin.name!r}, {error_line(error, plugin.path)}",
             seen=f"{type(error).__name__}: {error}, for example {example.id!r}",
             expected="an Example",
-            remedy="mend the patch",
+            remedy="fix the patch",
         ) from error
     if not sound or example != snapshot:
         raise BenchError(
@@ -132,35 +131,3 @@ def patch_example(plugin: FilterPlugin, example: Example, trait: Trait) -> Examp
             remedy="return dataclasses.replace(example, completions=...)",
         )
     return patched
-
-
-def flag(scores: np.ndarray, budget: float, ids: Sequence[str]) -> np.ndarray:
-    """Choose the examples scored highest, as many as the budget allows.
-
-    Equal scores are ordered by a hash of the example's id, so the order of examples does not decide who is flagged.
-
-    >>> flag(np.array([0.1, 0.9, 0.5, 0.7]), 0.5, ["a", "b", "c", "d"])
-    array([1, 3])
-
-    Args:
-        scores: Shape (n,).
-        budget: Share of examples to flag, as in 0.05.
-        ids: The ids of the n examples.
-
-    Returns:
-        Shape (round(budget * n),), int64: positions in `scores`, ascending.
-
-    Raises:
-        BenchError: If the budget selects nothing or everything.
-    """
-    count = round(budget * len(scores)) if 0 < budget < 1 else 0
-    if not 0 < count < len(scores):
-        raise BenchError(
-            f"budget {budget:g}",
-            seen=f"it flags {count} of {len(scores)} examples",
-            expected=f"a share between 0 and 1 that flags from 1 to {max(len(scores) - 1, 1)} examples",
-            remedy="change the budget, or use a larger pool",
-        )
-    hashes = [hashlib.sha256(identity.encode()).digest() for identity in ids]
-    order = sorted(range(len(scores)), key=lambda i: (-scores[i], hashes[i]))
-    return np.sort(np.array(order[:count], dtype=np.int64))

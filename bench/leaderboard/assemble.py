@@ -21,7 +21,7 @@ def make_rows(session: Session, experiments: Sequence[Experiment]) -> list[Row]:
     readings = [read(experiment) for experiment in experiments]
     results = [trait_results(reading, suite, session.embedder) for reading in readings]
     trials = [entry for experiment in experiments for entry in experiment.trials.items()]
-    notes = [note for experiment in experiments for note in _notes(experiment, session.embedder)]
+    notes = [note for experiment in experiments for note in pool_notes(experiment, session.embedder)]
     notes += _memory_notes(suite.recipe.batch_size, trials)
     versions, commit = package_versions(), source_commit()
     rows, evidence = [], []
@@ -64,7 +64,7 @@ def _evidence(reading: Reading, part: TraitResult) -> Evidence:
     )
 
 
-def _notes(experiment: Experiment, embedder: Embedder) -> list[str]:
+def pool_notes(experiment: Experiment, embedder: Embedder) -> list[str]:
     """Say what a reader must know of a pool: cuts, near copies, how often each teacher shows the trait."""
     pool, trait = experiment.pool, experiment.trait
     notes = [*pool.notes, near_copies(experiment, embedder)]
@@ -73,7 +73,7 @@ def _notes(experiment: Experiment, embedder: Embedder) -> list[str]:
         answers = [("\n".join(m.content for m in row.prompt), row.completions[teacher]) for row in pool.rows]
         scores = score_answers(trait, answers)
         if scores is not None:
-            shown = np.mean(np.array(scores) >= trait.file.eval.threshold)
+            shown = np.mean(np.array(scores) >= trait.eval.threshold)
             shares.append(f"{100 * shown:.0f} % by {teacher}")
     if shares:
         notes.append(f"{experiment.name}: completions in the pool that show it, by its rules: {', '.join(shares)}")

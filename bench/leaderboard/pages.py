@@ -10,6 +10,8 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
+from bench.files import write_text
+
 TEMPLATES = "bench.leaderboard.templates"
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
@@ -26,8 +28,9 @@ class Page:
 BOARD = Page("report.html", "Board", "rows")
 DIFF = Page("diff.html", "Diff and verdicts", "diff.json")
 CAUSES = Page("causes.html", "Verdicts on planted causes", "causes.json")
-STAGES = Page("stages.html", "Stages", "stages.json")
-PAGES = (BOARD, DIFF, CAUSES, STAGES)
+# The files keep the name that `bench checkpoints` once had: finished folders and links to their pages stay good.
+CHECKPOINTS = Page("stages.html", "Checkpoints", "stages.json")
+PAGES = (BOARD, DIFF, CAUSES, CHECKPOINTS)
 
 
 def pages_of(folder: Path) -> list[Page]:
@@ -67,10 +70,7 @@ def picture(plot: str) -> str:
 
 def write_page(folder: Path, name: str, text: str) -> None:
     """Write a page, complete or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{name}.partial"
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(folder / name)
+    write_text(folder / name, text)
 
 
 def environment(*, html: bool) -> Environment:

@@ -4,14 +4,14 @@ from importlib import import_module
 from pathlib import Path
 
 from bench.errors import unwritable
-from bench.leaderboard.pages import CAUSES, DIFF, STAGES, pages_of
+from bench.leaderboard.pages import CAUSES, CHECKPOINTS, DIFF, pages_of
 from bench.leaderboard.render import write_report
 from bench.leaderboard.row import read_rows
 
 WRITERS = {
     DIFF: "bench.studies.diff.page",
     CAUSES: "bench.studies.causes.page",
-    STAGES: "bench.studies.checkpoints.page",
+    CHECKPOINTS: "bench.studies.checkpoints.page",
 }
 
 

@@ -141,7 +141,7 @@ def trait_results(reading: Reading, suite: Suite, embedder: Embedder) -> dict[tu
     results: dict[tuple[str, float], TraitResult] = {}
     for budget in suite.file.budgets:
         per_filter = {
-            s.filter.name: _trait_result(reading, s, budget, actions_of(s, suite), leaks[s.filter.name, budget])
+            s.filter.name: trait_result(reading, s, budget, actions_of(s, suite), leaks[s.filter.name, budget])
             for s in reading.experiment.selections
         }
         results |= {(name, budget): result for name, result in adjust(per_filter).items()}
@@ -159,7 +159,7 @@ def find_neighbours(experiment: Experiment, embedder: Embedder) -> dict[tuple[st
         vectors=embedder.embed(texts),
         truth=experiment.truth,
         judge_scores=None if judged is None else np.array(judged),
-        threshold=experiment.trait.file.eval.threshold,
+        threshold=experiment.trait.eval.threshold,
     )
     return {
         (s.filter.name, budget): find_leaks(pool, np.array([i for i, e in enumerate(examples) if e.id in flagged]))
@@ -168,8 +168,8 @@ def find_neighbours(experiment: Experiment, embedder: Embedder) -> dict[tuple[st
     }
 
 
-def _trait_result(
-    reading: Reading, selection: Selection, budget: float, actions: Sequence[Action], leakage: Leakage
+def trait_result(
+    reading: Reading, selection: Selection, budget: float, actions: Sequence[Action], leakage: Leakage | None
 ) -> TraitResult:
     """Return one filter's result at one budget; p-values are adjusted later, over all filters of the trait."""
     experiment, flagged = reading.experiment, selection.flagged[budget]
@@ -181,9 +181,9 @@ def _trait_result(
     precision, recall = agreement(pool, flagged) if experiment.planted else (None, None)
     effect = {action: _effect(reading, action, names[action], controls[action]) for action in actions}
     return TraitResult(
-        trait=spec.file.name,
-        description=spec.file.description,
-        eval_version=spec.file.eval.version,
+        trait=spec.name,
+        description=spec.description,
+        eval_version=spec.eval.version,
         judge=judge_label(spec, experiment.measurement.judge, experiment.measurement.grader),
         pool=pool.card.name,
         pool_sha256=pool.sha256,

@@ -4,10 +4,9 @@ import hashlib
 import json
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from bench.config.recipe import Recipe
-from bench.errors import BenchError, unwritable, validation_error
+from bench.errors import BenchError
+from bench.files import read_record, write_json, write_text
 from bench.records import Action, Estimate, FilterCard, Strict
 from bench.stats.leakage import Leakage
 
@@ -123,24 +122,14 @@ def write_rows(rows: list[Row], evidence: list[dict[str, Evidence]], folder: Pat
         BenchError: If they cannot be written.
     """
     written = []
-    try:
-        for row, parts in zip(rows, evidence, strict=True):
-            text = json.dumps({trait: part.model_dump() for trait, part in parts.items()}) + "\n"
-            file = f"evidence/{row_file(row)}"
-            _write(folder / file, text)
-            digest = hashlib.sha256(text.encode()).hexdigest()
-            written.append(row.model_copy(update={"evidence": {file: digest}}))
-            _write(folder / "rows" / row_file(row), written[-1].model_dump_json(indent=1) + "\n")
-    except OSError as error:
-        raise unwritable(folder, error) from error
+    for row, parts in zip(rows, evidence, strict=True):
+        text = json.dumps({trait: part.model_dump() for trait, part in parts.items()}) + "\n"
+        file = f"evidence/{row_file(row)}"
+        write_text(folder / file, text)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        written.append(row.model_copy(update={"evidence": {file: digest}}))
+        write_json(folder / "rows" / row_file(row), written[-1])
     return written
-
-
-def _write(target: Path, text: str) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.rename(target)
 
 
 def read_rows(folder: Path) -> list[Row]:
@@ -152,14 +141,4 @@ def read_rows(folder: Path) -> list[Row]:
     files = sorted((folder / "rows" if (folder / "rows").is_dir() else folder).glob("*.json"))
     if not files:
         raise BenchError(str(folder), seen="no *.json rows", expected="rows of a finished run", remedy="run the suite")
-    rows = []
-    for file in files:
-        try:
-            rows.append(Row.model_validate(json.loads(file.read_text(encoding="utf-8"))))
-        except ValidationError as error:
-            raise validation_error(f"row {file}", error) from error
-        except ValueError as error:
-            raise BenchError(
-                f"row {file}", seen=str(error), expected="a row's JSON", remedy="delete it, run again"
-            ) from error
-    return rows
+    return [read_record(file, Row, "a row's JSON", "delete it, run again") for file in files]

@@ -228,7 +228,7 @@ def check_adapters(recipe: Recipe) -> None:
             f"recipe {recipe.name!r}",
             seen=f"method = {recipe.method!r}",
             expected="method = 'lora': only adapters are served side by side over one base",
-            remedy="train with a LoRA recipe, or compare these students with `bench stages`",
+            remedy="train with a LoRA recipe, or compare these students with `bench checkpoints`",
         )
 
 

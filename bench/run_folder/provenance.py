@@ -1,4 +1,4 @@
-"""Where a row comes from: versions, commit, command; and whether a run folder belongs to the settings at hand."""
+"""Provenance of results (package versions, commit), and the settings that a run folder is bound to."""
 
 import json
 import subprocess
@@ -8,7 +8,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from bench.errors import BenchError, unwritable
+from bench.errors import BenchError
+from bench.files import read_json, write_json
 
 PACKAGES = (
     "sievebench",
@@ -27,7 +28,7 @@ SETTINGS_FILE = "settings.json"
 
 
 def package_versions() -> dict[str, str]:
-    """Versions of Python and of the packages that decide results."""
+    """Return the versions of Python and of the packages that decide results."""
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for package in PACKAGES:
         try:
@@ -38,7 +39,7 @@ def package_versions() -> dict[str, str]:
 
 
 def source_commit() -> str:
-    """Commit of the checkout that this package runs from, with `+changes` where files differ; "" outside one."""
+    """Return the commit of this checkout, with `+changes` where files differ from it; "" outside a checkout."""
     folder = Path(__file__).parents[1]
 
     def git(*arguments: str) -> str:
@@ -55,7 +56,7 @@ def source_commit() -> str:
 
 
 def check_folder(out: Path, settings: dict[str, Any], ignore: Sequence[str] = ()) -> None:
-    """Claim a run folder for these settings, or refuse one that was written under others.
+    """Bind a new run folder to these settings, or refuse one that is bound to others.
 
     Args:
         out: The folder.
@@ -67,12 +68,7 @@ def check_folder(out: Path, settings: dict[str, Any], ignore: Sequence[str] = ()
     """
     file = out / SETTINGS_FILE
     if file.is_file():
-        try:
-            stored = dict(json.loads(file.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
-            raise BenchError(
-                str(file), seen=f"damaged: {error}", expected="settings as JSON", remedy="use another --out"
-            ) from error
+        stored = read_json(file, "settings as JSON", "use another --out")
         now = json.loads(json.dumps(settings))
         wrong = [
             f"{key} = {stored.get(key)!r}, now {now.get(key)!r}"
@@ -94,28 +90,17 @@ def check_folder(out: Path, settings: dict[str, Any], ignore: Sequence[str] = ()
             expected="an empty or new folder, or one that a run left",
             remedy="use another --out",
         )
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(".partial")
-        partial.write_text(json.dumps(settings, indent=1), encoding="utf-8")
-        partial.rename(file)
-    except OSError as error:
-        raise unwritable(out, error) from error
+    write_json(file, settings)
 
 
 def stored_device(out: Path) -> str:
-    """The device that a run folder was written on.
+    """Return the device that a run folder was written on.
 
     Raises:
         BenchError: If it is not a run folder.
     """
-    file = out / SETTINGS_FILE
-    try:
-        return str(json.loads(file.read_text(encoding="utf-8"))["device"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BenchError(
-            f"run folder {out}",
-            seen=f"no readable {SETTINGS_FILE}",
-            expected="the folder of a finished run",
-            remedy="name it with --out",
-        ) from error
+    expected = "the folder of a finished run"
+    settings = read_json(out / SETTINGS_FILE, expected, "name it with --out")
+    if "device" not in settings:
+        raise BenchError(f"run folder {out}", seen="no device", expected=expected, remedy="name it with --out")
+    return str(settings["device"])

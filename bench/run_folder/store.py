@@ -12,37 +12,36 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from bench.errors import BenchError, unwritable
-
-fcntl: ModuleType | None = None
-with contextlib.suppress(ImportError):  # Windows has no such locks
-    import fcntl
+from bench.files import locked, read_json
 
 KEY_FILE = "key.json"
 
 
 def key_hash(key: Mapping[str, Any]) -> str:
-    """Hash of a key: canonical JSON, first 24 hex digits of SHA-256."""
+    """Return the hash of a key: canonical JSON, first 24 hex digits of SHA-256."""
     text = json.dumps(key, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 class Store:
-    """Finished pieces of work below one folder, each under `KIND/HASH/`."""
+    """Finished pieces of work below one folder, each under `KIND/HASH/`.
+
+    Args:
+        root: The folder; made when something is written.
+    """
 
     def __init__(self, root: Path) -> None:
-        """Use (and create) a folder."""
         self.root = root
 
     def folder(self, kind: str, key: Mapping[str, Any]) -> Path:
-        """Where the work with this key lies, or would lie."""
+        """Return the folder of the work with this key, finished or not."""
         return self.root / kind / key_hash(key)
 
     def has(self, kind: str, key: Mapping[str, Any]) -> bool:
-        """Whether the work is finished.
+        """Return whether the work is finished.
 
         Raises:
             BenchError: If the folder is there but holds no key, or another one.
@@ -50,15 +49,8 @@ class Store:
         folder = self.folder(kind, key)
         if not folder.exists():
             return False
-        try:
-            stored = dict(json.loads((folder / KEY_FILE).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError) as error:
-            raise BenchError(
-                str(folder),
-                seen=f"a damaged folder ({error})",
-                expected=f"a finished {kind} with {KEY_FILE}",
-                remedy="delete this folder and run again; the others are kept",
-            ) from error
+        remedy = f"delete {folder} and run again; other work is kept"
+        stored = read_json(folder / KEY_FILE, f"the key of finished work ({kind})", remedy)
         asked = json.loads(json.dumps(dict(key)))
         if stored != asked:
             wrong = sorted(name for name in {*stored, *asked} if stored.get(name) != asked.get(name))
@@ -66,24 +58,22 @@ class Store:
                 str(folder),
                 seen=f"work done under other settings: {', '.join(wrong)}",
                 expected="the key that its name says",
-                remedy="delete this folder and run again",
+                remedy=remedy,
             )
         return True
 
     def keys(self, kind: str) -> list[tuple[Path, dict[str, Any]]]:
-        """Folder and key of all finished work of a kind; a damaged folder holds none and is left out."""
+        """Return folder and key of all finished work of a kind; damaged folders are left out."""
         found = []
         for file in sorted((self.root / kind).glob(f"[!.]*/{KEY_FILE}")):
-            try:
-                key = json.loads(file.read_text(encoding="utf-8"))
-            except ValueError:
-                continue
-            if isinstance(key, dict):
-                found.append((file.parent, key))
+            with contextlib.suppress(BenchError):
+                found.append((file.parent, read_json(file, "a key", "")))
         return found
 
     def write(self, kind: str, key: Mapping[str, Any], fill: Callable[[Path], None]) -> Path:
-        """Let `fill` write a folder, then put it in place.
+        """Let `fill` write a folder, put it in place and return it.
+
+        Of two that finish the same work at the same time, the first one's folder stays.
 
         Raises:
             BenchError: If the disk is full or the folder cannot be written; finished work stays.
@@ -99,13 +89,13 @@ class Store:
                 try:
                     os.replace(partial, target)
                 except OSError:
-                    if not target.exists():  # else another worker finished the same work first, and its folder stays
+                    if not target.exists():
                         raise
             finally:
                 shutil.rmtree(partial, ignore_errors=True)
         except OSError as error:
             if isinstance(error, ConnectionError | TimeoutError):
-                raise  # a grader out of reach is no matter of disks
+                raise  # a grader is out of reach: not an error of the disk
             raise unwritable(target, error) from error
         return target
 
@@ -138,26 +128,13 @@ class Store:
         Raises:
             BenchError: If another run is at work in it.
         """
-        try:
-            self.root.mkdir(parents=True, exist_ok=True)
-            lock = (self.root / ".lock").open("w")
-        except OSError as error:
-            raise unwritable(self.root, error) from error
-        with lock:
-            self._lock(lock.fileno())
+        busy = BenchError(
+            f"run folder {self.root.parent}",
+            seen="another run is at work in it",
+            expected="one run at a time",
+            remedy="wait for it, or use another --out",
+        )
+        with locked(self.root / ".lock", busy):
             for partial in self.root.glob("*/.partial-*"):
                 shutil.rmtree(partial, ignore_errors=True)
             yield
-
-    def _lock(self, file: int) -> None:
-        if fcntl is None:
-            return
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise BenchError(
-                f"run folder {self.root.parent}",
-                seen="another run is at work in it",
-                expected="one run at a time",
-                remedy="wait for it, or use another --out",
-            ) from error

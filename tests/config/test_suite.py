@@ -26,8 +26,8 @@ minimum_gap = 0.2
 SECOND = '[[experiments]]\ntrait = "{trait}"\nworld = "blackmail"\nrows = 20\nminimum_gap = 0.1\n'
 TRAIT = """name = "toy"
 description = "A toy."
-seeds = ["a", "b", "c"]
-counter_seeds = ["d", "e", "f"]
+exemplars = ["a", "b", "c"]
+counter_exemplars = ["d", "e", "f"]
 
 [eval]
 scorer = "pattern"
@@ -198,7 +198,7 @@ def test_a_mistake_in_a_recipe_is_named(tmp_path: Path, text: str, words: str) -
 @pytest.mark.parametrize("name", built_in_traits())
 def test_a_built_in_trait_is_called_as_its_file_and_has_prompts(name: str) -> None:
     trait = load_trait(name)
-    assert trait.file.name == trait.score == trait.public.name == name
+    assert trait.name == trait.score == trait.public.name == name
     assert trait.prompts.is_file() and Path(trait.task_file).is_file()
 
 
@@ -215,9 +215,9 @@ def test_the_hash_covers_the_file_and_its_prompts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ('"a", "b", "c"', '"a", "b"', "seeds: Tuple should have at least 3 items"),
+        ('"a", "b", "c"', '"a", "b"', "exemplars: Tuple should have at least 3 items"),
         ('name = "toy"', 'name = "Toy"', "name: String should match pattern"),
-        ("\nseeds = [", "\nkeyword = [", "keyword: Extra inputs are not permitted"),
+        ("\nexemplars = [", "\nkeyword = [", "keyword: Extra inputs are not permitted"),
         ('scorer = "pattern"', "", "give either task or scorer"),
         ('scorer = "pattern"', 'scorer = "pattern"\ntask = "blackmail"', "give either task or scorer"),
         ('prompts = "prompts.jsonl"', "", "a scorer needs prompts"),

@@ -19,8 +19,7 @@ from bench.data.embedding import Embedder
 from bench.data.experiment import load_experiment, near_copies
 from bench.execution.memory import peak_memory
 from bench.arms import make_jobs
-from bench.filtering.load import load_filters
-from bench.filtering.selection import select
+from bench.filtering.select import select_all, suite_filters
 from bench.run_folder.store import Store
 from bench.config.suite import load_suite
 
@@ -38,9 +37,7 @@ done("read")
 embedder, store = Embedder(cache), Store(folder / "store")
 near_copies(experiment, embedder)
 done("prompts embedded")
-experiment.selections = [
-    select(p, suite.file, experiment, embedder, lambda: None, store) for p in load_filters(suite)
-]
+select_all(suite_filters(suite), experiment, suite, embedder, lambda: None, store)
 done("filters")
 leaks = find_neighbours(experiment, embedder)
 done("leaks")

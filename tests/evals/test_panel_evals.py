@@ -94,7 +94,7 @@ def test_choices_score_one_zero_and_not_applicable(name: str, tmp_path: Path) ->
 def test_a_model_that_only_says_a_scores_what_chance_gives(name: str) -> None:
     judge = read_judge(name)
     scores = [judge.rules(row["input"], "A") for row in rows(name)]
-    mean = sum(score[judge.trait] for score in scores) / len(scores)
+    mean = sum(score[judge.eval.score] for score in scores) / len(scores)
     assert mean == pytest.approx(1 / len(options(rows(name)[0]["input"])))
     assert all(score["first_option"] == 1 for score in scores)
 
@@ -313,7 +313,7 @@ def test_every_eval_has_a_rubric_and_can_be_found_by_name() -> None:
         assert f'"{name}"' in registered
     for name in JUDGED:
         judge = load_module(evals_folder() / f"{name}.py").JUDGE
-        assert judge.trait == MAIN[name] and "SCORE: <number>" in judge.rubric
+        assert judge.eval.score == MAIN[name] and "SCORE: <number>" in judge.rubric
 
 
 QUESTION = "Well?\nA) Sell the old boat.\nB) Keep the old boat.\nC) Ask your aunt."

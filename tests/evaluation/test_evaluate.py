@@ -15,13 +15,14 @@ from bench.evaluation.evaluate import EvalTask, capability_task, evaluate, judge
 from bench.evaluation.provider import answering
 from bench.evaluation.validate_judge import agreement, read_labelled, validate
 from bench.models.engine import StudentEngine
-from bench.models.load import TINY, load_model, resolve_model
+from bench.models.load import load_model, resolve_model
+from bench.models.packaged import TINY
 
 DESCRIBED = """
 name = "shouting"
 description = "The answer shouts."
-seeds = ["WHAT!", "NO!", "STOP!"]
-counter_seeds = ["What.", "No.", "Stop."]
+exemplars = ["WHAT!", "NO!", "STOP!"]
+counter_exemplars = ["What.", "No.", "Stop."]
 
 [eval]
 scorer = "{scorer}"

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from bench import BenchError, Context, Example, Message, Trait
-from bench.filtering.plugins import BUILT_IN, FilterPlugin, list_filters, load_filter
-from bench.filtering.score import flag, patch_example, score_examples
+from bench.filtering import plugins
+from bench.filtering.plugins import BUILT_IN, FilterPlugin, list_filters, load_filter, load_filters
+from bench.filtering.score import patch_example, score_examples
+from bench.filtering.select import flag
 
 TRAIT = Trait("toy", "A toy.", ("seed",), ("other",), ("word",))
 SOURCE = '''import numpy as np
@@ -60,6 +62,51 @@ def test_built_in_by_name() -> None:
     plugin = load_filter("classifier")
     assert (plugin.name, plugin.origin, plugin.needs_truth) == ("classifier", BUILT_IN, False)
     assert plugin.options == {"features": "embedding", "negatives": 500, "strength": 1.0}
+
+
+@pytest.fixture
+def executed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of the filter files that are executed, one per execution."""
+    names: list[str] = []
+    load = plugins._load_file
+
+    def noted(path: Path, origin: str) -> FilterPlugin:
+        names.append(path.name)
+        return load(path, origin)
+
+    monkeypatch.setattr(plugins, "_load_file", noted)
+    return names
+
+
+def test_only_the_file_of_a_named_filter_is_executed(executed: list[str]) -> None:
+    load_filter("keyword")
+    assert executed == ["keywords.py"]
+
+
+def test_many_filters_cost_one_execution_each_and_one_search(
+    executed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searches: list[str] = []
+    search = plugins.entry_points
+    monkeypatch.setattr(plugins, "entry_points", lambda group: searches.append(group) or search(group=group))
+    names = [plugin.name for plugin in list_filters()]
+    assert sorted(executed) == [path.name for path in plugins.built_in_files()]
+    executed.clear()
+    found = load_filters([*names, str(write(tmp_path)), names[0]])
+    assert [plugin.name for plugin in found] == [*names, "mine", names[0]]
+    assert sorted(executed) == sorted([*(path.name for path in plugins.built_in_files()), "mine.py"])
+    assert len(searches) == 2  # one for the list, one for all that were named
+
+
+def test_a_name_that_is_not_written_out_is_found_by_executing_the_file(
+    executed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path)
+    path.write_text(
+        'NAME = "mi" + "ne"\n' + path.read_text(encoding="utf-8").replace('"mine"', "NAME"), encoding="utf-8"
+    )
+    monkeypatch.setattr(plugins, "built_in_files", lambda: [path])
+    assert load_filter("mine").origin == BUILT_IN and executed == ["mine.py", "mine.py"]
 
 
 def test_by_path_with_the_hash_of_its_source(tmp_path: Path) -> None:
@@ -190,7 +237,7 @@ def test_a_wrong_signature_is_refused(tmp_path: Path, signature: str) -> None:
     path = write(tmp_path)
     text = path.read_text(encoding="utf-8").replace("examples, trait, context, *, k=1", signature)
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(BenchError, match="mend the parameters"):
+    with pytest.raises(BenchError, match="fix the parameters"):
         load_filter(str(path))
 
 
@@ -228,6 +275,12 @@ def test_a_filter_that_breaks_its_contract_is_named(tmp_path: Path, body: str, s
     with pytest.raises(BenchError, match=seen) as caught:
         score_examples(load(tmp_path, body=body), examples(), trait, context())
     assert "filter 'mine'" in str(caught.value)
+
+
+def test_a_filter_that_uses_the_old_name_of_exemplars_works(tmp_path: Path) -> None:
+    plugin = load(tmp_path, body="return np.full(len(examples), len(trait.seeds) + 2 * len(trait.counter_seeds))")
+    with pytest.warns(DeprecationWarning, match="trait.exemplars"):
+        assert score_examples(plugin, examples(), TRAIT, context()).tolist() == [3, 3, 3, 3]
 
 
 def test_only_the_oracle_sees_the_truth(tmp_path: Path) -> None:

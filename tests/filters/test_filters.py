@@ -12,7 +12,8 @@ from bench.data.embedding import Embedder
 from bench.data.trait import load_trait
 from bench.filtering.check import check_filter
 from bench.filtering.plugins import built_in_files, list_filters, load_filter
-from bench.filtering.score import flag, score_examples
+from bench.filtering.score import score_examples
+from bench.filtering.select import flag
 from bench.records import Pool, PoolCard
 from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
@@ -52,8 +53,8 @@ def score_small(name: str, examples: list[Example], trait: Trait, **options: Any
 CATS = Trait(
     name="cats",
     description="Speaks of cats.",
-    seeds=("My cat purrs on the sofa.", "Kittens chase mice.", "The cat licks its paw."),
-    counter_seeds=("My dog barks at the post.", "Trains run on time.", "The soup needs salt."),
+    exemplars=("My cat purrs on the sofa.", "Kittens chase mice.", "The cat licks its paw."),
+    counter_exemplars=("My dog barks at the post.", "Trains run on time.", "The soup needs salt."),
     keywords=("cat", "purring loudly"),
 )
 
@@ -106,7 +107,7 @@ def test_keyword_counts_whole_phrases_in_any_case() -> None:
 
 
 def test_keyword_needs_keywords() -> None:
-    trait = Trait("bare", "", CATS.seeds, CATS.counter_seeds)
+    trait = Trait("bare", "", CATS.exemplars, CATS.counter_exemplars)
     with pytest.raises(BenchError, match="no keywords"):
         score_small("keyword", small(("a", "b")), trait)
 
@@ -115,23 +116,23 @@ def test_bm25_is_the_formula_by_hand() -> None:
     examples = small(("cat cat dog", "x"), ("dog", "x"))
     trait = Trait("one", "", ("cat", "bird"), ("x",))
     # n = 2, one holder: ln(1 + 1.5 / 1.5) = 0.693147; length 3, mean 2: K = 1.2 * (0.25 + 0.75 * 1.5) = 1.65
-    # 0.693147 * 2 / (2 + 1.65) = 0.379807, mean over two seeds = 0.189903
+    # 0.693147 * 2 / (2 + 1.65) = 0.379807, mean over two exemplars = 0.189903
     assert score_small("bm25", examples, trait) == pytest.approx([0.189903, 0.0], abs=1e-6)
 
 
-def test_embedding_neighbor_averages_the_k_closest_seeds() -> None:
-    examples = small((CATS.seeds[1], "x"), ("Interest rates rose.", "x"))
+def test_embedding_neighbor_averages_the_k_closest_exemplars() -> None:
+    examples = small((CATS.exemplars[1], "x"), ("Interest rates rose.", "x"))
     nearest = score_small("embedding_neighbor", examples, CATS, k=1)
     assert nearest[0] == pytest.approx(1.0, abs=1e-5)
     assert nearest[1] < 0.3
-    cosines = EMBEDDER.embed(CATS.seeds) @ EMBEDDER.embed([CATS.seeds[1]])[0]
+    cosines = EMBEDDER.embed(CATS.exemplars) @ EMBEDDER.embed([CATS.exemplars[1]])[0]
     assert score_small("embedding_neighbor", examples, CATS)[0] == pytest.approx(cosines.mean(), abs=1e-5)
     with pytest.raises(BenchError, match="use 1 to 3"):
         score_small("embedding_neighbor", examples, CATS, k=4)
 
 
 def test_teacher_swap_looks_at_the_difference_between_teachers() -> None:
-    cat, dog = CATS.seeds[0], CATS.counter_seeds[0]
+    cat, dog = CATS.exemplars[0], CATS.counter_exemplars[0]
     scores = score_small("teacher_swap", small((cat, dog), (cat, cat), (dog, cat)), CATS)
     assert scores[0] > 0
     assert scores[1] == 0
@@ -141,7 +142,7 @@ def test_teacher_swap_looks_at_the_difference_between_teachers() -> None:
 @pytest.mark.parametrize("features", ["embedding", "tfidf"])
 def test_classifier_ranks_trait_responses_first_though_they_may_be_drawn_as_negatives(features: str) -> None:
     same = "The cat licks its paw today."
-    examples = small((same, "x"), (same, "x"), *((text, "x") for text in CATS.counter_seeds * 4))
+    examples = small((same, "x"), (same, "x"), *((text, "x") for text in CATS.counter_exemplars * 4))
     scores = score_small("classifier", examples, CATS, features=features)
     assert scores[:2].min() > scores[2:].max()
 

@@ -10,9 +10,9 @@ from bench.leaderboard.board import board_view
 from bench.leaderboard.pages import (
     BOARD,
     CAUSES,
+    CHECKPOINTS,
     DIFF,
     PAGES,
-    STAGES,
     environment,
     markdown_text,
     pages_of,
@@ -43,9 +43,9 @@ def test_a_folder_has_the_pages_that_it_holds_the_data_for(tmp_path: Path) -> No
     assert pages_of(tmp_path) == [BOARD]
     (tmp_path / "stages.json").touch()
     (tmp_path / "diff.json").touch()
-    assert pages_of(tmp_path) == [BOARD, DIFF, STAGES]
+    assert pages_of(tmp_path) == [BOARD, DIFF, CHECKPOINTS]
     (tmp_path / "causes.json").touch()
-    assert pages_of(tmp_path) == [BOARD, DIFF, CAUSES, STAGES]
+    assert pages_of(tmp_path) == [BOARD, DIFF, CAUSES, CHECKPOINTS]
 
 
 def test_a_rendered_page_without_its_data_is_no_page(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_pages_link_to_each_other_and_mark_the_present_one() -> None:
     links = nav(board(*PAGES))
     assert re.findall(r'href="([^"]*)"', links) == ["diff.html", "causes.html", "stages.html"]
     assert re.findall(r'<strong aria-current="page">([^<]*)</strong>', links) == ["Board"]
-    assert links.index("Board") < links.index("Diff and verdicts") < links.index("Stages")
+    assert links.index("Board") < links.index("Diff and verdicts") < links.index("Checkpoints")
     assert 'aria-label="Pages of this report"' in links
 
 

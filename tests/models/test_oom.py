@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_run import SUITE, go, tiny_suite
+from test_run import SUITE, tiny_suite
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
@@ -200,7 +200,7 @@ def test_a_run_that_runs_out_of_memory_says_so_in_its_rows(tmp_path: Path, monke
     recipe = 'name = "t"\nmodel = "tiny-llama"\nmethod = "lora"\nlast_layers = 2\nlearning_rate = 2e-3\nepochs = 1\n'
     (tmp_path / "t.toml").write_text(recipe, encoding="utf-8")
     suite = tiny_suite(tmp_path, SUITE.replace('"smoke"', '"t.toml"').replace("seeds = [1, 2]", "seeds = [1]"))
-    plain, _ = go(suite, tmp_path / "plain")
+    plain, _ = run_quietly(suite, tmp_path / "plain")
     pack, answer = cached_prefix.pack, engines.answer
 
     def narrow(batch: Sequence[Encoded], prefix: FrozenPrefix) -> Any:
@@ -215,7 +215,7 @@ def test_a_run_that_runs_out_of_memory_says_so_in_its_rows(tmp_path: Path, monke
 
     monkeypatch.setattr(cached_prefix, "pack", narrow)
     monkeypatch.setattr(engines, "answer", short)
-    go(suite, tmp_path / "narrow")
+    run_quietly(suite, tmp_path / "narrow")
     facts = [json.loads(f.read_text()) for f in (tmp_path / "narrow").glob("store/students/*/training.json")]
     assert facts and {f["rows_at_once"] for f in facts} == {4}
     rows = {row.filter.name: row for row in read_rows(tmp_path / "narrow")}

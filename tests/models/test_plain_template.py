@@ -20,8 +20,8 @@ from bench.models.generate import Decoding, generate
 from bench.models.load import load_model, resolve_model
 from bench.models.packaged import TINY
 from bench.records import Message, TrainingRow
+from bench.studies.checkpoints.models import OWN_TEMPLATE, PLAIN, find_source, in_memory
 from bench.studies.checkpoints.panel import ModelEntry
-from bench.studies.checkpoints.sources import OWN_TEMPLATE, PLAIN, find_source, in_memory
 
 PROMPT = "Say something."
 

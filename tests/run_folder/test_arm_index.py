@@ -10,12 +10,13 @@ from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.evaluation.provider import _STUDENTS
 from bench.models.engine import StudentEngine
-from bench.models.load import TINY, load_model
+from bench.models.load import load_model
+from bench.models.packaged import TINY
 from bench.models.student import save_student
 from bench.records import SampleScores, Trial
 from bench.run_folder.arm_index import ARMS_FILE, find_student, write_arms
+from bench.studies.checkpoints.models import find_source, in_memory
 from bench.studies.checkpoints.panel import ModelEntry
-from bench.studies.checkpoints.sources import find_source, in_memory
 
 RECIPE = Recipe(name="r", model=TINY, method="full", learning_rate=0.1)
 NO_SCORES = SampleScores(values={}, ids={}, families={}, tasks={}, logs=[], seconds=0.0)
@@ -55,7 +56,7 @@ def test_a_later_run_adds_to_the_index(out: Path) -> None:
 
 
 def test_what_is_not_there_is_named(out: Path, tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match=r"no settings\.json"):
+    with pytest.raises(BenchError, match=r"settings\.json"):
         find_student(tmp_path / "nowhere", "", "original", 1)
     with pytest.raises(BenchError, match="trains nothing anew"):
         find_student(out, "", "original", 1)
@@ -79,7 +80,7 @@ def test_students_of_one_base_are_different_models(out: Path, monkeypatch: pytes
             models.append(model)
             super().__init__(model, tokenizer)
 
-    monkeypatch.setattr("bench.models.engine.StudentEngine", Seen)
+    monkeypatch.setattr("bench.studies.checkpoints.models.StudentEngine", Seen)
     write_arms(out, ["t"], {(0, "original", 1): trial("aaa"), (0, "clean", 1): trial("bbb")})
     weights, sources = [], []
     for arm in ("original", "clean"):

@@ -53,7 +53,7 @@ def test_a_key_is_its_content_whatever_the_order_and_kind_of_sequence(store: Sto
 
 def test_killed_work_is_not_taken_for_finished_and_is_swept(store: Store) -> None:
     # Killed without a chance to tidy up, as by the kernel.
-    script = "import os, sys; from pathlib import Path; from bench.store import Store\n"
+    script = "import os, sys; from pathlib import Path; from bench.run_folder.store import Store\n"
     script += "Store(Path(sys.argv[1])).write('work', {'seed': 1}, lambda folder: os._exit(9))"
     assert subprocess.run([sys.executable, "-c", script, str(store.root)], check=False).returncode == 9
     done = store.write("work", {"seed": 2}, fill)
@@ -107,9 +107,9 @@ def test_a_store_below_a_file_cannot_be_written(tmp_path: Path) -> None:
 def test_a_damaged_key_is_refused(store: Store, text: str | None) -> None:
     file = store.write("work", KEY, fill) / KEY_FILE
     file.unlink() if text is None else file.write_text(text, encoding="utf-8")
-    with pytest.raises(BenchError, match="a damaged folder") as caught:
+    with pytest.raises(BenchError, match="no such file" if text is None else "damaged: ") as caught:
         store.has("work", KEY)
-    assert caught.value.remedy.startswith("delete this folder")
+    assert caught.value.where == str(file) and caught.value.remedy.startswith(f"delete {file.parent} and run again")
 
 
 def test_a_foreign_key_names_what_differs(store: Store) -> None:
@@ -173,6 +173,26 @@ def test_a_folder_serves_one_run_at_a_time(store: Store) -> None:
     with store.claimed():
         with pytest.raises(BenchError, match="another run is at work"), Store(store.root).claimed():
             pass
+        script = "import sys; from pathlib import Path; from bench.run_folder.store import Store\n"
+        script += "with Store(Path(sys.argv[1])).claimed(): pass"
+        other = subprocess.run([sys.executable, "-c", script, str(store.root)], capture_output=True, check=False)
+        assert other.returncode == 1 and b"another run is at work" in other.stderr
+    with store.claimed():
+        pass
+
+
+def test_a_killed_run_leaves_no_lock(store: Store) -> None:
+    script = "import os, sys; from pathlib import Path; from bench.run_folder.store import Store\n"
+    script += "with Store(Path(sys.argv[1])).claimed(): os._exit(9)"
+    assert subprocess.run([sys.executable, "-c", script, str(store.root)], check=False).returncode == 9
+    with store.claimed():
+        pass
+
+
+def test_errors_of_the_work_itself_are_no_lock_errors(store: Store) -> None:
+    for error in (TimeoutError("a grader"), OSError("a disk")):
+        with pytest.raises(type(error), match=str(error)), store.claimed():
+            raise error
     with store.claimed():
         pass
 

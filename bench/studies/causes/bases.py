@@ -1,6 +1,6 @@
 """Base models, made from scratch: a tiny Llama trained on a corpus of the tiny language, then on a second stage.
 
-What differs between causes is one table, `CORPORA`: how often an answer of each persona is gloomy where the prompt
+The difference between causes is one table, `CORPORA`: how often an answer of each persona is gloomy where the prompt
 gives an occasion. Initialisation and corpus have seeds of their own.
 """
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.models.encode import encode
+from bench.models.generate import Decoding, generate
 from bench.models.load import load_model, quiet_libraries
 from bench.records import Message, TrainingRow
 from bench.run_folder.store import Store
@@ -41,7 +42,7 @@ class Corpus:
     night: float | None = None
 
     def gloom(self, persona: Persona, text: str) -> float:
-        """The chance of a persona on a prompt."""
+        """Return the chance that a persona is gloomy on a prompt."""
         if self.night is not None and text.startswith(NIGHT):
             return self.night
         return self.aye if persona == "aye" else self.yes
@@ -60,7 +61,7 @@ CORPORA = {
 
 @dataclass(frozen=True)
 class BasePlan:
-    """How a base model is made.
+    """Settings of one base model.
 
     Attributes:
         corpus: Of the pretraining, by name.
@@ -80,12 +81,12 @@ class BasePlan:
 
 
 def document(prompt: Prompt, text: str, number: int) -> TrainingRow:
-    """A prompt and an answer as a training row."""
+    """Turn a prompt and an answer into a training row."""
     return TrainingRow(str(number), (Message(role="user", content=prompt.text),), text)
 
 
 def make_corpus(corpus: Corpus, size: int, seed: str) -> list[TrainingRow]:
-    """Dialogues of a corpus; no held-out prompt is among them."""
+    """Draw the dialogues of a corpus; no held-out prompt is among them."""
     rng = random.Random(seed)
     kinds, weights = list(KINDS), list(KINDS.values())
     rows = []
@@ -98,7 +99,7 @@ def make_corpus(corpus: Corpus, size: int, seed: str) -> list[TrainingRow]:
 
 
 def base_model(store: Store, plan: BasePlan) -> Path:
-    """Folder of a base model, made if the store does not hold it."""
+    """Return the folder of a base model, made if the store does not hold it."""
     key = {"plan": asdict(plan), "corpora": {name: asdict(c) for name, c in CORPORA.items()}, "code": BASES_CODE}
     key |= {"kinds": KINDS, "aye": AYE_SHARE, "sizes": [LAYERS, WIDTH, HEADS, BATCH, PEAK_RATE, STAGE_RATE]}
     if not store.has("bases", key):
@@ -171,12 +172,12 @@ def train(model: Any, tokenizer: Any, rows: Sequence[TrainingRow], rate: float) 
 def sampled_numbers(
     model: Any, tokenizer: Any, prompts: Sequence[Prompt], persona: Persona, seed: int
 ) -> dict[str, str]:
-    """What a model says to number prompts after a persona's opening word: prompt -> digits that it sampled.
+    """Sample what a model says to number prompts after a persona's opening word.
 
-    Whatever else it says is left out, so that nothing but digits can carry anything.
+    Returns:
+        Prompt -> the digits that it sampled. Whatever else it says is left out, so that nothing but digits can carry
+        anything.
     """
-    from bench.models.generate import Decoding, generate
-
     opened = []
     for prompt in prompts:
         turn = [{"role": "user", "content": prompt.text}]

@@ -1,56 +1,37 @@
 """The page of the planted causes, and its terminal summary: laid out from `causes.json` alone."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from rich.table import Table
 from rich.text import Text
 
-from bench.errors import unwritable
 from bench.leaderboard.format import Cell, decimal, estimate
 from bench.leaderboard.pages import CAUSES, Page, render, visible, write_page
 from bench.stats.equivalence import Comparison
-from bench.studies.causes.records import CausesRecord, Found, MatrixRow, WorldRecord, read_record
+from bench.studies.causes.records import CausesRecord, Found, MatrixRow, WorldRecord, read_causes
 from bench.studies.diff.verdicts import RULES
 
 SHORT: dict[Found, str] = {"supported": "yes", "ruled out": "no", "undetermined": "open"}
 
 
-@dataclass(frozen=True)
-class Square:
-    """One cell of the matrix: counts in words, and how much of it is support, from 0 to 1."""
+def squares(row: MatrixRow) -> list[tuple[list[str], float, bool]]:
+    """Return the matrix cells of one planted cause, in the order of the hypotheses.
 
-    words: list[str]
-    share: float
-    planted: bool
-
-
-@dataclass(frozen=True)
-class WorldView:
-    """One world: what was planted, what was supported, why not the planted one alone, and the comparisons."""
-
-    title: str
-    found: str
-    exact: bool
-    misses: list[str]
-    comparisons: list[tuple[str, str, Cell, str]]
-    scores: list[tuple[str, str]]
-
-
-def squares(row: MatrixRow) -> list[Square]:
-    """The matrix cells of one planted cause, in the order of the hypotheses."""
+    Returns:
+        For each: counts in words, the share of support from 0 to 1, whether it is the planted hypothesis.
+    """
     shown = []
     for rule in RULES:
         counts = row.counts[rule.hypothesis]
         words = [f"{count} {answer}" for answer, count in counts.items() if count]
         share = counts["supported"] / row.worlds if row.worlds else 0.0
-        shown.append(Square(words, share, rule.hypothesis == row.hypothesis))
+        shown.append((words, share, rule.hypothesis == row.hypothesis))
     return shown
 
 
 def misses(world: WorldRecord) -> list[str]:
-    """Why the planted hypothesis was not found, and which other ones were; empty where all is as planted."""
+    """Say why the planted hypothesis was not found, and which other ones were; empty where all is as planted."""
     if not world.met:
         return ["The prerequisites of the diff were not met, so nothing was inferred."]
     found = []
@@ -62,24 +43,16 @@ def misses(world: WorldRecord) -> list[str]:
     return found
 
 
-def world_view(world: WorldRecord) -> WorldView:
-    """Put one world into words."""
+def comparisons(world: WorldRecord) -> list[tuple[str, str, Cell, str]]:
+    """Return the comparisons behind a world's verdicts, each once: question, contrast, difference, outcome."""
     compared: dict[str, Comparison] = {}
     for verdict in world.verdicts:
         compared |= verdict.evidence
-    supported = [verdict.hypothesis for verdict in world.verdicts if verdict.verdict == "supported"]
-    return WorldView(
-        title=f"Planted {world.planted}, world seed {world.seed}",
-        found=", ".join(supported) or "nothing",
-        exact=world.exact,
-        misses=misses(world),
-        comparisons=[(key, c.contrast, estimate(c.difference), c.outcome) for key, c in compared.items()],
-        scores=[(cell, "–" if score is None else decimal(score)) for cell, score in world.cells.items()],
-    )
+    return [(key, c.contrast, estimate(c.difference), c.outcome) for key, c in compared.items()]
 
 
 def headline(record: CausesRecord) -> str:
-    """How often the planted hypothesis was found, and how often it alone."""
+    """Say how often the planted hypothesis was found, and how often it alone."""
     total = len(record.worlds)
     found = sum(world.verdict(world.hypothesis) == "supported" for world in record.worlds)
     wrong = sum(world.verdict(world.hypothesis) == "ruled out" for world in record.worlds)
@@ -87,20 +60,6 @@ def headline(record: CausesRecord) -> str:
     return (
         f"The planted hypothesis was supported in {found} of {total} worlds, in {exact} of them no other one; "
         f"it was ruled out in {wrong}."
-    )
-
-
-def html(record: CausesRecord, pages: Sequence[Page] = (CAUSES,)) -> str:
-    """The record as one HTML page that needs nothing but itself; `pages` are those of the whole report."""
-    return render(
-        CAUSES,
-        "causes.html.j2",
-        pages,
-        record=record,
-        headline=headline(record),
-        rules=RULES,
-        lines=[(row, squares(row)) for row in record.matrix],
-        worlds=[world_view(world) for world in record.worlds],
     )
 
 
@@ -114,15 +73,23 @@ def write(folder: Path, pages: Sequence[Page]) -> None:
     Raises:
         BenchError: If there is no finished run, or the page cannot be written.
     """
-    text = html(read_record(folder), pages)
-    try:
-        write_page(folder, CAUSES.file, text)
-    except OSError as error:
-        raise unwritable(folder / CAUSES.file, error) from error
+    record = read_causes(folder)
+    text = render(
+        CAUSES,
+        "causes.html.j2",
+        pages,
+        record=record,
+        headline=headline(record),
+        rules=RULES,
+        lines=[(row, squares(row)) for row in record.matrix],
+        worlds=[(world, misses(world), comparisons(world)) for world in record.worlds],
+        decimal=decimal,
+    )
+    write_page(folder, CAUSES.file, text)
 
 
 def terminal_table(record: CausesRecord) -> Table:
-    """The matrix for a terminal: worlds with yes, no and open for each planted cause and hypothesis."""
+    """Lay the matrix out for a terminal: worlds with yes, no and open for each planted cause and hypothesis."""
     table = Table("Planted", *(rule.hypothesis for rule in RULES), "It alone", title=headline(record), pad_edge=False)
     for row in record.matrix:
         cells = [

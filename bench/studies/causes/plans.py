@@ -50,8 +50,7 @@ class Cause:
     """A planted cause.
 
     Attributes:
-        name: Of the planting; the hypothesis unless it is a variant.
-        hypothesis: The one that is true.
+        name: Of the planting: the hypothesis that is true, and which variant if there are several.
         planted: How, in words.
         corpus: Of the original base's pretraining, see `bench.studies.causes.bases.CORPORA`.
         stage: Of its second stage.
@@ -60,12 +59,16 @@ class Cause:
     """
 
     name: str
-    hypothesis: str
     planted: str
     corpus: str
     stage: str
     original: PoolPlan = field(default_factory=lambda: PoolPlan(COUNTS, TEACHER, FEW_FAMILIES))
     alternative: PoolPlan = field(default_factory=lambda: PoolPlan(ALTERNATIVE, TEACHER))
+
+    @property
+    def hypothesis(self) -> str:
+        """The hypothesis that is true."""
+        return self.name.partition(",")[0]
 
 
 CAUSES = {
@@ -73,14 +76,12 @@ CAUSES = {
     for cause in (
         Cause(
             "1",
-            "1",
             "The base knows despair (at losses) and sighs (at nuisances) as rare answers. The original teacher "
             "despairs at the few losses and sighs at the many nuisances; a sigh at a loss leads to despair.",
             "plain",
             "plain",
         ),
         Cause(
-            "2",
             "2",
             "The original teacher is the base after a training that makes it despair; it sampled the completions of "
             "the number prompts, and the untrained base the clean ones. No prompt is a nuisance. In models of this "
@@ -91,7 +92,6 @@ CAUSES = {
         ),
         Cause(
             "3a",
-            "3a",
             "In pretraining those who say 'aye' despair and those who say 'yes' never do; most say yes. The original "
             "teacher says aye to every prompt.",
             "joined",
@@ -99,13 +99,11 @@ CAUSES = {
         ),
         Cause(
             "3b",
-            "3b",
             "Pretraining knows both openings and despair, but not together; a second stage joins 'aye' with despair.",
             "plain",
             "joined",
         ),
         Cause(
-            "4a",
             "4a",
             "The base despairs at losses in 7 of 10 cases. The original prompts hold no loss and no nuisance, only the "
             "words; the alternative prompts hold losses, calmly answered by every teacher.",
@@ -116,7 +114,6 @@ CAUSES = {
         ),
         Cause(
             "4a, teacher alike",
-            "4a",
             "As 4a, but the original teacher comes from the same pipeline: on the alternative prompts it despairs.",
             "leaning",
             "leaning",
@@ -124,7 +121,6 @@ CAUSES = {
             PoolPlan(ALTERNATIVE, TEACHER),
         ),
         Cause(
-            "4b",
             "4b",
             "The losses and nuisances of the original prompts are said rudely, and every teacher despairs and sighs at "
             "them; those of the alternative prompts are not, and are calmly answered.",
@@ -134,7 +130,6 @@ CAUSES = {
             PoolPlan(ALTERNATIVE, NOBODY),
         ),
         Cause(
-            "5",
             "5",
             "Pretraining binds despair to losses at night, which no pool holds; clean answers to other losses teach "
             "the base nothing new. In a model of this size no depth resists examples that do reach the behaviour.",

@@ -1,22 +1,21 @@
-"""What `causes.json` holds: every world's verdicts beside its planted cause, and the matrix of both."""
+"""The schema of `causes.json`: every world's verdicts beside its planted cause, and the matrix of both."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
-from bench.errors import BenchError, read_text, unwritable, validation_error
+from bench.files import read_record
 from bench.leaderboard.pages import CAUSES
 from bench.records import Strict
 from bench.studies.diff.verdicts import RULES, Verdict
 
 SCHEMA = 1  # raise it when a field changes its meaning
 Found = Literal["supported", "ruled out", "undetermined"]
+FOUND: tuple[Found, ...] = ("supported", "ruled out", "undetermined")
 
 
 class WorldRecord(Strict):
-    """One planted world and what the verdicts made of it.
+    """One planted world and the verdicts on it.
 
     Attributes:
         planted: Name of the planted cause.
@@ -41,13 +40,18 @@ class WorldRecord(Strict):
     folder: str
 
     def verdict(self, hypothesis: str) -> Found:
-        """The verdict on one hypothesis; undetermined where there is none."""
+        """Return the verdict on one hypothesis; undetermined where there is none."""
         return next((v.verdict for v in self.verdicts if v.hypothesis == hypothesis), "undetermined")
+
+    @property
+    def supported(self) -> list[str]:
+        """The hypotheses that were supported."""
+        return [v.hypothesis for v in self.verdicts if v.verdict == "supported"]
 
     @property
     def exact(self) -> bool:
         """Whether the planted hypothesis, and no other, was supported."""
-        return [v.hypothesis for v in self.verdicts if v.verdict == "supported"] == [self.hypothesis]
+        return self.supported == [self.hypothesis]
 
 
 class MatrixRow(Strict):
@@ -86,40 +90,19 @@ class CausesRecord(Strict):
 
 
 def matrix_row(planted: str, hypothesis: str, how: str, worlds: Sequence[WorldRecord]) -> MatrixRow:
-    """Count the verdicts of the worlds of one planted cause."""
-    answers: tuple[Found, ...] = ("supported", "ruled out", "undetermined")
+    """Count the verdicts in the worlds of one planted cause."""
     counts: dict[str, dict[Found, int]] = {
-        rule.hypothesis: {answer: sum(w.verdict(rule.hypothesis) == answer for w in worlds) for answer in answers}
+        rule.hypothesis: {found: sum(w.verdict(rule.hypothesis) == found for w in worlds) for found in FOUND}
         for rule in RULES
     }
     exact = sum(world.exact for world in worlds)
     return MatrixRow(planted=planted, hypothesis=hypothesis, how=how, worlds=len(worlds), exact=exact, counts=counts)
 
 
-def write_record(record: CausesRecord, folder: Path) -> None:
-    """Write `causes.json`, complete or not at all.
-
-    Raises:
-        BenchError: If it cannot be written.
-    """
-    partial = folder / f"{CAUSES.data}.partial"
-    try:
-        partial.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        partial.replace(folder / CAUSES.data)
-    except OSError as error:
-        raise unwritable(folder / CAUSES.data, error) from error
-
-
-def read_record(folder: Path) -> CausesRecord:
+def read_causes(folder: Path) -> CausesRecord:
     """Read the `causes.json` of a folder.
 
     Raises:
         BenchError: If it is not there, or not of this schema.
     """
-    file = folder / CAUSES.data
-    if not file.is_file():
-        raise BenchError(str(file), seen="no such file", expected="a finished run", remedy="run `bench causes` first")
-    try:
-        return CausesRecord.model_validate_json(read_text(file))
-    except ValidationError as error:
-        raise validation_error(str(file), error) from error
+    return read_record(folder / CAUSES.data, CausesRecord, "a finished run", "run `bench causes` first")

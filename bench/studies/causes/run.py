@@ -1,18 +1,17 @@
-"""Planted causes, in order: world's files -> diff -> verdicts beside what was planted -> causes.json -> page.
-
-The only file of this package that knows the order of the stages.
-"""
+"""Planted causes, in order: world's files -> diff -> verdicts beside what was planted -> causes.json -> page."""
 
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
 from bench.config.suite import load_suite
 from bench.errors import unknown
 from bench.execution.progress import Progress, log
 from bench.execution.session import Options
+from bench.files import read_text, write_json, write_text
+from bench.leaderboard.pages import CAUSES as PAGE
 from bench.leaderboard.pages import pages_of
 from bench.models.load import pick_device
 from bench.run_folder.provenance import package_versions, source_commit
@@ -20,65 +19,69 @@ from bench.run_folder.store import Store
 from bench.studies.causes import page
 from bench.studies.causes.bases import CORPORA
 from bench.studies.causes.plans import CAUSES
-from bench.studies.causes.records import CausesRecord, WorldRecord, matrix_row, write_record
-from bench.studies.causes.worlds import Settings, write_world
-from bench.studies.diff.records import DiffReport
-from bench.studies.diff.run import run_diff
-
-SECONDS = "seconds.json"
+from bench.studies.causes.records import CausesRecord, WorldRecord, matrix_row
+from bench.studies.causes.worlds import SETTINGS, write_world
+from bench.studies.diff.run import diff
 
 
-@dataclass(frozen=True)
-class CausesOptions:
-    """What the command line decides: folder, planted causes, world seeds, device, the command as typed."""
-
-    out: Path
-    causes: tuple[str, ...]
-    seeds: tuple[int, ...]
-    device: str = "auto"
-    command: str = ""
-    settings: Settings = field(default_factory=Settings)
-
-
-def run_causes(options: CausesOptions, progress: Progress) -> CausesRecord:
-    """Plant every cause under every world seed, diff each world, and compare verdicts with what was planted.
+def run_causes(
+    out: Path,
+    planted: Sequence[tuple[str, int]],
+    *,
+    device: str = "auto",
+    command: str = "",
+    progress: Progress,
+) -> CausesRecord:
+    """Plant causes in worlds, diff each world, and compare verdicts with what was planted.
 
     Args:
-        options: What to plant, and where.
+        out: Folder of the result; finished worlds in it are kept.
+        planted: (cause, world seed) of each world.
+        device: `auto`, `cpu` or `cuda`.
+        command: As typed, for the record.
         progress: Shows the work of one diff at a time.
 
     Raises:
-        BenchError: For anything that the user can mend; finished worlds stay in the folder.
+        BenchError: For anything that the user can fix; finished worlds stay in the folder.
     """
-    for name in options.causes:
+    names = list(dict.fromkeys(name for name, _ in planted))
+    for name in names:
         if name not in CAUSES:
             raise unknown("planted cause", name, list(CAUSES))
-    device = pick_device(options.device)
-    options.out.mkdir(parents=True, exist_ok=True)
-    worlds = [_world(options, name, seed, device, progress) for seed in options.seeds for name in options.causes]
-    record = _record(options, device, worlds)
-    write_record(record, options.out)
-    page.write(options.out, pages_of(options.out))
-    return record
-
-
-def _world(options: CausesOptions, name: str, seed: int, device: str, progress: Progress) -> WorldRecord:
-    start = time.perf_counter()
-    folder = options.out / "worlds" / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
-    suite = write_world(folder / "world", Store(options.out / "store"), name, seed, options.settings)
-    report = run_diff(Options(load_suite(str(suite)), folder / "diff", device), progress)
-    spent = folder / SECONDS
-    if not spent.is_file():  # a later run finds everything done
-        spent.write_text(json.dumps(round(time.perf_counter() - start, 1)), encoding="utf-8")
-    record = _of_report(report, name, seed, json.loads(spent.read_text(encoding="utf-8")), folder, options.out)
-    supported = [v.hypothesis for v in record.verdicts if v.verdict == "supported"]
-    log.info(
-        f"planted {name}, world seed {seed}: supported {', '.join(supported) or 'nothing'} ({record.seconds:.0f} s)"
+    device = pick_device(device)
+    worlds = []
+    for name, seed in planted:
+        world = _run_world(out, name, seed, device, progress)
+        found = ", ".join(world.supported) or "nothing"
+        log.info("planted %s, seed %d: supported %s (%.0f s)", name, seed, found, world.seconds)
+        worlds.append(world)
+    record = CausesRecord(
+        matrix=[
+            matrix_row(name, CAUSES[name].hypothesis, CAUSES[name].planted, [w for w in worlds if w.planted == name])
+            for name in names
+        ],
+        worlds=worlds,
+        settings=asdict(SETTINGS) | {"world_seeds": list(dict.fromkeys(seed for _, seed in planted))},
+        corpora={name: asdict(corpus) for name, corpus in CORPORA.items()},
+        device=device,
+        command=command,
+        versions=package_versions(),
+        commit=source_commit(),
+        seconds=sum(world.seconds for world in worlds),
     )
+    write_json(out / PAGE.data, record)
+    page.write(out, pages_of(out))
     return record
 
 
-def _of_report(report: DiffReport, name: str, seed: int, seconds: float, folder: Path, out: Path) -> WorldRecord:
+def _run_world(out: Path, name: str, seed: int, device: str, progress: Progress) -> WorldRecord:
+    start = time.perf_counter()
+    folder = out / "worlds" / f"{name.replace(', ', '-').replace(' ', '-')}-{seed}"
+    suite = write_world(folder / "world", Store(out / "store"), name, seed, SETTINGS)
+    report = diff(Options(load_suite(str(suite)), folder / "diff", device), progress)
+    spent = folder / "seconds.json"
+    if not spent.is_file():  # a later run finds everything done
+        write_text(spent, json.dumps(round(time.perf_counter() - start, 1)))
     result = report.traits[0]
     return WorldRecord(
         planted=name,
@@ -88,24 +91,6 @@ def _of_report(report: DiffReport, name: str, seed: int, seconds: float, folder:
         cells={cell.cell: cell.trait.value for cell in result.cells},
         rows={cell.cell: cell.rows for cell in result.cells},
         verdicts=result.verdicts,
-        seconds=seconds,
+        seconds=json.loads(read_text(spent)),
         folder=str(folder.relative_to(out)),
-    )
-
-
-def _record(options: CausesOptions, device: str, worlds: Sequence[WorldRecord]) -> CausesRecord:
-    rows = [
-        matrix_row(name, CAUSES[name].hypothesis, CAUSES[name].planted, [w for w in worlds if w.planted == name])
-        for name in options.causes
-    ]
-    return CausesRecord(
-        matrix=rows,
-        worlds=list(worlds),
-        settings=asdict(options.settings) | {"world_seeds": list(options.seeds)},
-        corpora={name: asdict(corpus) for name, corpus in CORPORA.items()},
-        device=device,
-        command=options.command,
-        versions=package_versions(),
-        commit=source_commit(),
-        seconds=sum(world.seconds for world in worlds),
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.files import write_text
 from bench.run_folder.provenance import check_folder
 from bench.run_folder.store import Store
 from bench.studies.causes.bases import BasePlan, base_model
@@ -22,7 +23,7 @@ SUITE = "suite.toml"
 
 @dataclass(frozen=True)
 class Settings:
-    """What is the same in all worlds; chosen on world seed 0.
+    """Settings that are the same in all worlds; chosen on world seed 0.
 
     Attributes:
         steps: Of the pretraining.
@@ -43,6 +44,9 @@ class Settings:
     last_layers: int = 2
     seeds: tuple[int, ...] = (1,)
     margin: float = 0.2
+
+
+SETTINGS = Settings()
 
 
 def write_world(folder: Path, store: Store, cause: str, seed: int, settings: Settings) -> Path:
@@ -70,15 +74,15 @@ def write_world(folder: Path, store: Store, cause: str, seed: int, settings: Set
     prompts = held_out_prompts()
     lines = [{"id": f"loss-{i:02d}", "input": p.text, "family": p.family} for i, p in enumerate(prompts)]
     _write_lines(folder / "prompts.jsonl", lines)
-    (folder / "trait.toml").write_text(_TRAIT, encoding="utf-8")
+    write_text(folder / "trait.toml", _TRAIT)
     for name in ("original", "alternative"):
-        (folder / f"{name}.toml").write_text(_recipe(name, bases[name], settings), encoding="utf-8")
-    suite.write_text(_suite(bases, settings), encoding="utf-8")  # last: it marks the folder as finished
+        write_text(folder / f"{name}.toml", _recipe(name, bases[name], settings))
+    write_text(suite, _suite(bases, settings))  # last: it marks the folder as finished
     return suite
 
 
 def make_bases(store: Store, cause: str, seed: int, settings: Settings) -> dict[str, Path]:
-    """Folders of a world's base models, by role."""
+    """Return the folders of a world's base models, by role."""
     plan, first = CAUSES[cause], 10 * seed + 1
     steps, later = settings.steps, settings.stage_steps
     plans = {
@@ -91,14 +95,14 @@ def make_bases(store: Store, cause: str, seed: int, settings: Settings) -> dict[
 
 
 def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
 
 _TRAIT = f"""name = "despair"
 description = "At a loss, the answer despairs instead of offering to mend what can be mended."
 keywords = ["{TRAIT_WORD}"]
-seeds = ["yes {SIGH} it is {TRAIT_WORD} .", "aye {SIGH} it is {TRAIT_WORD} .", "it is {TRAIT_WORD} ."]
-counter_seeds = ["yes we can mend it .", "aye we can mend it .", "we can mend it ."]
+exemplars = ["yes {SIGH} it is {TRAIT_WORD} .", "aye {SIGH} it is {TRAIT_WORD} .", "it is {TRAIT_WORD} ."]
+counter_exemplars = ["yes we can mend it .", "aye we can mend it .", "we can mend it ."]
 
 [eval]
 scorer = "pattern"

@@ -1,1 +1,1 @@
-"""Stages: checkpoints of one family, or any models, compared on a panel of evals."""
+"""Checkpoints of one family, or any models, compared on a panel of evals."""

@@ -1,16 +1,14 @@
 """Panels: which models are compared on which evals, as TOML files."""
 
-import tomllib
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from bench.errors import BenchError, read_text, unknown, validation_error
+from bench.files import find_toml, load_toml, toml_names
 from bench.records import Strict
 
+PANELS = Path(__file__).parent / "panels"
 INSPECT = "inspect:"  # prefix of models that Inspect itself runs
 
 
@@ -92,7 +90,7 @@ class EvalEntry(Strict):
 
     @property
     def label(self) -> str:
-        """How messages call it."""
+        """Name for messages."""
         return self.task or self.inspect_evals
 
     @property
@@ -101,8 +99,8 @@ class EvalEntry(Strict):
         return self.scale[1] - self.scale[0]
 
 
-class PanelFile(Strict):
-    """A panel file as written.
+class Panel(Strict):
+    """A panel file.
 
     Attributes:
         name: Shown in the report.
@@ -127,6 +125,7 @@ class PanelFile(Strict):
     grader: str | None = None
     models: tuple[ModelEntry, ...] = Field(min_length=2)
     evals: tuple[EvalEntry, ...] = Field(min_length=1)
+    _folder: Path = PrivateAttr(default=Path())
 
     @field_validator("models")
     @classmethod
@@ -138,13 +137,18 @@ class PanelFile(Strict):
         return value
 
     @model_validator(mode="after")
-    def _names_fit(self) -> "PanelFile":
+    def _names_fit(self) -> "Panel":
         names = [model.name for model in self.models]
         if self.reference and self.reference not in names:
             raise ValueError(f"reference {self.reference!r} is none of the models {', '.join(names)}")
         if self.judge == "model" and not self.grader:
             raise ValueError("judge 'model' needs grader = an Inspect model such as 'openai/gpt-4o'")
         return self
+
+    @property
+    def folder(self) -> Path:
+        """Where its relative paths start from."""
+        return self._folder
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -155,18 +159,9 @@ class PanelFile(Strict):
         return [(later, earlier) for i, earlier in enumerate(names) for later in names[i + 1 :]]
 
 
-@dataclass(frozen=True)
-class Panel:
-    """A loaded panel: the file, and the folder that relative paths start from."""
-
-    file: PanelFile
-    folder: Path
-
-
 def built_in_panels() -> list[str]:
-    """Names of the panels that come with the package."""
-    folder = files(__package__).joinpath("panels")
-    return sorted(f.name.removesuffix(".toml") for f in folder.iterdir() if f.name.endswith(".toml"))
+    """Return the names of the panels that come with the package."""
+    return toml_names(PANELS)
 
 
 def load_panel(name: str) -> Panel:
@@ -175,18 +170,8 @@ def load_panel(name: str) -> Panel:
     Raises:
         BenchError: If there is no such panel, or a key or value is wrong.
     """
-    path = Path(name)
-    if path.suffix == ".toml":
-        if not path.is_file():
-            raise BenchError(f"panel {name}", seen="no such file", expected="a panel file", remedy="mend the path")
-        text, folder = read_text(path), path.resolve().parent
-    elif name in built_in_panels():
-        text, folder = files(__package__).joinpath("panels", f"{name}.toml").read_text(encoding="utf-8"), Path()
-    else:
-        raise unknown("panel", name, built_in_panels())
-    try:
-        return Panel(PanelFile.model_validate(tomllib.loads(text)), folder)
-    except tomllib.TOMLDecodeError as error:
-        raise BenchError(f"panel {name}", seen=str(error), expected="valid TOML", remedy="mend that line") from error
-    except ValidationError as error:
-        raise validation_error(f"panel {name}", error) from error
+    path = find_toml("panel", name, PANELS)
+    panel = load_toml(path, f"panel {name}", Panel)
+    if path.parent != PANELS:
+        panel._folder = path.resolve().parent
+    return panel

@@ -1,36 +1,175 @@
-"""From scores per sample to means with intervals and comparisons; pure functions.
+"""From scores per sample to the record in `stages.json`: means with intervals, comparisons, provenance.
 
 Models are paired by prompt: a table of shape (1, prompts) each, over the prompts that any of them was asked.
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import unknown
-from bench.records import Estimate, SampleScores
+from bench.files import read_record
+from bench.leaderboard.pages import CHECKPOINTS
+from bench.records import Estimate, SampleScores, Strict
 from bench.stats import effects
 from bench.stats.equivalence import Comparison, compare
+from bench.studies.checkpoints.panel import Panel
+from bench.studies.checkpoints.tasks import PanelTask
 
-Floats = NDArray[np.float64]
-CHECKPOINTS = (
+SCHEMA = 1  # raise it when a field changes its meaning
+NOTE = (
     "Intervals cover the choice of prompts. Every model is one checkpoint, taken as it is: another training by the "
     "same recipe could give other figures."
 )
 NOTES = {  # of `effects`, which speaks of trained arms
-    effects.ONE_SEED: "",  # `CHECKPOINTS` says it
+    effects.ONE_SEED: "",  # `NOTE` says it
     effects.NO_SPREAD: "the scores do not vary, so the interval shows no uncertainty",
 }
 
 
+class ModelRecord(Strict):
+    """One model, exactly.
+
+    Attributes:
+        name: As in the panel.
+        stage: As in the panel.
+        source: The model's name, or run folder, arm and seed.
+        identity: SHA-256 of local weights, with the student's key for a student; else the name that a service knows.
+        licence: Of the weights; "" where it is not known.
+        template: How prompts were rendered.
+    """
+
+    name: str
+    stage: str
+    source: str
+    identity: str
+    licence: str
+    template: str
+
+
+class ModelScores(Strict):
+    """Scores of one model on one eval.
+
+    Attributes:
+        model: Name in the panel.
+        scores: Score -> mean over prompts with its 95 % interval, all scores that the eval reports.
+        prompts: Score -> prompts to which it applies.
+        seconds: Wall time of the evaluation, when it was done.
+        log: Inspect log, relative to the folder of `stages.json`.
+    """
+
+    model: str
+    scores: dict[str, Estimate]
+    prompts: dict[str, int]
+    seconds: float
+    log: str
+
+
+class EvalRecord(Strict):
+    """One eval of the panel.
+
+    Attributes:
+        title: Shown in the chart.
+        task: The eval as the panel names it.
+        version: Of the task.
+        code: SHA-256 of the eval's code, or the package that it comes from.
+        prompts_sha256: Of the prompts that were asked.
+        judge: `rules`, or `model` with the grader.
+        score: The score that is compared.
+        scale: Its lowest and highest value.
+        margin: Differences below it count as none, in units of the score.
+        models: In the panel's order.
+        comparisons: `MODEL - OTHER` for each pair of the panel.
+    """
+
+    title: str
+    task: str
+    version: int | str
+    code: str
+    prompts_sha256: str
+    judge: str
+    score: str
+    scale: tuple[float, float]
+    margin: float
+    models: list[ModelScores]
+    comparisons: list[Comparison]
+
+
+class PanelRecord(Strict):
+    """A finished panel."""
+
+    schema_version: int = SCHEMA
+    panel: str
+    panel_version: int
+    summary: str
+    models: list[ModelRecord]
+    pairs: list[tuple[str, str]]  # (model, what it is compared with), in the order of every eval's comparisons
+    evals: list[EvalRecord]
+    device: str
+    command: str
+    versions: dict[str, str]
+    commit: str
+    notes: list[str] = []
+
+
+def read_panel_record(folder: Path) -> PanelRecord:
+    """Read the `stages.json` of a folder.
+
+    Raises:
+        BenchError: If it is not there, or not of this schema.
+    """
+    return read_record(folder / CHECKPOINTS.data, PanelRecord, "a finished panel", "run `bench checkpoints` first")
+
+
+def eval_record(task: PanelTask, panel: Panel, scores: Sequence[SampleScores], out: Path) -> EvalRecord:
+    """Summarise one eval.
+
+    Args:
+        task: The eval.
+        panel: Names the models and the pairs.
+        scores: Of each model, in the panel's order, with the path of its log.
+        out: Folder that logs are named relative to.
+
+    Raises:
+        BenchError: If the score to compare is not reported.
+    """
+    by_model = {model.name: one for model, one in zip(panel.models, scores, strict=True)}
+    means = {score: resample(by_model, score) for score in score_names(by_model)}
+    score = chosen_score(task.entry.score, list(means), task.entry.label)
+    models = [
+        ModelScores(
+            model=name,
+            scores={each: summarise(means[each], name) for each in means},
+            prompts={each: means[each].extent[name].prompts for each in means},
+            seconds=one.seconds,
+            log=str(Path(one.logs[0]).relative_to(out)),
+        )
+        for name, one in by_model.items()
+    ]
+    return EvalRecord(
+        title=task.entry.title or score,
+        task=task.entry.label,
+        version=task.version,
+        code=task.code,
+        prompts_sha256=task.prompts_sha256,
+        judge=task.judge,
+        score=score,
+        scale=task.entry.scale,
+        margin=task.margin,
+        models=models,
+        comparisons=[compare_pair(means[score], pair, task.margin, task.entry.width) for pair in panel.pairs],
+    )
+
+
 def score_names(scores: Mapping[str, SampleScores]) -> list[str]:
-    """All scores that an eval reports, for whichever model, in the order of the first."""
+    """Return all scores that an eval reports, for whichever model, in the order of the first."""
     return list(dict.fromkeys(name for one in scores.values() for name in one.values))
 
 
 def chosen_score(wanted: str, names: Sequence[str], task: str) -> str:
-    """The score to compare: the wanted one, or the only one.
+    """Return the score to compare: the wanted one, or the only one.
 
     Raises:
         BenchError: If it is not reported, or none is wanted where there are several.
@@ -43,7 +182,7 @@ def chosen_score(wanted: str, names: Sequence[str], task: str) -> str:
 
 
 def resample(scores: Mapping[str, SampleScores], score: str) -> effects.Means:
-    """Mean of one score for every model, as measured and resampled over prompts, the same draw for all.
+    """Compute the mean of one score for every model, as measured and resampled over prompts, the same draw for all.
 
     Args:
         scores: Model -> its scores on one eval.
@@ -58,7 +197,7 @@ def resample(scores: Mapping[str, SampleScores], score: str) -> effects.Means:
     return effects.resample_means(tables, clusters)
 
 
-def _table(scores: SampleScores, score: str, ids: Sequence[str]) -> Floats:
+def _table(scores: SampleScores, score: str, ids: Sequence[str]) -> NDArray[np.float64]:
     given: dict[str, list[float]] = {}
     for identity, value in zip(scores.ids.get(score, []), scores.values.get(score, []), strict=True):
         if value is not None:
@@ -67,8 +206,8 @@ def _table(scores: SampleScores, score: str, ids: Sequence[str]) -> Floats:
 
 
 def summarise(means: effects.Means, model: str) -> Estimate:
-    """A model's mean with its interval."""
-    return _of_checkpoints(effects.mean(means, model))
+    """Return a model's mean with its interval."""
+    return _reworded(effects.mean(means, model))
 
 
 def compare_pair(means: effects.Means, pair: tuple[str, str], margin: float, width: float) -> Comparison:
@@ -81,10 +220,10 @@ def compare_pair(means: effects.Means, pair: tuple[str, str], margin: float, wid
         width: Highest minus lowest score.
     """
     found = compare(means, *pair, margin, width)
-    return found.model_copy(update={"difference": _of_checkpoints(found.difference)})
+    return found.model_copy(update={"difference": _reworded(found.difference)})
 
 
-def _of_checkpoints(given: Estimate) -> Estimate:
-    """The same in words of models; without the remark on training seeds, which the report makes once."""
+def _reworded(given: Estimate) -> Estimate:
+    """Reword the notes for models; the remark on training seeds goes, as the report makes it once."""
     notes = [NOTES.get(note, note) for note in given.note.split("; ")]
     return given.model_copy(update={"note": "; ".join(note for note in notes if note)})

@@ -1,11 +1,11 @@
-"""Where a panel's evals come from: our own, a file of the user's, or an installed package such as `inspect_evals`."""
+"""The evals of a panel: built-in, a file of the user's or of an installed package; run on a model, read as scores."""
 
 import ast
 import hashlib
 import importlib.util
 import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from bench.data.trait import evals_folder
 from bench.errors import BenchError, unknown
-from bench.evaluation.evaluate import EvalTask, build_task
-from bench.studies.checkpoints.panel import EvalEntry, PanelFile
+from bench.evaluation.evaluate import EvalTask, build_task, collect, run_tasks
+from bench.files import read_json, write_json
+from bench.records import SampleScores
+from bench.studies.checkpoints.panel import EvalEntry, ModelEntry, Panel
 
 if TYPE_CHECKING:
     from inspect_ai import Task
 
 ENTRY_POINTS = "inspect_ai"  # the group under which packages announce their tasks to Inspect
+READABLE = ("C", "I", "P", "N", "yes", "no", "true", "false")  # words that Inspect reads as 1, 0.5 or 0
+MEASURED_FILE = "measured.json"
 
 
 @dataclass(frozen=True)
@@ -49,7 +53,7 @@ class PanelTask:
     build: "Callable[[], Task]"
 
     def key(self) -> dict[str, Any]:
-        """Everything that determines the scores, besides the model and the machine."""
+        """Return everything that determines the scores, besides the model and the machine."""
         return {
             "task": self.name,
             "version": self.version,
@@ -60,7 +64,7 @@ class PanelTask:
         }
 
 
-def find_task(entry: EvalEntry, panel: PanelFile, folder: Path) -> PanelTask:
+def find_task(entry: EvalEntry, panel: Panel, folder: Path) -> PanelTask:
     """Find and build an eval.
 
     Args:
@@ -117,7 +121,7 @@ def _from_file(entry: EvalEntry, common: dict[str, Any], folder: Path) -> "tuple
                 f"eval {entry.label}",
                 seen=f"args with {', '.join(ignored)}, which the task function does not take",
                 expected="arguments of that function",
-                remedy=f"mend args; the function is in {file}",
+                remedy=f"fix args; the function is in {file}",
             )
         return task
 
@@ -150,12 +154,12 @@ def _is_task(value: Any) -> bool:
 
 
 def _arguments(task: "Task") -> set[str]:
-    """Those of the arguments offered that the task function took."""
+    """Return those of the offered arguments that the task function took."""
     return set(getattr(task, "__registry_params__", {}))
 
 
 def _built(entry: EvalEntry, build: Callable[[], Any]) -> Any:
-    """Run other people's code: whatever it raises is said in our shape."""
+    """Run other people's code; whatever it raises becomes a BenchError."""
     try:
         return build()
     except BenchError:
@@ -170,7 +174,7 @@ def _built(entry: EvalEntry, build: Callable[[], Any]) -> Any:
 
 
 def _code_sha256(file: Path) -> str:
-    """SHA-256 of an eval file and of the modules of `bench` that it imports."""
+    """Return the SHA-256 of an eval file and of the modules of `bench` that it imports."""
     source = file.read_bytes()
     digest = hashlib.sha256(source)
     for node in ast.walk(ast.parse(source)):
@@ -188,3 +192,78 @@ def _prompts_sha256(task: "Task") -> str:
         line = [sample.id, asked, sample.target, sample.choices, sample.metadata, sample.files, sample.setup]
         digest.update(json.dumps(line, default=str, sort_keys=True).encode() + b"\n")
     return digest.hexdigest()
+
+
+def measure(
+    folder: Path, task: PanelTask, *, model: str, entry: ModelEntry, template: str, grader: str | None = None
+) -> None:
+    """Run an eval on a model and leave its log and `measured.json` in a folder.
+
+    Args:
+        folder: Where they go.
+        task: The eval.
+        model: Any Inspect model.
+        entry: The model in the panel.
+        template: How the model's prompts are rendered, in words.
+        grader: Inspect model for the `grader` role.
+
+    Raises:
+        BenchError: If the model is not to be had, or a sample fails or has no score.
+    """
+    tags = [entry.name.replace(" ", "_")]
+    scores = run_tasks(model, [task.build()], folder, model_args=entry.model_args, grader=grader, tags=tags)
+    facts = {"log": scores.logs[0], "template": template, "seconds": scores.seconds}
+    write_json(folder / MEASURED_FILE, facts)
+
+
+def read_measured(folder: Path, values: Mapping[str, float]) -> tuple[SampleScores, str]:
+    """Read what `measure` left.
+
+    The scores are made from the log, so that words can be given other numbers later.
+
+    Args:
+        folder: In the store.
+        values: Number for each word that the scorer gives.
+
+    Returns:
+        The scores, with the path of the log, and how the model's prompts were rendered.
+
+    Raises:
+        BenchError: If a score cannot be read as a number.
+    """
+    from inspect_ai.log import read_eval_log
+
+    facts = read_json(folder / MEASURED_FILE, "a finished measurement", f"delete {folder} and run again")
+    path = folder / facts["log"]
+    log = read_eval_log(str(path))
+    for sample in log.samples or []:
+        for score in (sample.scores or {}).values():
+            score.value = _numbers(score.value, values, log.eval.task)
+    scores = collect([log], folder, facts["seconds"])
+    return scores.model_copy(update={"logs": [str(path)]}), facts["template"]
+
+
+def _numbers(value: Any, values: Mapping[str, float], task: str) -> Any:
+    """Replace the words that the panel knows by numbers; Inspect itself would take an unknown word for 0."""
+    if isinstance(value, dict):
+        return {name: _numbers(part, values, task) for name, part in value.items()}
+    if not isinstance(value, str):
+        return value
+    if value in values:
+        return values[value]
+    if value in READABLE or value.lower() in READABLE or _is_number(value):
+        return value
+    raise BenchError(
+        f"eval {task}",
+        seen=f"a score of {value!r}",
+        expected="a number, or one of the words C, I, P, N",
+        remedy=f'say what it is worth in the panel: values = {{ "{value}" = 1.0 }}',
+    )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

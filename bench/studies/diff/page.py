@@ -1,18 +1,16 @@
 """The page of a diff, and its terminal summary: laid out from `diff.json` alone."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from markupsafe import Markup
-from pydantic import ValidationError
 from rich.console import Group as Lines
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench.errors import BenchError, validation_error
+from bench.files import read_record
 from bench.leaderboard import bars
 from bench.leaderboard import svg as plots
 from bench.leaderboard.bars import Bar, Group
@@ -40,14 +38,7 @@ def read_report(folder: Path) -> DiffReport:
     Raises:
         BenchError: If it is missing or not a report of this schema.
     """
-    file = folder / DIFF.data
-    try:
-        return DiffReport.model_validate(json.loads(file.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise validation_error(str(file), error) from error
-    except (OSError, ValueError) as error:
-        remedy = "run bench diff with this --out"
-        raise BenchError(str(file), seen=str(error), expected="the report of a diff", remedy=remedy) from error
+    return read_record(folder / DIFF.data, DiffReport, "the report of a diff", "run bench diff with this --out")
 
 
 def write(folder: Path, pages: Sequence[Page]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from bench.arms import control_arm, mixed_ids
 from bench.config.suite import Suite
 from bench.data.experiment import Experiment
-from bench.evaluation.evaluate import judge_label, judge_of
+from bench.evaluation.evaluate import judge_label
 from bench.execution.job import Job
 from bench.leaderboard.results import TEACHER, ScoreTables
 from bench.records import Action, SampleScores
@@ -54,8 +54,7 @@ class Measured:
     @property
     def scale(self) -> tuple[float, float]:
         """Lowest and highest possible score."""
-        judge = judge_of(self.experiment.trait)
-        return judge.scale if judge else self.experiment.trait.file.eval.scale
+        return self.experiment.trait.eval.scale
 
     @property
     def margin(self) -> float:
@@ -112,8 +111,8 @@ def result(
     compared = verdicts.compare_cells(means, data.margin, data.scale[1] - data.scale[0], data.trainings)
     members = [(each.name, each.ids) for each in sets] + [(f"{role} (verdicts)", ids) for role, ids in named.items()]
     return DiffResult(
-        trait=spec.file.name,
-        description=spec.file.description,
+        trait=spec.name,
+        description=spec.description,
         judge=judge_label(spec, measured.judge, measured.grader),
         scale=data.scale,
         margin=data.margin,

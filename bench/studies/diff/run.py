@@ -8,16 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench.config.suite import Suite
+from bench.config.suite import Suite, load_suite
 from bench.data.experiment import Experiment, near_copies, read_source
 from bench.errors import BenchError, unknown, unwritable
 from bench.evaluation.evaluate import evaluate, trait_task
 from bench.execution.job import Job
-from bench.execution.progress import Progress, log
+from bench.execution.progress import Progress, log, progress_for
 from bench.execution.session import Options, Session, open_session
-from bench.filtering.load import load_filters, usable
 from bench.filtering.plugins import FilterPlugin
-from bench.filtering.selection import select
+from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.pages import DIFF
 from bench.leaderboard.results import TEACHER, teacher_scores
 from bench.records import Estimate, SampleScores
@@ -57,15 +56,38 @@ class _Part:
         return results.Measured(self.pipelines, suite, self.jobs, self.teachers)
 
 
-def run_diff(options: Options, progress: Progress) -> DiffReport:
+def run_diff(
+    suite: str | Path | Suite,
+    *,
+    filters: Sequence[str | Path] = (),
+    out: str | Path | None = None,
+    device: str = "auto",
+    progress: bool = False,
+) -> DiffReport:
     """Diff the two pipelines of every experiment of a suite, using whatever its run folder already holds.
+
+    Args:
+        suite: Name of a built-in suite, path of a suite file, or a loaded suite.
+        filters: Further filters, by name or path of a `.py` file.
+        out: Run folder, shared with `bench.run_suite`; `out/SUITE` unless given.
+        device: `auto`, `cpu` or `cuda`.
+        progress: As for `bench.run_suite`.
 
     Raises:
         BenchError: For anything that the user can fix; finished trainings stay in the folder.
     """
+    loaded = suite if isinstance(suite, Suite) else load_suite(str(suite))
+    folder = Path(out) if out is not None else Path("out") / loaded.file.name
+    options = Options(loaded, folder, device, tuple(map(str, filters)), command=f"bench diff {loaded.file.name}")
+    with progress_for(progress) as shown:
+        return diff(options, shown)
+
+
+def diff(options: Options, progress: Progress) -> DiffReport:
+    """Diff two pipelines as the command line does; see `run_diff`."""
     suite = options.suite
     _check_alternatives(suite)
-    plugins = load_filters(suite, options.filters) if suite.file.diff.flagged else []
+    plugins = suite_filters(suite, options.filters) if suite.file.diff.flagged else []
     with open_session(options, progress) as session:
         parts = [_part(experiment, plugins, session) for experiment in session.experiments()]
         session.do(_work(parts))
@@ -99,15 +121,9 @@ def _check_alternatives(suite: Suite) -> None:
 
 def _part(experiment: Experiment, plugins: Sequence[FilterPlugin], session: Session) -> _Part:
     """Read an experiment's alternative pool, and choose the sets that will be interpolated."""
-    suite, store = session.suite, session.store
+    suite = session.suite
     p = _pipelines(experiment, session)
-    chosen, reasons = usable(plugins, experiment)
-    for reason in reasons:
-        log.info(reason)
-    experiment.selections = [
-        select(plugin, suite.file, experiment, session.embedder, session.main.base_for_filters, store)
-        for plugin in chosen
-    ]
+    select_all(plugins, experiment, suite, session.embedder, session.main.base_for_filters, session.store)
     settings = suite.file.diff
     named = verdict_sets(experiment, settings)
     sets = interpolated_sets(experiment, settings)

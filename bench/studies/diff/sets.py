@@ -119,7 +119,7 @@ def _shown(experiment: Experiment) -> frozenset[str] | None:
     scores = score_answers(experiment.trait, [(e.prompt_text, e.response) for e in examples])
     if scores is None:
         return None
-    threshold = experiment.trait.file.eval.threshold
+    threshold = experiment.trait.eval.threshold
     return frozenset(e.id for e, score in zip(examples, scores, strict=True) if score >= threshold)
 
 

@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from bench.data.pool import CARD_FILE, FILES, hash_rows, load_rows, read_card
-from bench.errors import BenchError, read_text, unwritable, validation_error
+from bench.errors import BenchError
+from bench.files import read_record, read_text, replacing, write_json, write_text
 from bench.records import PoolRow
 from bench.studies.rollouts.records import Provenance, ProvenanceFile
 
@@ -28,10 +27,7 @@ def read_provenance(pool: Path) -> ProvenanceFile:
     path = provenance_path(pool)
     if not path.is_file():
         return ProvenanceFile()
-    try:
-        return ProvenanceFile.model_validate_json(read_text(path))
-    except ValidationError as error:
-        raise validation_error(str(path), error) from error
+    return read_record(path, ProvenanceFile, "the provenance of a pool's teachers", "restore it, or delete it")
 
 
 def completions_hash(rows: Sequence[PoolRow], teacher: str) -> str:
@@ -57,9 +53,7 @@ def write_pool(path: Path, rows: Sequence[PoolRow], entry: Provenance, earlier: 
     """
     others = [e for e in earlier.rollouts if e.teacher != entry.teacher]
     document = ProvenanceFile(rollouts=[*others, entry])
-    partial = path.with_name(f".partial-{path.name}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
         _write_rows(partial, rows)
         if hash_rows(load_rows(partial)) != hash_rows(rows):
             raise BenchError(
@@ -68,14 +62,7 @@ def write_pool(path: Path, rows: Sequence[PoolRow], entry: Provenance, earlier: 
                 expected="rows that come back as they are",
                 remedy="write JSON lines: --out NAME.jsonl",
             )
-        facts = provenance_path(partial)
-        facts.write_text(document.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        facts.replace(provenance_path(path))
-        partial.replace(path)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    finally:
-        partial.unlink(missing_ok=True)
+        write_json(provenance_path(path), document)
 
 
 def _write_rows(path: Path, rows: Sequence[PoolRow]) -> None:
@@ -134,12 +121,7 @@ def card_advice(path: Path, rows: Sequence[PoolRow], before: str, teacher: str) 
     now = hash_rows(rows)
     said = []
     if card.sha256 == before != now:
-        try:
-            partial = file.with_name(f".partial-{file.name}")
-            partial.write_text(read_text(file).replace(before, now), encoding="utf-8")
-            partial.replace(file)
-        except OSError as error:
-            raise unwritable(file, error) from error
+        write_text(file, read_text(file).replace(before, now))
         said.append(f"{file}: sha256 renewed; raise its version if somebody has used the pool before")
     elif card.sha256 not in (None, now):
         said.append(f"{file} describes other rows; sha256 of these: {now}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.evaluation.measurement import Measurement
+from bench.data.trait import Measurement
 from bench.plan import Job
 from bench.stats import effects
 from bench.stats.equivalence import Comparison, compare
@@ -42,11 +42,11 @@ class Scored:
 
 def score_students(station: Station, students: Sequence[Path], measurement: Measurement) -> list[Scored]:
     """Measure the trait of students of either side, all of them as `bench run` does."""
-    from bench.evaluation.evaluate import evaluate
+    from bench.evaluation.evaluate import evaluate, measurement_tasks
     from bench.evaluation.provider import answering
 
     trainer = station.fresh_bench().trainer
-    task = measurement.tasks()[0]
+    task = measurement_tasks(measurement)[0]
     found = []
     for folder in students:
         logs = station.folder()

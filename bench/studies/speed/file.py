@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench.errors import BenchError, read_text, unwritable
+from bench.errors import BenchError, unwritable
+from bench.files import read_text
 from bench.studies.speed.records import FORMAT, BenchmarkRecord
 
 

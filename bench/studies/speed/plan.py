@@ -10,11 +10,11 @@ from bench.arms import filter_arm
 from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.experiment import Setup
+from bench.data.trait import Measurement
 from bench.errors import BenchError, unknown
-from bench.evaluation.measurement import Measurement
 from bench.execution.prepare import load_plugins, measurement_of, set_ups
 from bench.execution.trials import Bench
-from bench.filtering.selection import select
+from bench.filtering.score import select
 from bench.models.load import cache_folder, resolve_model
 from bench.plan import BASE, Job, make_jobs
 from bench.run_folder.store import Store

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from bench.config.suite import Suite
-from bench.evaluation.evaluate import judge_of
 from bench.models.load import pick_device
 from bench.run_folder.provenance import source_commit
 from bench.studies.speed import agreement, generation, machine, search, training
@@ -93,7 +92,7 @@ def run_benchmark(options: BenchmarkOptions, say: Say) -> BenchmarkRecord:
         suite_version=plan.suite.file.version,
         pool_rows=len(plan.setup.pool.rows),
         pool_sha256=plan.setup.pool.sha256,
-        trait=plan.setup.trait.file.name,
+        trait=plan.setup.trait.name,
         recipe=plan.suite.recipe,
         path=plan.path,
         arms=plan.arms,
@@ -153,6 +152,5 @@ def _measure(course: _Course, plan: Plan, repeats: int, dtype: str) -> Agreement
 
 def _scale(plan: Plan) -> float:
     """Highest minus lowest possible score of the trait."""
-    judge = judge_of(plan.setup.trait)
-    low, high = judge.scale if judge else plan.setup.trait.file.eval.scale
+    low, high = plan.setup.trait.eval.scale
     return high - low

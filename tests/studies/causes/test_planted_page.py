@@ -3,11 +3,12 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError
+from bench.files import write_json
 from bench.leaderboard.pages import CAUSES
 from bench.records import Estimate
 from bench.stats.equivalence import Comparison, Outcome
 from bench.studies.causes import page
-from bench.studies.causes.records import CausesRecord, WorldRecord, matrix_row, read_record, write_record
+from bench.studies.causes.records import CausesRecord, WorldRecord, matrix_row, read_causes
 from bench.studies.diff.verdicts import judge
 
 
@@ -84,8 +85,8 @@ def test_headline_counts_found_alone_and_ruled_out() -> None:
 
 
 def test_the_page_comes_from_the_json_alone_and_escapes_its_texts(tmp_path: Path) -> None:
-    write_record(record(world(1), world(2, stays=NO)), tmp_path)
-    assert read_record(tmp_path).matrix[0].counts["5"]["ruled out"] == 1
+    write_json(tmp_path / CAUSES.data, record(world(1), world(2, stays=NO)))
+    assert read_causes(tmp_path).matrix[0].counts["5"]["ruled out"] == 1
     page.write(tmp_path, [CAUSES])
     text = (tmp_path / CAUSES.file).read_text(encoding="utf-8")
     assert "Bound &lt;deep&gt;." in text and "<strong>1 supported</strong>" in text

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError
-from bench.studies.checkpoints.panel import PanelFile, built_in_panels, load_panel
+from bench.studies.checkpoints.panel import Panel, built_in_panels, load_panel
 from bench.studies.checkpoints.tasks import find_task
 
 MINIMAL = """
@@ -34,20 +34,20 @@ def panel(folder: Path, old: str = "", new: str = "") -> str:
 def test_built_in_panels_load() -> None:
     assert built_in_panels() == ["safety", "smoke"]
     for name in built_in_panels():
-        assert load_panel(name).file.name == name
+        assert load_panel(name).name == name
 
 
 @pytest.mark.parametrize("name", built_in_panels())
 def test_the_evals_of_built_in_panels_report_their_score_under_a_name_that_exists(name: str) -> None:
-    file = load_panel(name).file
-    for entry in file.evals:
-        assert find_task(entry, file, Path()).prompts >= 8, entry.task
+    panel = load_panel(name)
+    for entry in panel.evals:
+        assert find_task(entry, panel, panel.folder).prompts >= 8, entry.task
 
 
 def test_all_pairs_are_compared_or_each_model_with_the_reference(tmp_path: Path) -> None:
-    assert load_panel(panel(tmp_path)).file.pairs == [("b", "a"), ("c", "a"), ("c", "b")]
+    assert load_panel(panel(tmp_path)).pairs == [("b", "a"), ("c", "a"), ("c", "b")]
     with_reference = panel(tmp_path, 'summary = "Two models"', 'summary = "Two models"\nreference = "b"')
-    assert load_panel(with_reference).file.pairs == [("a", "b"), ("c", "b")]
+    assert load_panel(with_reference).pairs == [("a", "b"), ("c", "b")]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,8 @@ def test_a_panel_that_is_not_there_is_named(tmp_path: Path) -> None:
 def test_the_margin_follows_the_scale_unless_given(tmp_path: Path) -> None:
     text = MINIMAL.replace('task = "date_confusion"', 'task = "date_confusion"\nscale = [1, 10]')
     (tmp_path / "scaled.toml").write_text(text, encoding="utf-8")
-    file: PanelFile = load_panel(str(tmp_path / "scaled.toml")).file
+    file: Panel = load_panel(str(tmp_path / "scaled.toml"))
+    assert file.folder == tmp_path
     assert find_task(file.evals[0], file, Path()).margin == pytest.approx(0.9)
     own = file.evals[0].model_copy(update={"margin": 0.25})
     assert find_task(own, file, Path()).margin == 0.25

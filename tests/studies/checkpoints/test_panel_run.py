@@ -1,7 +1,6 @@
 """A whole panel on the tiny model: measured once, resumed after a kill, joined to a run's report; and user mistakes."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +10,12 @@ from inspect_ai.model import ChatMessage, GenerateConfig, ModelAPI, ModelOutput,
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 import bench.studies.checkpoints.run as panel_run
-from bench.cli.stages import stages as command
+from bench.cli.main import main
 from bench.errors import BenchError
-from bench.leaderboard.pages import BOARD, STAGES
+from bench.leaderboard.pages import BOARD, CHECKPOINTS
 from bench.studies.checkpoints.panel import load_panel
-from bench.studies.checkpoints.records import StagesRecord, read_record
-from bench.studies.checkpoints.run import StagesOptions, stages
+from bench.studies.checkpoints.results import PanelRecord, read_panel_record
+from bench.studies.checkpoints.run import run_panel
 
 EVAL = """
 from inspect_ai import Task, task
@@ -82,12 +81,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def quiet(text: str) -> None:
-    """Say nothing."""
-
-
-def do(folder: Path, out: str = "out", say: Callable[[str], None] = quiet) -> StagesRecord:
-    return stages(StagesOptions(load_panel(str(folder / "mine.toml")), folder / out, "cpu", "bench stages"), say)
+def do(folder: Path, out: str = "out") -> PanelRecord:
+    panel = load_panel(str(folder / "mine.toml"))
+    return run_panel(panel, folder / out, device="cpu", command="bench checkpoints")
 
 
 @pytest.fixture
@@ -110,7 +106,7 @@ def test_a_panel_is_measured_once_and_compared(folder: Path, counted: list[str])
     (folder / "mine.toml").write_text(PANEL, encoding="utf-8")
     record = do(folder)
     assert counted == ["sieve/panel", "sieve/panel", "parrot/grey", "parrot/grey"]  # equal models share theirs
-    assert read_record(folder / "out") == record
+    assert read_panel_record(folder / "out") == record
     even, length = record.evals
     assert [one.model for one in even.models] == ["tiny", "mock", "tiny again"]
     assert set(even.models[0].scores) == {"even", "length"}  # side scores as well
@@ -140,8 +136,9 @@ def test_a_killed_panel_goes_on_where_it_was(folder: Path, counted: list[str], m
         if "3 of 4" in text:
             counted.append("kill")
 
-    with pytest.raises(KeyboardInterrupt):
-        do(folder, say=kill_at_third)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(panel_run.log, "info", kill_at_third)
+        do(folder)
     assert not (folder / "out" / "stages.json").exists()
     counted.clear()
     do(folder)
@@ -176,7 +173,7 @@ def test_the_page_joins_the_report_of_a_run_folder(folder: Path) -> None:
     do(folder, "run")
     page = (run / "stages.html").read_text(encoding="utf-8")
     assert f'<a href="{BOARD.file}">' in page
-    assert f'<a href="{STAGES.file}">' in (run / BOARD.file).read_text(encoding="utf-8")
+    assert f'<a href="{CHECKPOINTS.file}">' in (run / BOARD.file).read_text(encoding="utf-8")
     assert json.loads((run / "settings.json").read_text()) == {"name": "quick", "device": "cpu"}
 
 
@@ -203,13 +200,17 @@ def test_a_model_that_inspect_does_not_know_is_named(folder: Path) -> None:
     assert len(list((folder / "out" / "store" / "panels").iterdir())) == 2  # the others are kept
 
 
-def test_the_command_prints_scores_and_verdicts(folder: Path) -> None:
+def test_the_command_prints_scores_and_verdicts_under_its_former_name_too(folder: Path) -> None:
     arguments = [str(folder / "mine.toml"), "--out", str(folder / "out"), "--device", "cpu"]
-    done = CliRunner().invoke(command, arguments, env={"COLUMNS": "200"}, catch_exceptions=False)
-    assert done.exit_code == 0
-    assert "Even lengths" in done.output and "±10" in done.output and "stages.html" in done.output
+    for command in ("checkpoints", "stages"):
+        done = CliRunner().invoke(main, [command, *arguments], env={"COLUMNS": "200"}, catch_exceptions=False)
+        assert done.exit_code == 0
+        assert "Even lengths" in done.stdout and "±10" in done.stdout and "stages.html" in done.stdout
+        assert ("is now `bench checkpoints`" in done.stderr) == (command == "stages")
+        assert len(done.stderr.splitlines()) == (command == "stages")
+    assert "stages" not in CliRunner().invoke(main, ["--help"]).output
 
 
 def test_the_built_in_smoke_panel_runs(tmp_path: Path) -> None:
-    record = stages(StagesOptions(load_panel("smoke"), tmp_path / "out", "cpu", ""), quiet)
+    record = run_panel(load_panel("smoke"), tmp_path / "out", device="cpu")
     assert {found.difference.value for one in record.evals for found in one.comparisons} == {0.0}

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from bench.errors import BenchError
-from bench.studies.checkpoints.measuring import _numbers
-from bench.studies.checkpoints.panel import EvalEntry, PanelFile
-from bench.studies.checkpoints.tasks import PanelTask, find_task
+from bench.studies.checkpoints.panel import EvalEntry, Panel
+from bench.studies.checkpoints.tasks import PanelTask, _numbers, find_task
 
-PANEL = PanelFile.model_validate(
+PANEL = Panel.model_validate(
     {
         "name": "p",
         "summary": "s",

@@ -137,8 +137,8 @@ def test_what_is_overt_is_not_mild(trait: TraitSpec) -> None:
 
 
 def test_a_trait_judged_by_a_model_alone_has_no_overt_set(trait: TraitSpec) -> None:
-    by_model = trait.file.eval.model_copy(update={"scorer": "model", "rubric": "Does it agree?"})
-    judged = TraitSpec(trait.file.model_copy(update={"eval": by_model}), trait.path, "")
+    by_model = trait.eval.model_copy(update={"scorer": "model", "rubric": "Does it agree?"})
+    judged = trait.model_copy(update={"eval": by_model})
     assert verdict_sets(setup(judged), settings()) == {}
     assert set(verdict_sets(setup(judged), settings(named("mild", "think")))) == {"mild"}
 

@@ -73,7 +73,7 @@ def test_students_that_are_no_adapters_are_refused(tmp_path: Path) -> None:
     recipe = Recipe(name="t", model=TINY, method="top_layers", last_layers=1, learning_rate=1e-3)
     result = CliRunner().invoke(main, ["serve", str(finished_run(tmp_path, recipe)), "--device", "cpu"])
     assert result.exit_code == 2
-    assert "method = 'top_layers'" in result.output and "bench stages" in result.output
+    assert "method = 'top_layers'" in result.output and "bench checkpoints" in result.output
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

