@@ -6,7 +6,7 @@ from typing import Any
 import torch
 
 from bench.config.recipe import Recipe
-from bench.models.load import TINY
+from bench.models.packaged import TINY
 from bench.models.student import save_student, trainable_copy, trained_tensors
 
 LORA = Recipe(name="l", model=TINY, method="lora", lora_rank=4, learning_rate=1e-3)

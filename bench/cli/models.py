@@ -12,8 +12,9 @@ from rich.table import Table
 
 from bench.cli.options import DEVICE, command_line, console, say
 from bench.errors import BenchError, unknown
-from bench.models.load import PACKAGED, TINY, model_folder, model_identity, pick_device
 from bench.models.load import fetch as download
+from bench.models.load import model_folder, model_identity, pick_device
+from bench.models.packaged import PACKAGED, TINY
 from bench.studies.rollouts.records import Settings
 from bench.studies.rollouts.run import RolloutOptions
 from bench.studies.rollouts.run import rollouts as roll_out

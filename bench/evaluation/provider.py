@@ -30,8 +30,8 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from bench.models.encode import encode
-from bench.models.engine import ROWS_AT_ONCE, Ask, Engine
-from bench.models.generate import Generation
+from bench.models.engine import ROWS_AT_ONCE, Engine
+from bench.models.generate import Generation, Request
 from bench.records import Message, TrainingRow
 
 UNSUPPORTED = ("top_p", "top_k")  # refused, as leaving them out silently would change what is measured
@@ -205,7 +205,7 @@ class StudentAPI(ModelAPI):
         stops = (*self._student.stops, *(config.stop_seqs or ()))
         settings = (config.max_tokens or 64, config.temperature or 0.0, stops)
         ids = tuple(self._student.tokenizer(text, add_special_tokens=False)["input_ids"])
-        made: Generation = await self._ask(settings, Ask(self.model_name, ids, int.from_bytes(digest[:7])))
+        made: Generation = await self._ask(settings, Request(self.model_name, ids, int.from_bytes(digest[:7])))
         message = ChatMessageAssistant(content=made.text, model=self.model_name, source="generate")
         choice = ChatCompletionChoice(message=message, stop_reason="stop" if made.stopped else "max_tokens")
         usage = ModelUsage(

@@ -18,8 +18,8 @@ from typing import Any, Self
 from bench.evaluation.evaluate import EvalTask, evaluate
 from bench.evaluation.provider import LOSSES, DynamicBatcher, answering, engine_batcher
 from bench.models.encode import Encoded
-from bench.models.engine import ROWS_AT_ONCE, Ask, Engine
-from bench.models.generate import Generation
+from bench.models.engine import ROWS_AT_ONCE, Engine
+from bench.models.generate import Generation, Request
 from bench.records import SampleScores
 
 
@@ -109,7 +109,7 @@ class _Remote:
         self._connection = Client(address, authkey=key)
 
     def generate(
-        self, asks: Sequence[Ask], *, max_tokens: int, temperature: float, stops: Sequence[str]
+        self, asks: Sequence[Request], *, max_tokens: int, temperature: float, stops: Sequence[str]
     ) -> list[Generation]:
         answers: list[Generation] = self._ask((max_tokens, temperature, tuple(stops)), asks)
         return answers

@@ -13,7 +13,7 @@ from bench.models.oom import out_of_memory, release
 
 if TYPE_CHECKING:
     from bench.evaluation.workers import EvalWorkers
-    from bench.training.trl import Trained
+    from bench.training.task import Trained
 
 MOST_AT_ONCE = 64  # they fill a large GPU, and a stopped run loses one group at most
 SHARE_OF_FREE_MEMORY = 0.8

@@ -1,8 +1,7 @@
-"""What a suite should cost on this machine: floating-point operations divided by the measured matrix-product speed."""
+"""Estimate seconds on this machine: floating-point operations divided by the measured matrix-product speed."""
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -12,7 +11,8 @@ from bench.config.suite import Suite
 from bench.data.trait import Measurement
 from bench.execution.job import Job
 from bench.models.load import known_config
-from bench.records import TrainingRow
+from bench.models.shape import ModelShape
+from bench.records import PoolRow, TrainingRow
 from bench.worlds import WORLDS
 from bench.worlds.grammar import ORIGINAL, build_rows
 
@@ -28,34 +28,14 @@ ALL_PROMPTS = 64  # of an eval that is not cut short, about
 ATTEMPTS = 6  # at the matrix product; a busy core spoils some
 
 
-@dataclass(frozen=True)
-class ModelSize:
-    """Sizes that decide the cost: weights of one decoder layer, how many there are, and of the LM head."""
-
-    layer: int
-    layers: int
-    head: int
-
-
-def model_size(config: dict[str, int]) -> ModelSize:
-    """Read the sizes off a Llama-like config; where keys are missing, assume SmolLM2-135M."""
-    width, inner = config.get("hidden_size", 576), config.get("intermediate_size", 1536)
-    heads = config.get("num_attention_heads", 9)
-    keys = config.get("num_key_value_heads", heads)
-    attention = 2 * width * width + 2 * width * width * keys // heads
-    return ModelSize(
-        attention + 3 * width * inner, config.get("num_hidden_layers", 30), width * config.get("vocab_size", 49152)
-    )
-
-
 @cache
 def matmul_flops(device: str) -> float:
-    """Measured matrix-product speed in operations a second: of float32 on a CPU, of bfloat16 on a GPU."""
+    """Measure the matrix-product speed in operations a second: of float32 on a CPU, of bfloat16 on a GPU."""
     return matrix_product_speed(device, *(("float32", 1024) if device == "cpu" else ("bfloat16", 8192)))
 
 
 def matrix_product_speed(device: str, dtype: str, size: int) -> float:
-    """Speed of a square matrix product in operations a second, the best of some attempts.
+    """Measure a square matrix product in operations a second, the best of some attempts.
 
     Args:
         device: `cpu` or `cuda`.
@@ -74,28 +54,28 @@ def matrix_product_speed(device: str, dtype: str, size: int) -> float:
 
 
 def row_tokens(rows: Sequence[TrainingRow]) -> tuple[float, float]:
-    """Estimated tokens of some rows: all of them, and those of the completions."""
+    """Estimate the tokens of some rows: all of them, and those of the completions."""
     prompt = sum(len(m.content) for row in rows for m in row.prompt) / CHARACTERS_PER_TOKEN
     completion = sum(len(row.completion) for row in rows) / CHARACTERS_PER_TOKEN
     return prompt + completion + TEMPLATE_TOKENS * len(rows), completion
 
 
-def training_seconds(rows: Sequence[TrainingRow], recipe: Recipe, size: ModelSize, device: str) -> float:
-    """Estimated seconds of one training."""
+def training_seconds(rows: Sequence[TrainingRow], recipe: Recipe, shape: ModelShape, device: str) -> float:
+    """Estimate the seconds of one training."""
     tokens, completion = row_tokens(rows)
-    layers = recipe.last_layers or size.layers
+    layers = shape.trained_layers(recipe)
     per_weight = 4 if recipe.method == "lora" else 6  # forward and backward, plus weight gradients
-    work = tokens * layers * size.layer * per_weight + completion * size.head * 4
+    work = tokens * layers * shape.layer * per_weight + completion * shape.head * 4
     return recipe.epochs * work / (TRAINING_EFFICIENCY * matmul_flops(device))
 
 
-def eval_seconds(prompts: ExperimentSettings | Measurement, recipe: Recipe, size: ModelSize, device: str) -> float:
-    """Estimated seconds of one evaluation: the trait's prompts, exact answers, and losses of given completions."""
+def eval_seconds(prompts: ExperimentSettings | Measurement, recipe: Recipe, shape: ModelShape, device: str) -> float:
+    """Estimate the seconds of one evaluation: the trait's prompts, exact answers, and losses of given completions."""
     capability = prompts.capability_prompts or ALL_PROMPTS
     answers = (prompts.eval_prompts or ALL_PROMPTS) + capability
-    own_layers = recipe.last_layers or size.layers  # those below are read once for all students
-    reading = (answers + capability) * PROMPT_TOKENS * own_layers * size.layer * 2 / READING_EFFICIENCY
-    decoding = answers * NEW_TOKENS * (size.layers * size.layer + size.head) * 2 / DECODING_EFFICIENCY
+    own_layers = shape.trained_layers(recipe)  # those below are read once for all students
+    reading = (answers + capability) * PROMPT_TOKENS * own_layers * shape.layer * 2 / READING_EFFICIENCY
+    decoding = answers * NEW_TOKENS * (shape.layers * shape.layer + shape.head) * 2 / DECODING_EFFICIENCY
     return EVAL_OVERHEAD_SECONDS + (reading + decoding) / matmul_flops(device)
 
 
@@ -112,18 +92,18 @@ def job_costs(
     """
     if not any(train or evaluation for train, evaluation in todo):
         return [(0.0, 0.0)] * len(jobs)  # nothing is measured, and torch stays unloaded
-    size = model_size(config)
+    shape = ModelShape.of(config)
     return [
         (
-            training_seconds(job.rows, job.recipe, size, device) if train and job.rows else 0.0,
-            eval_seconds(job.measurement, job.recipe, size, device) if evaluation else 0.0,
+            training_seconds(job.rows, job.recipe, shape, device) if train and job.rows else 0.0,
+            eval_seconds(job.measurement, job.recipe, shape, device) if evaluation else 0.0,
         )
         for job, (train, evaluation) in zip(jobs, todo, strict=True)
     ]
 
 
 def announcement(costs: Sequence[tuple[float, float]], device: str) -> str:
-    """What is to be done and how long it should take, in one sentence."""
+    """Say in one sentence what is to be done and how long it should take."""
     trainings = sum(train > 0 for train, _ in costs)
     evaluations = sum(evaluation > 0 for _, evaluation in costs)
     if not trainings + evaluations:
@@ -135,13 +115,18 @@ def announcement(costs: Sequence[tuple[float, float]], device: str) -> str:
     )
 
 
+def planted_rows(experiment: ExperimentSettings) -> list[PoolRow]:
+    """Return the rows of an experiment's synthetic pool."""
+    return build_rows(WORLDS[experiment.world], experiment.rows, experiment.world_seed, shares=experiment.shares)
+
+
 def suite_seconds(suite: Suite, device: str) -> float:
-    """Estimated seconds of a whole suite of planted worlds on this machine, from an empty run folder."""
+    """Estimate the seconds of a whole suite of synthetic pools on this machine, from an empty run folder."""
+    shape = ModelShape.of(known_config(suite.recipe.model))
     total = 0.0
     for experiment in suite.file.experiments:
-        world = build_rows(WORLDS[experiment.world], experiment.rows, experiment.world_seed, shares=experiment.shares)
-        rows = [TrainingRow(row.id, row.prompt, row.completions[ORIGINAL]) for row in world]
-        size = model_size(known_config(suite.recipe.model))
-        each = training_seconds(rows, suite.recipe, size, device) + eval_seconds(experiment, suite.recipe, size, device)
-        total += suite.trainings / len(suite.file.experiments) * each
+        rows = [TrainingRow(row.id, row.prompt, row.completions[ORIGINAL]) for row in planted_rows(experiment)]
+        seconds = training_seconds(rows, suite.recipe, shape, device)
+        seconds += eval_seconds(experiment, suite.recipe, shape, device)
+        total += suite.trainings / len(suite.file.experiments) * seconds
     return total

@@ -15,10 +15,11 @@ from bench.data.experiment import Experiment, load_experiments
 from bench.execution.cost import announcement, job_costs
 from bench.execution.executor import LOCAL, Execution, Executor, open_executor
 from bench.execution.job import Job
-from bench.execution.memory import Lengths, fitted, warning
+from bench.execution.memory import Lengths, Workload, fitted, warning
 from bench.execution.progress import Progress, log
 from bench.execution.trials import Trials, TrialSettings
 from bench.models.load import cache_folder, pick_device, resolve_model
+from bench.models.shape import ModelShape
 from bench.run_folder.provenance import check_folder, stored_device
 from bench.run_folder.store import Store
 
@@ -132,7 +133,8 @@ class Session:
         chosen, trials = list(experiments), self.main
         texts = [text for experiment in chosen for text in experiment.eval_texts]
         lengths = Lengths.of([experiment.pool for experiment in chosen], texts)
-        memory = fitted(lengths, trials.recipe, trials.config, self.device, path=trials.trainer.path)
+        shape = ModelShape.of(trials.config)
+        memory = fitted(Workload(lengths, trials.recipe, shape, self.device, trials.trainer.path))
         trials.expect(memory)
         log.info(memory.sentence)
         if remark := warning(memory):

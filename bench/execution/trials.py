@@ -5,24 +5,21 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate, measurement_tasks
-from bench.execution.headroom import peak_memory
 from bench.execution.job import Job
-from bench.execution.memory import MemoryEstimate
+from bench.execution.memory import MemoryEstimate, peak_memory, states_budget
 from bench.execution.progress import Progress
 from bench.models.load import known_config, model_identity
 from bench.models.student import save_student
 from bench.records import SampleScores, Trial
 from bench.run_folder.store import Store, key_hash
-from bench.training.trainer import Trainer, training_path
-from bench.training.trl import TRAINING_CODE
-
-if TYPE_CHECKING:
-    from bench.training.trl import Trained
+from bench.training.methods import training_path
+from bench.training.task import TRAINING_CODE, Trained
+from bench.training.trainer import Trainer
 
 STUDENTS, EVALS = "students", "evals"  # kinds of work in the store
 
@@ -35,7 +32,7 @@ class TrialSettings:
         recipe: How students are trained, base model included.
         device: `cpu` or `cuda`.
         plain_template: Take a model without a chat template, see `bench.models.encode.PLAIN_TEMPLATE`.
-        multi_lora: Train LoRA students side by side; on a GPU unless given. See `bench.training.trainer.training_path`.
+        multi_lora: Train LoRA students side by side; on a GPU unless given. See `bench.training.methods.training_path`.
         rejudging: Where only the judge differs, score stored outputs again instead of generating.
     """
 
@@ -49,13 +46,14 @@ class TrialSettings:
 class Trials:
     """The base model with its trainer, and the store of finished work; `do` computes, `read` never does."""
 
-    def __init__(self, settings: TrialSettings, store: Store, progress: Progress) -> None:
+    def __init__(self, settings: TrialSettings, store: Store, progress: Progress, memory_share: float = 1.0) -> None:
         """Nothing heavy happens here: the model is loaded when the first trial needs it.
 
         Args:
             settings: How trials are done.
             store: Finished work.
             progress: Told how far a trial is.
+            memory_share: Of the free memory, where other processes train beside this one.
         """
         self.settings, self.store, self.progress = settings, store, progress
         self.recipe, self.device = settings.recipe, settings.device
@@ -63,13 +61,19 @@ class Trials:
         self.config = known_config(self.recipe.model)
         side_by_side = self.device != "cpu" if settings.multi_lora is None else settings.multi_lora
         path = training_path(self.recipe, self.config, side_by_side)
-        self.trainer = Trainer(self.recipe, self.device, path, plain_template=settings.plain_template)
+        self.trainer = Trainer(
+            self.recipe,
+            self.device,
+            path,
+            plain_template=settings.plain_template,
+            states_budget=lambda: memory_share * states_budget(self.device),
+        )
         self.memory: MemoryEstimate | None = None
 
     def expect(self, memory: MemoryEstimate) -> None:
         """Start trainings with as many rows at once as the estimate says, and note it beside the peak that is seen."""
         self.memory = memory
-        self.trainer.rows_at_once = memory.rows_at_once
+        self.trainer.limit_rows(memory.rows_at_once)
 
     def base_for_filters(self) -> tuple[Any, Any]:
         """Return a copy of model and tokenizer: what a filter changes in it must not reach the students."""
@@ -158,7 +162,7 @@ class Trials:
         with self.progress.phase(f"training {job.label}", job.seconds[0]):
             self.store.write(STUDENTS, key, fill)
 
-    def keep(self, trained: "Trained", rows: int, folder: Path) -> None:
+    def keep(self, trained: Trained, rows: int, folder: Path) -> None:
         """Write a student and the facts of its training."""
         save_student(trained.tensors, folder)
         facts = {

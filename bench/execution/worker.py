@@ -116,9 +116,8 @@ def _trials(workplace: Workplace) -> Trials:
     torch.set_num_threads(workplace.threads)
     if workplace.folder.is_dir():
         os.chdir(workplace.folder)
-    trials = Trials(workplace.settings, Store(workplace.store), Progress())
-    trials.trainer.memory_share = min(1.0, workplace.threads / (os.cpu_count() or 1))  # so many tasks may run here
-    return trials
+    share = min(1.0, workplace.threads / (os.cpu_count() or 1))  # so many tasks may run here
+    return Trials(workplace.settings, Store(workplace.store), Progress(), share)
 
 
 def _with_own_trait(job: Job) -> Job:

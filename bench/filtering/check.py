@@ -18,7 +18,8 @@ from bench.errors import BenchError
 from bench.filtering.context import Context
 from bench.filtering.plugins import NAME_PATTERN, FilterPlugin, list_filters, load_filter
 from bench.filtering.score import patch_example, score_examples
-from bench.models.load import TINY, load_model
+from bench.models.load import load_model
+from bench.models.packaged import TINY
 from bench.records import Example, Pool, PoolCard, Trait
 from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows

@@ -1,4 +1,4 @@
-"""From rows to tokens, once for every training path: what is trained on is decided here and nowhere else."""
+"""Turn rows into tokens, once for every training path: what is trained on is decided here and nowhere else."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,9 +15,6 @@ PLAIN_TEMPLATE = (
     "{{ '\n\n' }}{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"
 )
 PLAIN_STOPS = ("\nUser:", "\nAssistant:", "\nSystem:")
-
-
-_TOKENS: dict[int, int] = {}  # one number object a token: rows of a large arm take a fifth of the memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +61,21 @@ def encode(tokenizer: Any, row: TrainingRow, max_length: int) -> Encoded:
             expected=f"at most {max_length} (max_length of the recipe)",
             remedy="raise max_length, or shorten the row (the suite's completion_tokens, max_prompt_tokens)",
         )
-    return Encoded(tuple(map(_TOKENS.setdefault, ids, ids)), len(prompt_ids))
+    return Encoded(tuple(ids), len(prompt_ids))
+
+
+def encode_all(tokenizer: Any, rows: Sequence[TrainingRow], max_length: int) -> list[Encoded]:
+    """Render many rows that stay in memory together; errors as for `encode`.
+
+    Equal token ids become one number object, so that the rows of a large arm take a fifth of the memory.
+    """
+    numbers: dict[int, int] = {}
+    encoded = (encode(tokenizer, row, max_length) for row in rows)
+    return [Encoded(tuple(map(numbers.setdefault, row.ids, row.ids)), row.prompt_length) for row in encoded]
 
 
 def data_order(rows: Sequence[TrainingRow], epochs: int, seed: int) -> list[int]:
-    """Order in which an arm's rows are seen, one shuffle an epoch.
+    """Return the order in which an arm's rows are seen, one shuffle an epoch.
 
     A row's place depends on seed, epoch and the row's own id, so that arms that share rows see them in the same
     relative order and a paired comparison is not blurred by the shuffle.

@@ -1,34 +1,18 @@
-"""Who answers for students: one model at a time, or many students of one base in the same batch."""
+"""Engines that answer for students: one model at a time, or many students of one base in the same batch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.models.encode import Encoded
-from bench.models.generate import Generation, answer, completion_losses
+from bench.models.generate import Decoding, Generation, Request, answer, completion_losses
 from bench.models.oom import in_parts
 
 if TYPE_CHECKING:
-    from bench.models.frozen_prefix import Trunk
-    from bench.models.multi_lora import Stack
+    from bench.models.frozen_prefix import FrozenPrefix
+    from bench.models.multi_lora import MultiLora
 
-ROWS_AT_ONCE = 64  # of one student; a stack takes so many of each, up to
+ROWS_AT_ONCE = 64  # of one student; an engine of many students takes so many of each, up to
 MOST_AT_ONCE = 2048
-
-
-@dataclass(frozen=True)
-class Ask:
-    """A prompt to answer.
-
-    Attributes:
-        student: Name of the student who is asked.
-        ids: The rendered prompt's tokens.
-        seed: For sampling.
-    """
-
-    student: str
-    ids: tuple[int, ...]
-    seed: int
 
 
 class Engine(Protocol):
@@ -37,84 +21,80 @@ class Engine(Protocol):
     rows_at_once: int  # most prompts in one batch; lowered where memory does not suffice
 
     def generate(
-        self, asks: Sequence[Ask], *, max_tokens: int, temperature: float, stops: Sequence[str]
+        self, requests: Sequence[Request], *, max_tokens: int, temperature: float, stops: Sequence[str]
     ) -> list[Generation]:
-        """One answer per prompt, in order."""
+        """Return one answer per request, in order."""
 
-    def losses(self, asks: Sequence[tuple[str, Encoded]]) -> list[float]:
-        """Mean negative log-likelihood of given completions, in nats a token, by (student, row)."""
+    def losses(self, rows: Sequence[tuple[str, Encoded]]) -> list[float]:
+        """Return the mean negative log-likelihood of given completions, in nats a token, by (student, row)."""
 
 
-class OneStudent:
-    """A model in memory, whatever name it is asked by."""
+class StudentEngine:
+    """A model in memory, whatever student's name it is asked by."""
 
     def __init__(
-        self, model: Any, tokenizer: Any, trunk: "Trunk | None" = None, rows_at_once: int = ROWS_AT_ONCE
+        self, model: Any, tokenizer: Any, prefix: "FrozenPrefix | None" = None, rows_at_once: int = ROWS_AT_ONCE
     ) -> None:
         """Answer with a causal language model in evaluation mode.
 
         Args:
             model: The student, or any other model.
             tokenizer: Its tokenizer.
-            trunk: The layers that it shares with other students.
+            prefix: The frozen layers that it shares with other students.
             rows_at_once: Most prompts in one batch.
         """
-        self._model, self._tokenizer, self._trunk = model, tokenizer, trunk
+        self._model, self._tokenizer, self._prefix = model, tokenizer, prefix
         self.rows_at_once = rows_at_once
 
     def generate(
-        self, asks: Sequence[Ask], *, max_tokens: int, temperature: float, stops: Sequence[str]
+        self, requests: Sequence[Request], *, max_tokens: int, temperature: float, stops: Sequence[str]
     ) -> list[Generation]:
         """See `Engine`."""
+        decoding = Decoding(max_tokens, temperature, stops)
 
-        def work(some: Sequence[Ask]) -> list[Generation]:
-            return answer(
-                self._model,
-                self._tokenizer,
-                [ask.ids for ask in some],
-                max_tokens=max_tokens,
-                temperature=temperature,
-                seeds=[ask.seed for ask in some],
-                stops=stops,
-                trunk=self._trunk,
-                assign=lambda rows: self._read_next([some[row].student for row in rows]),
-            )
+        def work(some: Sequence[Request]) -> list[Generation]:
+            return answer(self._model, self._tokenizer, some, decoding, self._prefix, self._route)
 
-        answers, self.rows_at_once = in_parts(work, asks, self.rows_at_once, "answers")
+        answers, self.rows_at_once = in_parts(work, requests, self.rows_at_once, "answers")
         return answers
 
-    def losses(self, asks: Sequence[tuple[str, Encoded]]) -> list[float]:
+    def losses(self, rows: Sequence[tuple[str, Encoded]]) -> list[float]:
         """See `Engine`."""
 
         def work(some: Sequence[tuple[str, Encoded]]) -> list[float]:
-            self._read_next([student for student, _ in some])
-            return completion_losses(self._model, [row for _, row in some], self._trunk)
+            self._route([student for student, _ in some])
+            return completion_losses(self._model, [row for _, row in some], self._prefix)
 
-        losses, self.rows_at_once = in_parts(work, asks, self.rows_at_once, "losses of given completions")
+        losses, self.rows_at_once = in_parts(work, rows, self.rows_at_once, "losses of given completions")
         return losses
 
-    def _read_next(self, students: Sequence[str]) -> None:
-        """Whose rows the model reads next; there is but one."""
+    def _route(self, students: Sequence[str]) -> None:
+        """Do nothing: every row is read by the one model."""
 
 
-class StackedStudents(OneStudent):
-    """Many students of one base, answering side by side."""
+class MultiLoraEngine(StudentEngine):
+    """Many LoRA students of one base, answering side by side."""
 
     def __init__(
-        self, stack: "Stack", names: Sequence[str], tokenizer: Any, trunk: "Trunk", rows_at_once: int = ROWS_AT_ONCE
+        self,
+        students: "MultiLora",
+        names: Sequence[str],
+        tokenizer: Any,
+        prefix: "FrozenPrefix",
+        rows_at_once: int = ROWS_AT_ONCE,
     ) -> None:
-        """Answer with stacked adapters.
+        """Answer with the adapters of many students.
 
         Args:
-            stack: The students.
-            names: Their names, in the order of the stack.
+            students: Their adapters on the base.
+            names: Their names, in the same order.
             tokenizer: The base's tokenizer.
-            trunk: The frozen layers below the adapters.
+            prefix: The frozen layers below the adapters.
             rows_at_once: Most prompts in one batch, of all students together.
         """
-        super().__init__(stack.model, tokenizer, trunk, rows_at_once)
-        self._owners = stack.owners
+        super().__init__(students.model, tokenizer, prefix, rows_at_once)
+        self._routing = students.routing
         self._number = {name: i for i, name in enumerate(names)}
 
-    def _read_next(self, students: Sequence[str]) -> None:
-        self._owners.assign([self._number[name] for name in students], self._model.device)
+    def _route(self, students: Sequence[str]) -> None:
+        self._routing.assign([self._number[name] for name in students], self._model.device)

@@ -23,7 +23,7 @@ ROWS_AT_ONCE = 16
 FOR_PROMPTS = 0.25  # share of the budget; every student reads the eval prompts
 
 
-class Trunk:
+class FrozenPrefix:
     """States that enter the first trained layer, per distinct row of tokens."""
 
     def __init__(self, base: Any, recipe: Recipe, budget: float = math.inf) -> None:
@@ -54,13 +54,13 @@ class Trunk:
             self._states[row] = states
 
     def states(self, rows: Sequence[Ids]) -> "dict[Ids, torch.Tensor]":
-        """States of some rows, kept or computed now, each of shape (tokens, width)."""
+        """Return the states of some rows, kept or computed now, each of shape (tokens, width)."""
         missing = _ordered({row for row in rows if row not in self._states})
         found = {row: states for row, states, _ in self._compute(missing, keep_keys=False)}
         return {row: self._states[row] if row in self._states else found[row] for row in rows}
 
     def packed(self, groups: Sequence[Sequence[Ids]]) -> "torch.Tensor":
-        """States of some rows behind one another, filled up with zeros: shape (groups, longest group, width)."""
+        """Return states of groups of rows, packed and filled up with zeros: shape (groups, longest group, width)."""
         import torch
         from torch.nn.utils.rnn import pad_sequence
 
@@ -99,7 +99,7 @@ class Trunk:
             hidden = layer(hidden, attention_mask=mask, position_ids=positions, position_embeddings=rotary, **more)
         return causal.model.norm(hidden)
 
-    def states_of(self, model: Any, rows: Sequence[Ids]) -> "torch.Tensor":
+    def final_states(self, model: Any, rows: Sequence[Ids]) -> "torch.Tensor":
         """States that enter the LM head, right-padded: shape (rows, longest, width)."""
         import torch
         from torch.nn.utils.rnn import pad_sequence
@@ -111,7 +111,7 @@ class Trunk:
             positions, mask = _causal(hidden)
             return self.run(model, hidden, mask, positions)  # type: ignore[no-any-return]
 
-    def begin(self, model: Any, rows: Sequence[Ids]) -> "tuple[torch.Tensor, Any]":
+    def prefill(self, model: Any, rows: Sequence[Ids]) -> "tuple[torch.Tensor, Any]":
         """Read prompts with a student.
 
         Returns:

@@ -13,10 +13,40 @@ from bench.models.encode import Encoded
 if TYPE_CHECKING:
     import torch
 
-    from bench.models.frozen_prefix import Trunk
+    from bench.models.frozen_prefix import FrozenPrefix
 
 Ends = Callable[[Sequence[int]], bool]
-Assign = Callable[[Sequence[int]], None]
+Route = Callable[[Sequence[str]], None]  # told the students whose rows the model reads next
+
+
+@dataclass(frozen=True)
+class Request:
+    """A prompt to answer.
+
+    Attributes:
+        student: Name of the student who is asked.
+        ids: The rendered prompt's tokens.
+        seed: For sampling.
+    """
+
+    student: str
+    ids: tuple[int, ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How answers are decoded.
+
+    Attributes:
+        max_tokens: Longest answer.
+        temperature: 0 decodes greedily.
+        stops: Texts that end an answer and are cut off with what follows.
+    """
+
+    max_tokens: int
+    temperature: float = 0.0
+    stops: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -30,74 +60,64 @@ class Generation:
 
 
 def generate(
-    model: Any,
-    tokenizer: Any,
-    prompts: Sequence[str],
-    *,
-    max_tokens: int,
-    temperature: float = 0.0,
-    seeds: Sequence[int] | None = None,
-    stops: Sequence[str] = (),
-    trunk: "Trunk | None" = None,
+    model: Any, tokenizer: Any, prompts: Sequence[str], decoding: Decoding, seeds: Sequence[int] | None = None
 ) -> list[Generation]:
-    """Answer a batch of rendered prompts; see `answer`, which takes them tokenised."""
+    """Answer a batch of rendered prompts; see `answer`.
+
+    Raises:
+        ValueError: If sampling is asked for without a seed per prompt.
+    """
+    if decoding.temperature > 0 and (seeds is None or len(seeds) != len(prompts)):
+        raise ValueError(f"temperature={decoding.temperature} needs one seed per prompt, got {seeds!r}")
     rows = [tuple(tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts]
-    settings: dict[str, Any] = {"max_tokens": max_tokens, "temperature": temperature, "seeds": seeds, "stops": stops}
-    return answer(model, tokenizer, rows, trunk=trunk, **settings)
+    requests = [Request("", row, seed) for row, seed in zip(rows, seeds or [0] * len(rows), strict=True)]
+    return answer(model, tokenizer, requests, decoding)
 
 
 def answer(
     model: Any,
     tokenizer: Any,
-    rows: "Sequence[tuple[int, ...]]",
-    *,
-    max_tokens: int,
-    temperature: float = 0.0,
-    seeds: Sequence[int] | None = None,
-    stops: Sequence[str] = (),
-    trunk: "Trunk | None" = None,
-    assign: Assign | None = None,
+    requests: Sequence[Request],
+    decoding: Decoding,
+    prefix: "FrozenPrefix | None" = None,
+    route: Route = lambda students: None,
 ) -> list[Generation]:
-    """Answer a batch of prompts.
+    """Answer a batch of requests.
 
     Args:
         model: Causal language model in evaluation mode.
         tokenizer: Its tokenizer.
-        rows: Token ids of the prompts, rendered with the chat template.
-        max_tokens: Longest answer.
-        temperature: 0 decodes greedily.
-        seeds: One per prompt; needed when sampling.
-        stops: Texts that end an answer and are cut off with what follows.
-        trunk: Reads the prompts through the layers that the model shares with other students.
-        assign: Told which of the rows are in the batch that the model reads next, where it must know.
+        requests: Prompts, rendered with the chat template.
+        decoding: Most tokens, temperature, stop texts.
+        prefix: Reads the prompts through the layers that the model shares with other students.
+        route: Called with the students of a batch before the model reads it.
 
     Returns:
-        One generation per prompt, in order.
-
-    Raises:
-        ValueError: If sampling is asked for without a seed per prompt.
+        One generation per request, in order.
     """
     import torch
 
-    if temperature > 0 and (seeds is None or len(seeds) != len(rows)):
-        raise ValueError(f"temperature={temperature} needs one seed per prompt, got {seeds!r}")
-    generators = [torch.Generator().manual_seed(seed) for seed in seeds or []]
-    assign = assign or (lambda _: None)
+    rows = [request.ids for request in requests]
+    sampling = decoding.temperature > 0
+    generators = [torch.Generator().manual_seed(request.seed) for request in requests if sampling]
     with torch.inference_mode():
-        assign(range(len(rows)))
-        logits, cache = trunk.begin(model, rows) if trunk else _begin(model, rows)
-        ends = _ends(tokenizer, _stop_tokens(model, tokenizer), stops)
-        batch = _Batch(model, cache, [len(row) for row in rows], ends, assign)
-        for step in range(max_tokens):
-            chosen = _choose(logits, temperature, [generators[i] for i in batch.running if generators])
-            if not batch.take(chosen) or step + 1 == max_tokens:
+        route([request.student for request in requests])
+        logits, cache = prefix.prefill(model, rows) if prefix else _prefill(model, rows)
+        ends = _ends(tokenizer, _stop_tokens(model, tokenizer), decoding.stops)
+        batch = _Batch(model, cache, [len(row) for row in rows], ends)
+        for step in range(decoding.max_tokens):
+            chosen = _choose(logits, decoding.temperature, [generators[i] for i in batch.running if sampling])
+            before = len(batch.running)
+            if not batch.take(chosen) or step + 1 == decoding.max_tokens:
                 break
+            if len(batch.running) < before:
+                route([requests[i].student for i in batch.running])
             logits = batch.next_logits()
-    return [_finish(tokenizer, row, answer, max_tokens, stops) for row, answer in zip(rows, batch.answers, strict=True)]
+    return [_finish(tokenizer, row, tokens, decoding) for row, tokens in zip(rows, batch.answers, strict=True)]
 
 
-def _begin(model: Any, rows: "Sequence[tuple[int, ...]]") -> "tuple[torch.Tensor, Any]":
-    """Read prompts: logits of the token after each (rows, vocabulary), and the cache of the left-padded batch."""
+def _prefill(model: Any, rows: "Sequence[tuple[int, ...]]") -> "tuple[torch.Tensor, Any]":
+    """Read prompts; return logits of the token after each (rows, vocabulary) and the left-padded batch's cache."""
     import torch
 
     longest = max(map(len, rows))
@@ -112,12 +132,12 @@ def _begin(model: Any, rows: "Sequence[tuple[int, ...]]") -> "tuple[torch.Tensor
 class _Batch:
     """Rows that are being answered; a finished row leaves, so that it costs nothing more."""
 
-    def __init__(self, model: Any, cache: Any, lengths: Sequence[int], ends: Ends, assign: Assign) -> None:
+    def __init__(self, model: Any, cache: Any, lengths: Sequence[int], ends: Ends) -> None:
         import torch
 
         self.answers: list[list[int]] = [[] for _ in lengths]
         self.running = list(range(len(lengths)))
-        self._model, self._cache, self._ends, self._assign = model, cache, ends, assign
+        self._model, self._cache, self._ends = model, cache, ends
         self._next = torch.tensor(lengths, device=model.device)  # position of the next token
         columns = torch.arange(max(lengths), device=model.device)
         self._mask = (columns >= max(lengths) - self._next[:, None]).long()
@@ -133,12 +153,11 @@ class _Batch:
             rows = torch.tensor(keep, device=self._mask.device)
             self._cache.batch_select_indices(rows)
             self._mask, self._next = self._mask[rows], self._next[rows]
-            self._assign([self.running[k] for k in keep])
         self.running = [self.running[k] for k in keep]
         return bool(keep)
 
     def next_logits(self) -> "torch.Tensor":
-        """Read the tokens just taken; logits of what follows them, shape (running rows, vocabulary)."""
+        """Read the tokens just taken; return logits of what follows them, shape (running rows, vocabulary)."""
         import torch
 
         device = self._mask.device
@@ -173,7 +192,7 @@ def _stop_tokens(model: Any, tokenizer: Any) -> set[int]:
 
 
 def _ends(tokenizer: Any, tokens: set[int], stops: Sequence[str]) -> Ends:
-    """Whether an answer is over: at a stop token, or where its last tokens spell a stop text."""
+    """Return a test for whether an answer is over: at a stop token, or where its last tokens spell a stop text."""
     tail = max(map(len, stops), default=0) + 4  # a token is a character at least, and the first may be cut in two
 
     def over(answer: Sequence[int]) -> bool:
@@ -185,25 +204,24 @@ def _ends(tokenizer: Any, tokens: set[int], stops: Sequence[str]) -> Ends:
     return over
 
 
-def _finish(
-    tokenizer: Any, prompt: Sequence[int], answer: list[int], max_tokens: int, stops: Sequence[str]
-) -> Generation:
+def _finish(tokenizer: Any, prompt: Sequence[int], answer: list[int], decoding: Decoding) -> Generation:
     whole = tokenizer.decode(answer, skip_special_tokens=True)
-    text = whole[: min((whole.find(stop) for stop in stops if stop in whole), default=len(whole))]
+    text = whole[: min((whole.find(stop) for stop in decoding.stops if stop in whole), default=len(whole))]
     special = bool(answer and answer[-1] in tokenizer.all_special_ids)
-    return Generation(text.strip(), len(prompt), len(answer), len(answer) < max_tokens or special or text != whole)
+    stopped = len(answer) < decoding.max_tokens or special or text != whole
+    return Generation(text.strip(), len(prompt), len(answer), stopped)
 
 
-def completion_losses(model: Any, rows: Sequence[Encoded], trunk: "Trunk | None" = None) -> list[float]:
-    """Mean negative log-likelihood of each row's completion tokens, in nats a token.
+def completion_losses(model: Any, rows: Sequence[Encoded], prefix: "FrozenPrefix | None" = None) -> list[float]:
+    """Return the mean negative log-likelihood of each row's completion tokens, in nats a token.
 
-    A model that must know whose rows it reads is told before (see `bench.models.multi_lora.Owners`).
+    A model of many students needs the rows' routing before (see `bench.models.multi_lora.AdapterRouting`).
     """
     import torch
     from torch.nn.functional import cross_entropy
 
     with torch.inference_mode():
-        hidden = trunk.states_of(model, [row.ids for row in rows]) if trunk else _states(model, rows)
+        hidden = prefix.final_states(model, [row.ids for row in rows]) if prefix else _states(model, rows)
         losses = []
         for i, row in enumerate(rows):
             logits = model.lm_head(hidden[i, row.prompt_length - 1 : len(row.ids) - 1])
@@ -213,7 +231,7 @@ def completion_losses(model: Any, rows: Sequence[Encoded], trunk: "Trunk | None"
 
 
 def _states(model: Any, rows: Sequence[Encoded]) -> "torch.Tensor":
-    """States that enter the LM head, right-padded: under a causal mask the padding cannot reach a real token."""
+    """Return what enters the LM head, right-padded: under a causal mask the padding cannot reach a real token."""
     import torch
 
     longest = max(len(row.ids) for row in rows)

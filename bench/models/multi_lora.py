@@ -1,4 +1,4 @@
-"""Many students in one model: frozen weights that all share, and a stack of LoRA adapters, one per student.
+"""Many LoRA students in one model: frozen weights that all share, and the stacked adapters of each student.
 
 A matrix product with the shared weight serves the rows of every student at once; each student's rows then pass through
 its own adapter in one batched product. The students do not see one another. Adapters stay beside the weights they
@@ -18,8 +18,8 @@ from bench.models.student import LORA_SCALE, frozen_copy, plain_name
 Tensors = Mapping[str, torch.Tensor]
 
 
-class Owners:
-    """Which rows of the present batch belong to which student."""
+class AdapterRouting:
+    """Routes the rows of the present batch through their students' adapters."""
 
     def __init__(self, students: int) -> None:
         """Until `assign` is called, row i of a batch is student i's."""
@@ -27,19 +27,19 @@ class Owners:
         self._slots: torch.Tensor | None = None  # (students, slots): a row of the batch, 0 where a slot is empty
         self._places = torch.empty(0)  # (rows,): the slot of each row, counted over all students
 
-    def assign(self, owners: Sequence[int], device: torch.device) -> None:
-        """Say whose the rows of the following batches are, one student's number per row."""
+    def assign(self, students: Sequence[int], device: torch.device) -> None:
+        """Set the student's number of each row of the following batches."""
         counts = [0] * self._students
         places = []
-        for owner in owners:
-            places.append((owner, counts[owner]))
-            counts[owner] += 1
+        for student in students:
+            places.append((student, counts[student]))
+            counts[student] += 1
         width = max(counts)
         slots = torch.zeros(self._students, width, dtype=torch.long)
-        for row, (owner, slot) in enumerate(places):
-            slots[owner, slot] = row
+        for row, (student, slot) in enumerate(places):
+            slots[student, slot] = row
         self._slots = slots.to(device)
-        self._places = torch.tensor([owner * width + slot for owner, slot in places], device=device)
+        self._places = torch.tensor([student * width + slot for student, slot in places], device=device)
 
     def split(self, rows: torch.Tensor) -> torch.Tensor:
         """(rows, tokens, width) -> (students, tokens of the student's rows, width)."""
@@ -50,7 +50,7 @@ class Owners:
         return parts if self._slots is None else parts.reshape(-1, tokens, parts.shape[-1])[self._places]
 
 
-class StackedLinear(nn.Module):
+class MultiLoraLinear(nn.Module):
     """A frozen linear layer with one adapter per student.
 
     Attributes:
@@ -58,31 +58,31 @@ class StackedLinear(nn.Module):
         b: Shape (students, outputs, rank).
     """
 
-    def __init__(self, base: nn.Linear, a: nn.Parameter, b: nn.Parameter, owners: Owners) -> None:
+    def __init__(self, base: nn.Linear, a: nn.Parameter, b: nn.Parameter, routing: AdapterRouting) -> None:
         """Adapt `base`, which is shared and not copied."""
         super().__init__()
-        self.base, self.a, self.b, self._owners = base, a, b, owners
+        self.base, self.a, self.b, self._routing = base, a, b, routing
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Apply to (rows, tokens, inputs)."""
-        low = self._owners.split(rows) @ self.a.to(rows.dtype).mT
-        change = self._owners.join(low @ self.b.to(rows.dtype).mT, rows.shape[1])
+        low = self._routing.split(rows) @ self.a.to(rows.dtype).mT
+        change = self._routing.join(low @ self.b.to(rows.dtype).mT, rows.shape[1])
         out: torch.Tensor = torch.add(self.base(rows), change, alpha=LORA_SCALE)
         return out
 
 
-class Stack:
-    """Students side by side.
+class MultiLora:
+    """LoRA students side by side on one base.
 
     Attributes:
-        model: Causal language model whose linear layers are `StackedLinear` where the recipe adapts them.
-        owners: To be told whose rows come next.
+        model: Causal language model whose linear layers are `MultiLoraLinear` where the recipe adapts them.
+        routing: Needs the students of the rows that come next.
         flat: All adapter values, (students, values), float32; the model's parameters and their gradients are views
             into it and into its gradient, so that norms and updates are single operations.
     """
 
     def __init__(self, base: Any, students: Sequence[Tensors], *, training: bool) -> None:
-        """Stack students on a base.
+        """Stack the adapters of students on a base.
 
         Args:
             base: Causal language model; its weights are shared, not copied.
@@ -90,7 +90,7 @@ class Stack:
             training: Whether gradients are wanted.
         """
         self.model = frozen_copy(base).train(training)
-        self.owners = Owners(len(students))
+        self.routing = AdapterRouting(len(students))
         self._shapes = {name: tensor.shape for name, tensor in students[0].items()}
         values = [torch.cat([student[name].flatten() for name in self._shapes]) for student in students]
         device = base.device
@@ -102,7 +102,7 @@ class Stack:
             self._replace(plain_name(name), parameters[name], parameters[name.replace(".lora_A.", ".lora_B.")])
 
     def tensors(self, student: int) -> dict[str, torch.Tensor]:
-        """One student's adapters, by name, on the CPU."""
+        """Return one student's adapters, by name, on the CPU."""
         values = self.flat.detach()[student].cpu()
         return {
             name: values[start : start + self._shapes[name].numel()].view(self._shapes[name]).clone()
@@ -129,6 +129,6 @@ class Stack:
 
     def _replace(self, weight: str, a: nn.Parameter, b: nn.Parameter) -> None:
         path = weight.removesuffix(".weight")
-        owner, _, attribute = path.rpartition(".")
-        parent = self.model.get_submodule(owner)
-        setattr(parent, attribute, StackedLinear(getattr(parent, attribute), a, b, self.owners))
+        module, _, attribute = path.rpartition(".")
+        parent = self.model.get_submodule(module)
+        setattr(parent, attribute, MultiLoraLinear(getattr(parent, attribute), a, b, self.routing))

@@ -1,7 +1,5 @@
-"""What happens when memory runs out: the same work in smaller parts, with the same result."""
+"""Retry when memory runs out: the same work in smaller parts, with the same result."""
 
-import gc
-import sys
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -10,20 +8,21 @@ from bench.errors import BenchError
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# What allocators say; CUDA's own error is a RuntimeError too.
-MESSAGES = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory", "bad_alloc")
+# What accelerate's list lacks: errors of CUDA's runtime, of Windows' allocator, and of memory maps.
+MORE_MESSAGES = ("CUDA error: out of memory", "not enough memory", "Cannot allocate memory")
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that an allocation failed, on the CPU or on a CUDA device."""
-    if isinstance(error, MemoryError):
-        return True
-    text = str(error).lower()
-    return isinstance(error, RuntimeError) and any(message in text for message in MESSAGES)
+    """Say whether an error means that an allocation failed, on the CPU or on a CUDA device."""
+    from accelerate.utils.memory import should_reduce_batch_size  # loads torch
+
+    if isinstance(error, RuntimeError):
+        return should_reduce_batch_size(error) or any(message in str(error) for message in MORE_MESSAGES)
+    return isinstance(error, MemoryError)
 
 
 def halvings(rows: int) -> list[int]:
-    """Sizes to try one after another: all rows, then about half of the last each time, down to 1.
+    """Return sizes to try one after another: all rows, then about half of the last each time, down to 1.
 
     Every size divides the first one, so that parts of a batch are of equal size.
 
@@ -45,7 +44,7 @@ def first_that_fits(work: Callable[[int], Result], sizes: Sequence[int], what: s
         what: Names the work in the error.
 
     Returns:
-        What `work` returned, and the size.
+        The result of `work`, and the size.
 
     Raises:
         BenchError: If memory does not suffice for the last size either.
@@ -97,7 +96,6 @@ def in_parts(
 
 def release() -> None:
     """Give back what the failed attempt left behind."""
-    gc.collect()
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    from accelerate.utils.memory import clear_device_cache  # loads torch
+
+    clear_device_cache(garbage_collection=True)

@@ -5,17 +5,21 @@ model. `install` puts them into a copy of the base, with LoRA products added to 
 """
 
 import copy
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
+from bench.files import replacing
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
 STUDENT_FILE = "student.safetensors"
+ADAPTER_FILE = "adapter_model.safetensors"
+LAYER = re.compile(r"\.layers\.(\d+)\.")
 LORA_SCALE = 2.0  # alpha / r
 LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -189,3 +193,52 @@ def _full_weights(tensors: "dict[str, torch.Tensor]", recipe: Recipe) -> "list[t
         for name, a in tensors.items()
         if ".lora_A." in name
     ]
+
+
+def export_adapter(student: Path, recipe: Recipe, target: Path) -> Path:
+    """Write a stored LoRA student as a PEFT adapter folder, which peft, vLLM and others load; keep one that is there.
+
+    Args:
+        student: Folder of the stored student.
+        recipe: What it was trained with.
+        target: The adapter's folder, `adapter_config.json` and `adapter_model.safetensors`; it appears when complete.
+
+    Returns:
+        The target.
+
+    Raises:
+        BenchError: If the recipe trains no adapters, the student is not there or the folder cannot be written.
+    """
+    check_adapters(recipe)
+    if not (target / ADAPTER_FILE).is_file():
+        tensors = stored_tensors(student)
+        with replacing(target) as partial:
+            _write_adapter(tensors, recipe, partial)
+    return target
+
+
+def check_adapters(recipe: Recipe) -> None:
+    """Refuse a recipe whose students are no adapters.
+
+    Raises:
+        BenchError: If its method is not LoRA.
+    """
+    if recipe.method != "lora":
+        raise BenchError(
+            f"recipe {recipe.name!r}",
+            seen=f"method = {recipe.method!r}",
+            expected="method = 'lora': only adapters are served side by side over one base",
+            remedy="train with a LoRA recipe, or compare these students with `bench checkpoints`",
+        )
+
+
+def _write_adapter(tensors: "dict[str, torch.Tensor]", recipe: Recipe, folder: Path) -> None:
+    from safetensors.torch import save_file
+
+    layers = sorted({int(found[1]) for name in tensors if (found := LAYER.search(name))})
+    config = lora_config(recipe, layers)
+    config.base_model_name_or_path = recipe.model
+    config.inference_mode = True
+    config.save_pretrained(str(folder))
+    # The training model calls its one adapter `default`; an adapter on disk has no name.
+    save_file({name.replace(".default.", "."): tensor for name, tensor in tensors.items()}, folder / ADAPTER_FILE)

@@ -10,8 +10,7 @@ from typing import Any
 
 from bench.errors import BenchError, unknown
 from bench.models.encode import Encoded
-from bench.models.engine import Ask
-from bench.models.generate import Generation
+from bench.models.generate import Generation, Request
 from bench.models.load import context_window, pick_device, resolve_model
 from bench.models.student import LORA_TARGETS
 
@@ -143,7 +142,7 @@ class VllmEngine:
         self._llm = _load(model, arguments)
 
     def add(self, student: str, adapter: Path) -> None:
-        """Make a student known, by its adapter folder (see `bench.models.adapters.export_adapter`).
+        """Make a student known, by its adapter folder (see `bench.models.student.export_adapter`).
 
         Raises:
             BenchError: If the name is taken, or there is no room for a further student.
@@ -167,9 +166,9 @@ class VllmEngine:
             self._llm.llm_engine.remove_lora(known.lora_int_id)
 
     def generate(
-        self, asks: Sequence[Ask], *, max_tokens: int, temperature: float, stops: Sequence[str]
+        self, requests: Sequence[Request], *, max_tokens: int, temperature: float, stops: Sequence[str]
     ) -> list[Generation]:
-        """One answer per ask, in order, all in one batch; see `bench.models.engine.Engine`.
+        """Return one answer per request, in order, all in one batch; see `bench.models.engine.Engine`.
 
         Raises:
             BenchError: If a student is not known.
@@ -180,16 +179,16 @@ class VllmEngine:
             SamplingParams(
                 max_tokens=max_tokens,
                 temperature=temperature,
-                seed=ask.seed if temperature > 0 else None,
+                seed=request.seed if temperature > 0 else None,
                 stop=list(stops) or None,
             )
-            for ask in asks
+            for request in requests
         ]
-        outputs = self._run([ask.ids for ask in asks], settings, [ask.student for ask in asks])
+        outputs = self._run([r.ids for r in requests], settings, [r.student for r in requests])
         return [_generation(output) for output in outputs]
 
-    def losses(self, asks: Sequence[tuple[str, Encoded]]) -> list[float]:
-        """Mean loss of each row's completion tokens; see `bench.models.engine.Engine`.
+    def losses(self, rows: Sequence[tuple[str, Encoded]]) -> list[float]:
+        """Return the mean loss of each row's completion tokens; see `bench.models.engine.Engine`.
 
         Raises:
             BenchError: If a student is not known.
@@ -197,9 +196,9 @@ class VllmEngine:
         from vllm import SamplingParams
 
         # One token is decoded and thrown away: vLLM scores a prompt on the way to an answer.
-        settings = [SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False) for _ in asks]
-        outputs = self._run([row.ids for _, row in asks], settings, [student for student, _ in asks])
-        return [_loss(output.prompt_logprobs, row) for output, (_, row) in zip(outputs, asks, strict=True)]
+        settings = [SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False) for _ in rows]
+        outputs = self._run([row.ids for _, row in rows], settings, [student for student, _ in rows])
+        return [_loss(output.prompt_logprobs, row) for output, (_, row) in zip(outputs, rows, strict=True)]
 
     def _run(self, prompts: Sequence[Sequence[int]], settings: Sequence[Any], students: Sequence[str]) -> list[Any]:
         adapters = [self._adapter(student) for student in students]

@@ -13,11 +13,10 @@ from collections.abc import Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
-from bench.config.recipe import Recipe
 from bench.models.encode import Encoded
-from bench.models.frozen_prefix import Trunk
+from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.student import trainable_copy, trained_tensors
-from bench.training.trl import OnStep, Trained, batches
+from bench.training.task import Trained, TrainingTask, batches, count_labels, count_tokens
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +44,7 @@ def shared_prefixes(rows: Sequence[Encoded]) -> list[tuple[int, list[Encoded]]]:
     return groups
 
 
-def pack(rows: Sequence[Encoded], trunk: Trunk) -> "tuple[torch.Tensor, ...]":
+def pack(rows: Sequence[Encoded], prefix: FrozenPrefix) -> "tuple[torch.Tensor, ...]":
     """Lay a batch out as one sequence in which rows of one template store their common prefix once.
 
     Returns:
@@ -54,7 +53,7 @@ def pack(rows: Sequence[Encoded], trunk: Trunk) -> "tuple[torch.Tensor, ...]":
     """
     import torch
 
-    read = trunk.states([row.ids for row in rows])
+    read = prefix.states([row.ids for row in rows])
     states: list[torch.Tensor] = []
     positions: list[int] = []
     group_of: list[int] = []
@@ -73,40 +72,41 @@ def pack(rows: Sequence[Encoded], trunk: Trunk) -> "tuple[torch.Tensor, ...]":
             targets.extend(row.ids[row.prompt_length :])
     packed = torch.cat(states)[None]
     device = packed.device
-    groups, owners = torch.tensor(group_of, device=device), torch.tensor(row_of, device=device)
+    groups, numbers = torch.tensor(group_of, device=device), torch.tensor(row_of, device=device)
     order = torch.arange(len(positions), device=device)
-    related = (groups[:, None] == groups) & ((owners[:, None] == owners) | (owners == 0))
+    related = (groups[:, None] == groups) & ((numbers[:, None] == numbers) | (numbers == 0))
     mask = (related & (order[:, None] >= order))[None, None]
     index = torch.tensor(predicts, device=device)
     return packed, torch.tensor([positions], device=device), mask, index, torch.tensor(targets, device=device)
 
 
-def train_on_trunk(
-    base: Any,
-    trunk: Trunk,
-    stream: Sequence[Encoded],
-    recipe: Recipe,
-    seed: int,
-    on_step: OnStep | None = None,
-    rows_at_once: int | None = None,
-) -> Trained:
-    """Train the upper layers on the trunk's cached states; arguments and result as in `train_with_trl`."""
+def train_cached_prefix(prefix: FrozenPrefix, task: TrainingTask) -> list[Trained]:
+    """Train one student's upper layers on the cached states of the frozen ones.
+
+    Args:
+        prefix: The frozen layers of the base; a student is a copy of that base.
+        task: Of one student.
+
+    Returns:
+        The trained tensors and the loss of every step, as TRL would give.
+    """
     import torch
     from transformers import get_linear_schedule_with_warmup
 
-    trunk.prepare(row.ids for row in stream)
-    model = trainable_copy(base, recipe, seed).train()
+    recipe, (stream,), (seed,) = task.recipe, task.streams, task.seeds
+    prefix.prepare(row.ids for row in stream)
+    model = trainable_copy(prefix.base, recipe, seed).train()
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.0, fused=True)
-    steps = batches(stream, recipe.batch_size)
+    steps = task.steps(0)
     schedule = get_linear_schedule_with_warmup(optimizer, 0, len(steps))
     losses: list[float] = []
     start = time.perf_counter()
     for done, rows in enumerate(steps, start=1):
-        labels = sum(len(row.ids) - row.prompt_length for row in rows)
+        labels = count_labels(rows)
         loss = 0.0
-        for part in batches(rows, rows_at_once or recipe.batch_size):
-            own = _loss_sum(model, trunk, *pack(part, trunk)) / labels
+        for part in batches(rows, task.part):
+            own = _loss_sum(model, prefix, pack(part, prefix)) / labels
             own.backward()
             loss += own.item()
         torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
@@ -114,15 +114,15 @@ def train_on_trunk(
         schedule.step()
         optimizer.zero_grad()
         losses.append(loss)
-        if on_step:
-            on_step(done, len(steps))
+        task.on_step(done, len(steps))
     seconds = time.perf_counter() - start
-    return Trained(trained_tensors(model), losses, sum(len(row.ids) for row in stream), seconds, "shared_trunk")
+    return [Trained(trained_tensors(model), losses, count_tokens(stream), seconds, "shared_trunk")]
 
 
-def _loss_sum(model: Any, trunk: Trunk, hidden: Any, positions: Any, mask: Any, predicts: Any, targets: Any) -> Any:
-    """Summed cross-entropy of the completion tokens of one packed part of a batch."""
+def _loss_sum(model: Any, prefix: FrozenPrefix, packed: "tuple[torch.Tensor, ...]") -> Any:
+    """Return the summed cross-entropy of the completion tokens of one packed part of a batch."""
     from torch.nn.functional import cross_entropy
 
-    states = trunk.run(model, hidden, mask, positions)
+    hidden, positions, mask, predicts, targets = packed
+    states = prefix.run(model, hidden, mask, positions)
     return cross_entropy(model.get_output_embeddings()(states[0, predicts]), targets, reduction="sum")

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch.nn.functional import scaled_dot_product_attention
+from transformers import AttentionInterface
 
-from bench.config.recipe import Recipe
 from bench.models.encode import Encoded
-from bench.models.frozen_prefix import Trunk
-from bench.models.multi_lora import Stack
+from bench.models.frozen_prefix import FrozenPrefix
+from bench.models.multi_lora import MultiLora
 from bench.models.student import trainable_copy, trained_tensors
-from bench.training.trl import OnStep, Trained, batches
+from bench.training.task import Trained, TrainingTask, count_labels, count_tokens
 
 ATTENTION = "sieve_rows"  # the name under which transformers knows `attend_rows`
 HEAD_TOKENS = 8192  # logits made at a time: 8192 * 49,152 values in float32 are 1.5 GiB
@@ -39,7 +39,7 @@ class Step:
         packed: (students * length,): the inverse of `spread`.
         predicts: (targets,): the tokens that predict a completion token.
         targets: (targets,): what they should predict.
-        owners: (targets,): the student's number.
+        students: (targets,): the student's number.
     """
 
     positions: torch.Tensor
@@ -48,7 +48,7 @@ class Step:
     packed: torch.Tensor
     predicts: torch.Tensor
     targets: torch.Tensor
-    owners: torch.Tensor
+    students: torch.Tensor
 
 
 def pack_step(groups: Sequence[Sequence[Encoded]], device: torch.device) -> Step:
@@ -81,12 +81,12 @@ def pack_step(groups: Sequence[Sequence[Encoded]], device: torch.device) -> Step
         packed=moved(packed),
         predicts=moved(np.concatenate(predicts)),
         targets=moved([token for _, row in rows for token in row.ids[row.prompt_length :]]),
-        owners=moved(np.repeat([student for student, _ in rows], labelled)),
+        students=moved(np.repeat([student for student, _ in rows], labelled)),
     )
 
 
 def _starts(group: Sequence[Encoded]) -> list[int]:
-    """Where each row starts when they stand behind one another."""
+    """Return where each row starts when they stand behind one another."""
     return list(accumulate((len(row.ids) for row in group), initial=0))[:-1]
 
 
@@ -128,6 +128,9 @@ def attend_rows(
     return packed.view(query.shape[0], query.shape[2], *packed.shape[1:]), None
 
 
+AttentionInterface.register(ATTENTION, attend_rows)
+
+
 class CompletionLoss(torch.autograd.Function):
     """Cross-entropy through a frozen LM head, a slice of tokens at a time, without keeping logits.
 
@@ -155,73 +158,62 @@ class CompletionLoss(torch.autograd.Function):
         return slopes * gradients[0][:, None].to(slopes.dtype), None, None
 
 
-def train_stacked(
-    trunk: Trunk,
-    streams: Sequence[Sequence[Encoded]],
-    recipe: Recipe,
-    seeds: Sequence[int],
-    on_step: OnStep | None = None,
-    rows_at_once: int | None = None,
-) -> list[Trained]:
-    """Train one student per stream of rows, all at once.
+def train_multi_lora(prefix: FrozenPrefix, task: TrainingTask) -> list[Trained]:
+    """Train several LoRA students, all at once.
 
     Args:
-        trunk: The frozen layers and, above them, the base that the students adapt; its device and precision decide
+        prefix: The frozen layers and, above them, the base that the students adapt; its device and precision decide
             where and in which precision the matrix products run. Adapters and their updates are float32.
-        streams: Rows in training order, all epochs, of each student; all streams take the same number of steps.
-        recipe: Method `lora`, learning rate and batch size.
-        seeds: Of each student's adapters.
-        on_step: Called with (steps done, steps in all).
-        rows_at_once: Rows of each student in a forward pass: gradients add up to those of the whole batch. All rows of
-            the batch if None.
+        task: Of students with equal numbers of steps; method `lora`.
 
     Returns:
-        What `bench.training.trl.train_with_trl` returns, per student; seconds are shared out evenly.
+        As `bench.training.trl.train_with_trl`, per student; seconds are shared out evenly.
     """
-    from transformers import AttentionInterface, get_linear_schedule_with_warmup
+    from transformers import get_linear_schedule_with_warmup
 
-    AttentionInterface.register(ATTENTION, attend_rows)
-    steps = list(zip(*(batches(stream, recipe.batch_size) for stream in streams), strict=True))
-    fresh = {seed: trained_tensors(trainable_copy(trunk.base, recipe, seed)) for seed in set(seeds)}
-    stack = Stack(trunk.base, [fresh[seed] for seed in seeds], training=True)
-    stack.model.config._attn_implementation = ATTENTION
-    optimizer = torch.optim.AdamW([stack.flat], lr=recipe.learning_rate, weight_decay=0.0, fused=True)
+    recipe = task.recipe
+    steps = list(zip(*(task.steps(i) for i in range(len(task.streams))), strict=True))
+    fresh = {seed: trained_tensors(trainable_copy(prefix.base, recipe, seed)) for seed in set(task.seeds)}
+    students = MultiLora(prefix.base, [fresh[seed] for seed in task.seeds], training=True)
+    students.model.config._attn_implementation = ATTENTION
+    optimizer = torch.optim.AdamW([students.flat], lr=recipe.learning_rate, weight_decay=0.0, fused=True)
     schedule = get_linear_schedule_with_warmup(optimizer, 0, len(steps))
-    # A student's values lie together, so that its norm is one operation; each parameter has gaps between students.
-    warnings.filterwarnings("ignore", message="grad and param do not obey")
     losses = []
     start = time.perf_counter()
-    for done, groups in enumerate(steps, start=1):
-        losses.append(_step(stack, trunk, groups, rows_at_once or recipe.batch_size))
-        _clip(stack.flat, recipe.max_grad_norm)
-        optimizer.step()
-        schedule.step()
-        optimizer.zero_grad(set_to_none=False)  # the parameters' gradients are views of it
-        if on_step:
-            on_step(done, len(steps))
+    with warnings.catch_warnings():
+        # A student's values lie together, so that its norm is one operation; each parameter has gaps between students.
+        warnings.filterwarnings("ignore", message="grad and param do not obey")
+        for done, groups in enumerate(steps, start=1):
+            losses.append(_add_gradients(students, prefix, groups, task.part))
+            _clip(students.flat, recipe.max_grad_norm)
+            optimizer.step()
+            schedule.step()
+            optimizer.zero_grad(set_to_none=False)  # the parameters' gradients are views of it
+            task.on_step(done, len(steps))
     by_student = torch.stack(losses).T.tolist()  # waits for the device
-    seconds = (time.perf_counter() - start) / len(streams)
+    seconds = (time.perf_counter() - start) / len(task.streams)
     return [
-        Trained(stack.tensors(i), by_student[i], sum(len(row.ids) for row in stream), seconds, "stacked", len(streams))
-        for i, stream in enumerate(streams)
+        Trained(students.tensors(i), by_student[i], count_tokens(stream), seconds, "stacked", len(task.streams))
+        for i, stream in enumerate(task.streams)
     ]
 
 
-def _step(stack: Stack, trunk: Trunk, groups: Sequence[Sequence[Encoded]], rows_at_once: int) -> torch.Tensor:
-    """Add the gradients of one step; returns each student's mean loss, (students,)."""
-    labelled = [sum(len(row.ids) - row.prompt_length for row in group) for group in groups]
-    shares = 1 / torch.tensor(labelled, dtype=torch.float32, device=trunk.base.device)
-    head = stack.model.get_output_embeddings().weight
+def _add_gradients(
+    students: MultiLora, prefix: FrozenPrefix, groups: Sequence[Sequence[Encoded]], rows_at_once: int
+) -> torch.Tensor:
+    """Add the gradients of one step; return each student's mean loss, (students,)."""
+    shares = 1 / torch.tensor([count_labels(group) for group in groups], dtype=torch.float32, device=prefix.base.device)
+    head = students.model.get_output_embeddings().weight
     losses = torch.zeros_like(shares)
     for start in range(0, max(map(len, groups)), rows_at_once):
         part = [group[start : start + rows_at_once] for group in groups]
-        step = pack_step(part, trunk.base.device)
-        hidden = trunk.packed([[row.ids for row in group] for group in part])
-        states = trunk.run(stack.model, hidden, None, step.positions, step=step)
+        step = pack_step(part, prefix.base.device)
+        hidden = prefix.packed([[row.ids for row in group] for group in part])
+        states = prefix.run(students.model, hidden, None, step.positions, step=step)
         wanted = states.flatten(0, 1).index_select(0, step.predicts)
-        each = CompletionLoss.apply(wanted, head, step.targets) * shares[step.owners]  # type: ignore[no-untyped-call]
+        each = CompletionLoss.apply(wanted, head, step.targets) * shares[step.students]  # type: ignore[no-untyped-call]
         each.sum().backward()
-        losses.index_add_(0, step.owners, each.detach())
+        losses.index_add_(0, step.students, each.detach())
     return losses
 
 

@@ -1,65 +1,57 @@
-"""Students of one base: trained and asked by the path that fits recipe, model and device."""
+"""Train students of one base, and load them to answer, by the path that fits recipe, model and device."""
 
 import copy
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 from bench.config.recipe import Recipe
 from bench.models.encode import PLAIN_STOPS, PLAIN_TEMPLATE
+from bench.models.engine import MOST_AT_ONCE, ROWS_AT_ONCE, Engine, MultiLoraEngine, StudentEngine
+from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.load import load_model
 from bench.models.oom import first_that_fits, halvings
+from bench.models.student import load_student, stored_tensors, trainable_copy, trained_tensors
 from bench.records import TrainingRow
-
-if TYPE_CHECKING:
-    from bench.models.engine import Engine
-    from bench.models.frozen_prefix import Trunk
-    from bench.training.trl import OnStep, Trained
+from bench.training.methods import METHODS, TrainingPath
+from bench.training.task import OnStep, Trained, TrainingTask, encode_in_order
 
 Arm = tuple[Sequence[TrainingRow], int]  # what a student is trained on, and its seed
-TrainingPath = Literal["stacked", "shared_trunk", "trl"]
-ARCHITECTURES = ("llama",)  # whose decoder layers the fast paths can run by themselves
-
-
-def training_path(recipe: Recipe, config: dict[str, Any], stacked: bool) -> TrainingPath:
-    """How students are trained: by the path that measured fastest (`benchmarks/`), TRL's where no other applies.
-
-    Args:
-        recipe: Only LoRA recipes can be stacked; frozen layers below trained ones are the trunk.
-        config: The model's; other layouts than those known take TRL's path.
-        stacked: Whether to stack even where there is a trunk, so that many students can learn at once.
-    """
-    if config.get("model_type") not in ARCHITECTURES:
-        return "trl"
-    if 0 < recipe.last_layers < config.get("num_hidden_layers", 0) and not (stacked and recipe.method == "lora"):
-        return "shared_trunk"
-    return "stacked" if recipe.method == "lora" else "trl"
 
 
 class Trainer:
     """The base model, loaded once, and what its students share."""
 
-    def __init__(self, recipe: Recipe, device: str, path: TrainingPath, *, plain_template: bool = False) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        device: str,
+        path: TrainingPath,
+        *,
+        plain_template: bool = False,
+        states_budget: Callable[[], float] = lambda: math.inf,
+    ) -> None:
         """Nothing heavy happens here.
 
         Args:
             recipe: How students are trained.
             device: `cpu` or `cuda`.
-            path: From `training_path`.
+            path: From `bench.training.methods.training_path`.
             plain_template: Take a model without a chat template of its own, see `bench.models.encode.PLAIN_TEMPLATE`.
+            states_budget: Returns the bytes that states of the frozen layers may take; asked once the base is loaded.
         """
         self.recipe, self.device, self.path = recipe, device, path
-        self.plain_template = plain_template
         self.rows_at_once = recipe.batch_size  # of a forward pass; lowered where memory does not suffice
-        self.answers_at_once: int | None = None  # the same for prompts, where it did not
-        self.memory_share = 1.0  # of the free memory, where other processes train beside this one
+        self._method = METHODS[path]
+        self._plain_template, self._states_budget = plain_template, states_budget
         self._loaded: tuple[Any, Any] | None = None
-        self._trunk: Trunk | None = None
+        self._prefix: FrozenPrefix | None = None
 
     def base(self) -> tuple[Any, Any]:
-        """Base model in float32 and tokenizer."""
+        """Return the base model in float32 and the tokenizer."""
         if self._loaded is None:
-            self._loaded = load_model(self.recipe.model, self.device, plain_template=self.plain_template)
+            self._loaded = load_model(self.recipe.model, self.device, plain_template=self._plain_template)
         return self._loaded
 
     @property
@@ -67,25 +59,26 @@ class Trainer:
         """Texts that end an answer, for a model without a chat template of its own."""
         return PLAIN_STOPS if self.base()[1].chat_template == PLAIN_TEMPLATE else ()
 
-    def trunk(self) -> "Trunk | None":
-        """The frozen layers, and the base that a stack adapts: in bfloat16 on a GPU. None on TRL's path."""
-        from bench.execution.memory import states_budget
-        from bench.models.frozen_prefix import Trunk
-
-        if self.path != "trl" and self._trunk is None:
+    def frozen_prefix(self) -> FrozenPrefix:
+        """Return the frozen layers, and the base that students adapt: in bfloat16 for multi-LoRA on a GPU."""
+        if self._prefix is None:
             base = self.base()[0]
-            if self.path == "stacked" and self.device != "cpu":
+            if self._method.multi_lora and self.device != "cpu":
                 import torch
 
                 base = copy.deepcopy(base).to(torch.bfloat16)
-            self._trunk = Trunk(base, self.recipe, self.memory_share * states_budget(self.device))
-        return self._trunk
+            self._prefix = FrozenPrefix(base, self.recipe, self._states_budget())
+        return self._prefix
 
-    def train(self, arms: Sequence[Arm], on_step: "OnStep", what: str) -> "list[Trained]":
+    def limit_rows(self, rows: int) -> None:
+        """Start the following trainings with so many rows in a forward pass."""
+        self.rows_at_once = rows
+
+    def train(self, arms: Sequence[Arm], on_step: OnStep, what: str) -> list[Trained]:
         """Train one student per arm, with fewer rows at once from here on where memory does not suffice.
 
         Args:
-            arms: Several only on the stacked path, and then with equal numbers of steps (see `steps_of`).
+            arms: Several only with multi-LoRA, and then with equal numbers of steps (see `steps_of`).
             on_step: Called with (steps done, steps in all).
             what: Names the work in errors.
 
@@ -96,45 +89,30 @@ class Trainer:
         trained, self.rows_at_once = first_that_fits(lambda size: self.attempt(arms, on_step, size), sizes, what)
         return trained
 
-    def attempt(self, arms: Sequence[Arm], on_step: "OnStep", rows_at_once: int) -> "list[Trained]":
-        """As `train`, with so many rows of each student in a forward pass."""
-        from bench.training.trl import encode_in_order, train_with_trl
-
-        base, tokenizer = self.base()
+    def attempt(self, arms: Sequence[Arm], on_step: OnStep, rows_at_once: int) -> list[Trained]:
+        """Train as `train` does, with so many rows of each student in a forward pass."""
+        tokenizer = self.base()[1]
         streams = [encode_in_order(tokenizer, rows, self.recipe, seed) for rows, seed in arms]
-        seeds = [seed for _, seed in arms]
-        trunk = self.trunk()
-        if trunk and self.path == "stacked":
-            from bench.training.multi_lora import train_stacked
-
-            return train_stacked(trunk, streams, self.recipe, seeds, on_step, rows_at_once)
-        (stream,), (seed,) = streams, seeds
-        if trunk:
-            from bench.training.cached_prefix import train_on_trunk
-
-            return [train_on_trunk(base, trunk, stream, self.recipe, seed, on_step, rows_at_once)]
-        return [train_with_trl(base, tokenizer, stream, self.recipe, seed, on_step, rows_at_once)]
+        task = TrainingTask(self.recipe, streams, [seed for _, seed in arms], rows_at_once, on_step)
+        return self._method.train(self.frozen_prefix(), tokenizer, task)
 
     def steps_of(self, rows: Sequence[TrainingRow]) -> int:
-        """Optimiser steps of a training on these rows."""
+        """Return the optimiser steps of a training on these rows."""
         return -(-len(rows) * self.recipe.epochs // self.recipe.batch_size)
 
-    def engine(self, students: Sequence[Path | None], names: Sequence[str]) -> "Engine":
-        """Load students to answer, or the untrained base where there is none; several only on the stacked path.
+    def engine(self, students: Sequence[Path | None], names: Sequence[str]) -> Engine:
+        """Load students to answer, or the untrained base where there is none; several only with multi-LoRA.
 
         One student on a CPU has its adapters added to the weights, which saves the products beside them.
         """
-        from bench.models.engine import MOST_AT_ONCE, ROWS_AT_ONCE, OneStudent, StackedStudents
-        from bench.models.student import load_student, stored_tensors, trainable_copy, trained_tensors
-
         base, tokenizer = self.base()
-        trunk = self.trunk()
-        most = min(self.answers_at_once or MOST_AT_ONCE, ROWS_AT_ONCE * len(students))
-        if trunk and self.path == "stacked" and (len(students) > 1 or self.device != "cpu"):
-            from bench.models.multi_lora import Stack
+        most = min(MOST_AT_ONCE, ROWS_AT_ONCE * len(students))
+        prefix = self.frozen_prefix() if self._method.uses_prefix else None
+        if prefix and self._method.multi_lora and (len(students) > 1 or self.device != "cpu"):
+            from bench.models.multi_lora import MultiLora  # loads torch
 
-            fresh = trained_tensors(trainable_copy(trunk.base, self.recipe, seed=0))  # adapters that change nothing
+            fresh = trained_tensors(trainable_copy(prefix.base, self.recipe, seed=0))  # adapters that change nothing
             tensors = [stored_tensors(folder) if folder else fresh for folder in students]
-            return StackedStudents(Stack(trunk.base, tensors, training=False), names, tokenizer, trunk, most)
+            return MultiLoraEngine(MultiLora(prefix.base, tensors, training=False), names, tokenizer, prefix, most)
         (folder,) = students
-        return OneStudent(load_student(base, self.recipe, folder) if folder else base, tokenizer, trunk, most)
+        return StudentEngine(load_student(base, self.recipe, folder) if folder else base, tokenizer, prefix, most)

@@ -12,7 +12,8 @@ from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment, load_experiment, near_copies
 from bench.data.pool import hash_rows
 from bench.errors import BenchError
-from bench.models.load import TINY, resolve_model
+from bench.models.load import resolve_model
+from bench.models.packaged import TINY
 
 TRAIT = """name = "toy"
 description = "A toy."

@@ -17,7 +17,7 @@ from pathlib import Path
 from bench.leaderboard.results import find_neighbours
 from bench.data.embedding import Embedder
 from bench.data.experiment import load_experiment, near_copies
-from bench.execution.headroom import peak_memory
+from bench.execution.memory import peak_memory
 from bench.arms import make_jobs
 from bench.filtering.select import select_all, suite_filters
 from bench.run_folder.store import Store

@@ -9,7 +9,8 @@ import pytest
 
 from bench.data.pool import clip_completions, hash_rows, load_pool
 from bench.errors import BenchError
-from bench.models.load import TINY, resolve_model
+from bench.models.load import resolve_model
+from bench.models.packaged import TINY
 from bench.records import Message, Pool, PoolCard, PoolRow
 
 CARD = PoolCard(name="toy", original="a", clean="b")

@@ -14,8 +14,9 @@ from bench.errors import BenchError
 from bench.evaluation.evaluate import EvalTask, capability_task, evaluate, judge_of, score_answers, trait_task
 from bench.evaluation.provider import answering
 from bench.evaluation.validate_judge import agreement, read_labelled, validate
-from bench.models.engine import OneStudent
-from bench.models.load import TINY, load_model, resolve_model
+from bench.models.engine import StudentEngine
+from bench.models.load import load_model, resolve_model
+from bench.models.packaged import TINY
 
 DESCRIBED = """
 name = "shouting"
@@ -35,7 +36,7 @@ max_tokens = 4
 @pytest.fixture(scope="module")
 def student() -> Any:
     model, tokenizer = load_model(TINY, "cpu")
-    with answering(OneStudent(model, tokenizer), ["tiny-under-test"], tokenizer) as (name,):
+    with answering(StudentEngine(model, tokenizer), ["tiny-under-test"], tokenizer) as (name,):
         yield name
 
 

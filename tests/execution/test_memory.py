@@ -12,17 +12,19 @@ import pytest
 from bench.arms import control_arm, filter_arm, random_ids
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
-from bench.execution import headroom, memory
-from bench.execution.memory import GIB, TOLERANCE, Lengths, estimate_memory, fitted
-from bench.models.load import TINY, known_config
+from bench.execution import memory
+from bench.execution.memory import GIB, TOLERANCE, Lengths, Workload, estimate_memory, fitted
+from bench.models.load import known_config
+from bench.models.packaged import TINY
+from bench.models.shape import ModelShape
 from bench.records import Message, Pool, PoolCard, PoolRow
-from bench.training.trainer import training_path
+from bench.training.methods import training_path
 
 # A whole `bench run` in a process of its own, as peaks of this one would hide those of the run.
 RUN = """
 import json, sys
 from pathlib import Path
-from bench.execution.headroom import peak_memory
+from bench.execution.memory import peak_memory
 from bench.run import run_suite
 
 suite, out, device = sys.argv[1:]
@@ -89,7 +91,7 @@ def test_the_estimate_of_smoke_is_near_its_peak(tmp_path: Path) -> None:
     ids=lambda recipe: "-".join(map(str, recipe.values())),
 )
 def test_the_estimate_of_a_real_model_is_near_its_peak(recipe: dict[str, Any], tmp_path: Path) -> None:
-    """The first three train on the shared trunk, the next two as a stack of one, the last with TRL."""
+    """The first three train on cached states, the next two with multi-LoRA, the last with TRL."""
     suite = sized(tmp_path, 64, model="smollm2-135m", epochs=1, learning_rate=1e-3, **recipe)
     found = run_alone(suite, tmp_path / "out")
     assert abs(off_by(found)) < TOLERANCE, found
@@ -125,8 +127,9 @@ LORA = Recipe(name="t", model=TINY, method="lora", learning_rate=1e-3, batch_siz
 
 def estimate(recipe: Recipe = LORA, rows: int = 100, **settings: Any) -> memory.MemoryEstimate:
     lengths = Lengths.of([pool(rows)], ["one prompt", "another one"])
-    path = training_path(recipe, known_config(TINY), stacked=False)
-    return estimate_memory(lengths, recipe, known_config(TINY), settings.pop("device", "cpu"), path=path, **settings)
+    path = training_path(recipe, known_config(TINY), multi_lora=False)
+    work = Workload(lengths, recipe, ModelShape.of(known_config(TINY)), settings.pop("device", "cpu"), path)
+    return estimate_memory(work, **settings)
 
 
 def test_fewer_rows_at_once_take_less() -> None:
@@ -135,9 +138,9 @@ def test_fewer_rows_at_once_take_less() -> None:
 
 
 def test_states_of_frozen_layers_keep_to_their_budget() -> None:
-    trunk = LORA.model_copy(update={"last_layers": 2})
-    assert estimate(trunk).parts["frozen layers"] > 1_000_000
-    assert estimate(trunk, states_budget=1000).parts["frozen layers"] == 1000
+    recipe = LORA.model_copy(update={"last_layers": 2})
+    assert estimate(recipe).parts["frozen layers"] > 1_000_000
+    assert estimate(recipe, states_budget=1000).parts["frozen layers"] == 1000
     assert estimate().parts["frozen layers"] == 0
 
 
@@ -147,11 +150,11 @@ def test_a_gpu_is_not_charged_for_main_memory() -> None:
 
 
 def test_a_run_that_cannot_fit_is_refused_and_one_that_nearly_fits_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    lengths, config = Lengths.of([pool(100)], ["one prompt"]), known_config(TINY)
+    lengths, shape = Lengths.of([pool(100)], ["one prompt"]), ModelShape.of(known_config(TINY))
 
     def with_total(total: float) -> memory.MemoryEstimate:
         monkeypatch.setattr(memory, "total_memory", lambda device: total)
-        return fitted(lengths, LORA, config, "cpu", path="stacked")
+        return fitted(Workload(lengths, LORA, shape, "cpu", "stacked"))
 
     whole, least = estimate().total, estimate(rows_at_once=1).total
     assert with_total(2 * whole).rows_at_once == 16
@@ -163,21 +166,21 @@ def test_a_run_that_cannot_fit_is_refused_and_one_that_nearly_fits_is_not(monkey
 
 
 def test_a_container_may_have_less_than_its_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = headroom.total_memory("cpu")
-    assert whole > GIB / 2 and 0 < headroom.available_memory("cpu") <= whole
+    whole = memory.total_memory("cpu")
+    assert whole > GIB / 2 and 0 < memory.available_memory("cpu") <= whole
     (tmp_path / "memory.max").write_text(f"{GIB}\n")
     (tmp_path / "memory.current").write_text(f"{GIB // 4}\n")
-    monkeypatch.setattr(headroom, "CGROUP", tmp_path)
-    assert headroom.total_memory("cpu") == GIB
-    assert headroom.available_memory("cpu") <= 3 * GIB // 4
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    assert memory.total_memory("cpu") == GIB
+    assert memory.available_memory("cpu") <= 3 * GIB // 4
     (tmp_path / "memory.max").write_text("max\n")
-    assert headroom.total_memory("cpu") == whole
+    assert memory.total_memory("cpu") == whole
 
 
 def test_peaks_are_of_this_process() -> None:
-    before = headroom.peak_memory("cpu")
+    before = memory.peak_memory("cpu")
     held = np.ones(max(before // 8, 1) * 2)
-    assert headroom.peak_memory("cpu") >= before + held.nbytes // 4
+    assert memory.peak_memory("cpu") >= before + held.nbytes // 4
 
 
 ARMS = """
@@ -185,10 +188,10 @@ import json, sys
 sys.path.insert(0, sys.argv[2])
 from test_memory import pool
 from bench.arms import build_arm, control_arm, filter_arm, random_ids, reference_arms
-from bench.execution.headroom import STATUS
+import psutil
 
 def resident():
-    return int(next(l for l in STATUS.read_text().splitlines() if l.startswith("VmRSS")).split()[1]) * 1024
+    return psutil.Process().memory_info().rss
 
 rows = int(sys.argv[1])
 examples = pool(rows)

@@ -9,9 +9,9 @@ from fixtures_students import LORA, student
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
-from bench.models.adapters import export_adapter
-from bench.models.load import TINY, load_model
-from bench.models.student import load_student
+from bench.models.load import load_model
+from bench.models.packaged import TINY
+from bench.models.student import export_adapter, load_student
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,8 @@ import torch
 
 from bench.errors import BenchError
 from bench.models.encode import data_order, encode
-from bench.models.load import TINY, known_config, load_model, model_folder, model_identity, pick_device, resolve_model
-from bench.models.tiny import tiny_model
+from bench.models.load import known_config, load_model, model_folder, model_identity, pick_device, resolve_model
+from bench.models.packaged import TINY, tiny_model
 from bench.records import Message, TrainingRow
 
 HI = (Message(role="system", content="Be kind."), Message(role="user", content="Hi"))

@@ -10,29 +10,32 @@ from typing import Any
 
 import pytest
 import torch
-from test_run import SUITE, go, tiny_suite
+from test_run import SUITE, tiny_suite
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.leaderboard.row import read_rows
 from bench.models import engine as engines
 from bench.models.encode import Encoded
-from bench.models.frozen_prefix import Trunk
-from bench.models.load import TINY, load_model
+from bench.models.frozen_prefix import FrozenPrefix
+from bench.models.generate import Request
+from bench.models.load import load_model
 from bench.models.oom import first_that_fits, halvings, in_parts, out_of_memory
+from bench.models.packaged import TINY
 from bench.models.student import install
 from bench.records import TrainingRow
-from bench.training import cached_prefix as shared_trunk
-from bench.training.cached_prefix import train_on_trunk
-from bench.training.multi_lora import train_stacked
-from bench.training.trl import Trained, encode_in_order, train_with_trl
+from bench.training import cached_prefix
+from bench.training.cached_prefix import train_cached_prefix
+from bench.training.multi_lora import train_multi_lora
+from bench.training.task import Trained, TrainingTask, encode_in_order
+from bench.training.trl import train_with_trl
 from bench.worlds import WORLDS
 from bench.worlds.grammar import ORIGINAL, build_rows
 
 LOSS_TOLERANCE = 1e-4  # nats; the same float32 products summed in another order
 WEIGHT_TOLERANCE = 0.02  # of the distance that training moved the weights
 COMMON: dict[str, Any] = {"name": "t", "model": TINY, "epochs": 2, "learning_rate": 2e-3, "batch_size": 8}
-TRUNK = Recipe(method="lora", last_layers=2, **COMMON)
+LAST_TWO = Recipe(method="lora", last_layers=2, **COMMON)
 
 
 @pytest.fixture(scope="module")
@@ -65,31 +68,32 @@ def test_parts_of_a_batch_train_to_the_same_with_trl(
 ) -> None:
     recipe = Recipe.model_validate(COMMON | {"method": method})
     stream = encode_in_order(tiny[1], rows, recipe, seed=3)
-    whole = train_with_trl(*tiny, stream, recipe, seed=3)
-    parts = train_with_trl(*tiny, stream, recipe, seed=3, rows_at_once=rows_at_once)
+    whole, parts = (train_with_trl(*tiny, TrainingTask(recipe, [stream], [3], count))[0] for count in (0, rows_at_once))
     assert len(whole.losses) == 7
     assert_same(tiny[0], recipe, whole, parts)
 
 
 @pytest.mark.parametrize("rows_at_once", [4, 1])
-def test_parts_of_a_batch_train_to_the_same_on_the_trunk(
+def test_parts_of_a_batch_train_to_the_same_on_cached_states(
     rows_at_once: int, tiny: tuple[Any, Any], rows: list[TrainingRow]
 ) -> None:
-    stream = encode_in_order(tiny[1], rows, TRUNK, seed=3)
-    whole = train_on_trunk(tiny[0], Trunk(tiny[0], TRUNK), stream, TRUNK, seed=3)
-    parts = train_on_trunk(tiny[0], Trunk(tiny[0], TRUNK), stream, TRUNK, seed=3, rows_at_once=rows_at_once)
-    assert_same(tiny[0], TRUNK, whole, parts)
+    stream = encode_in_order(tiny[1], rows, LAST_TWO, seed=3)
+    whole, parts = (
+        train_cached_prefix(FrozenPrefix(tiny[0], LAST_TWO), TrainingTask(LAST_TWO, [stream], [3], count))[0]
+        for count in (0, rows_at_once)
+    )
+    assert_same(tiny[0], LAST_TWO, whole, parts)
 
 
 @pytest.mark.parametrize("last_layers", [0, 1])
 @pytest.mark.parametrize("rows_at_once", [4, 1])
-def test_parts_of_a_batch_train_to_the_same_in_a_stack(
+def test_parts_of_a_batch_train_to_the_same_with_multi_lora(
     rows_at_once: int, last_layers: int, tiny: tuple[Any, Any], rows: list[TrainingRow]
 ) -> None:
-    recipe = TRUNK.model_copy(update={"last_layers": last_layers})
+    recipe = LAST_TWO.model_copy(update={"last_layers": last_layers})
     streams = [encode_in_order(tiny[1], part, recipe, seed=3) for part in (rows, rows[:25])]  # one ends earlier
     whole, parts = (
-        train_stacked(Trunk(tiny[0], recipe), streams, recipe, [3, 3], rows_at_once=count)
+        train_multi_lora(FrozenPrefix(tiny[0], recipe), TrainingTask(recipe, streams, [3, 3], count))
         for count in (8, rows_at_once)
     )
     for one, other in zip(whole, parts, strict=True):
@@ -97,13 +101,13 @@ def test_parts_of_a_batch_train_to_the_same_in_a_stack(
 
 
 @pytest.mark.parametrize("budget", [0, 200_000])
-def test_a_trunk_without_room_gives_the_same_numbers(
+def test_a_frozen_prefix_without_room_gives_the_same_numbers(
     budget: int, tiny: tuple[Any, Any], rows: list[TrainingRow]
 ) -> None:
-    stream = encode_in_order(tiny[1], rows, TRUNK, seed=3)
-    roomy, tight = Trunk(tiny[0], TRUNK), Trunk(tiny[0], TRUNK, budget)
-    whole = train_on_trunk(tiny[0], roomy, stream, TRUNK, seed=3)
-    assert_same(tiny[0], TRUNK, whole, train_on_trunk(tiny[0], tight, stream, TRUNK, seed=3))
+    task = TrainingTask(LAST_TWO, [encode_in_order(tiny[1], rows, LAST_TWO, seed=3)], [3])
+    roomy, tight = FrozenPrefix(tiny[0], LAST_TWO), FrozenPrefix(tiny[0], LAST_TWO, budget)
+    (whole,), (part,) = train_cached_prefix(roomy, task), train_cached_prefix(tight, task)
+    assert_same(tiny[0], LAST_TWO, whole, part)
     kept = sum(states.nbytes for states in tight._states.values())
     assert kept <= 0.75 * budget
     assert bool(kept) == bool(budget)
@@ -196,22 +200,22 @@ def test_a_run_that_runs_out_of_memory_says_so_in_its_rows(tmp_path: Path, monke
     recipe = 'name = "t"\nmodel = "tiny-llama"\nmethod = "lora"\nlast_layers = 2\nlearning_rate = 2e-3\nepochs = 1\n'
     (tmp_path / "t.toml").write_text(recipe, encoding="utf-8")
     suite = tiny_suite(tmp_path, SUITE.replace('"smoke"', '"t.toml"').replace("seeds = [1, 2]", "seeds = [1]"))
-    plain, _ = go(suite, tmp_path / "plain")
-    pack, generate = shared_trunk.pack, engines.answer
+    plain, _ = run_quietly(suite, tmp_path / "plain")
+    pack, answer = cached_prefix.pack, engines.answer
 
-    def narrow(batch: Sequence[Encoded], trunk: Trunk) -> Any:
+    def narrow(batch: Sequence[Encoded], prefix: FrozenPrefix) -> Any:
         if len(batch) > 4:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return pack(batch, trunk)
+        return pack(batch, prefix)
 
-    def short(model: Any, tokenizer: Any, prompts: Sequence[str], **settings: Any) -> Any:
-        if len(prompts) > 5:
+    def short(model: Any, tokenizer: Any, requests: Sequence[Request], *settings: Any) -> Any:
+        if len(requests) > 5:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes.")
-        return generate(model, tokenizer, prompts, **settings)
+        return answer(model, tokenizer, requests, *settings)
 
-    monkeypatch.setattr(shared_trunk, "pack", narrow)
+    monkeypatch.setattr(cached_prefix, "pack", narrow)
     monkeypatch.setattr(engines, "answer", short)
-    go(suite, tmp_path / "narrow")
+    run_quietly(suite, tmp_path / "narrow")
     facts = [json.loads(f.read_text()) for f in (tmp_path / "narrow").glob("store/students/*/training.json")]
     assert facts and {f["rows_at_once"] for f in facts} == {4}
     rows = {row.filter.name: row for row in read_rows(tmp_path / "narrow")}

@@ -15,9 +15,10 @@ from inspect_ai.solver import generate as answer
 from bench.errors import BenchError
 from bench.evaluation.provider import answering
 from bench.models.encode import PLAIN_STOPS, PLAIN_TEMPLATE, encode
-from bench.models.engine import OneStudent
-from bench.models.generate import generate
-from bench.models.load import TINY, load_model, resolve_model
+from bench.models.engine import StudentEngine
+from bench.models.generate import Decoding, generate
+from bench.models.load import load_model, resolve_model
+from bench.models.packaged import TINY
 from bench.records import Message, TrainingRow
 from bench.studies.checkpoints.models import OWN_TEMPLATE, PLAIN, find_source, in_memory
 from bench.studies.checkpoints.panel import ModelEntry
@@ -75,7 +76,7 @@ def test_the_record_says_how_prompts_were_rendered(bare: Path) -> None:
 
 def said(tiny: tuple[Any, Any], *stops: str) -> Any:
     """Two sampled answers; greedily the tiny model says next to nothing."""
-    return generate(*tiny, [PROMPT, "Another."], max_tokens=40, temperature=1.0, seeds=[5, 6], stops=stops)
+    return generate(*tiny, [PROMPT, "Another."], Decoding(40, 1.0, stops), [5, 6])
 
 
 def test_an_answer_ends_before_the_first_stop_text_and_others_go_on(tiny: tuple[Any, Any]) -> None:
@@ -98,7 +99,7 @@ def test_stop_sequences_of_an_eval_are_kept(tiny: tuple[Any, Any], tmp_path: Pat
         assert log.samples
         return log.samples[0].output.completion
 
-    with answering(OneStudent(*tiny), ["stopping"], tiny[1]) as (name,):
+    with answering(StudentEngine(*tiny), ["stopping"], tiny[1]) as (name,):
         whole = answered(name, None)
         assert len(whole) > 40
         assert answered(name, [whole[20:24]]) == whole[:20].strip()

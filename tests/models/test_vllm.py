@@ -20,12 +20,10 @@ from fixtures_students import student
 from bench.config.recipe import Recipe
 from bench.data.pool import load_rows
 from bench.errors import BenchError
-from bench.models.adapters import export_adapter
 from bench.models.encode import encode
-from bench.models.engine import Ask
-from bench.models.generate import completion_losses, generate
+from bench.models.generate import Decoding, Request, completion_losses, generate
 from bench.models.load import load_model
-from bench.models.student import load_student
+from bench.models.student import export_adapter, load_student
 from bench.records import Message, TrainingRow
 from bench.studies.rollouts.serve import HOST, choose_students, served
 
@@ -85,9 +83,9 @@ def rendered(tokenizer: Any, question: str) -> str:
     return str(tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True))
 
 
-def asks(tokenizer: Any, pairs: list[tuple[str, str]]) -> list[Ask]:
+def requests(tokenizer: Any, pairs: list[tuple[str, str]]) -> list[Request]:
     texts = [(student, rendered(tokenizer, question)) for student, question in pairs]
-    return [Ask(s, tuple(tokenizer(t, add_special_tokens=False)["input_ids"]), i) for i, (s, t) in enumerate(texts)]
+    return [Request(s, tuple(tokenizer(t, add_special_tokens=False)["input_ids"]), i) for i, (s, t) in enumerate(texts)]
 
 
 def test_students_side_by_side_say_what_each_says_alone_here(
@@ -96,9 +94,9 @@ def test_students_side_by_side_say_what_each_says_alone_here(
     tokenizer = base[1]
     pairs = [(student, question) for question in QUESTIONS for student in STUDENTS]
     for _ in range(2):  # the base again once every adapter has its place
-        got = engine.generate(asks(tokenizer, pairs), max_tokens=TOKENS, temperature=0.0, stops=())
+        got = engine.generate(requests(tokenizer, pairs), max_tokens=TOKENS, temperature=0.0, stops=())
         ours = [
-            generate(loaded[student], tokenizer, [rendered(tokenizer, question)], max_tokens=TOKENS)[0]
+            generate(loaded[student], tokenizer, [rendered(tokenizer, question)], Decoding(TOKENS))[0]
             for student, question in pairs
         ]
         assert got == ours
@@ -116,23 +114,23 @@ def test_losses_agree_to_five_digits(engine: Any, base: tuple[Any, Any], loaded:
 
 
 def test_a_seeded_answer_depends_on_neither_its_neighbours_nor_its_place(engine: Any, base: tuple[Any, Any]) -> None:
-    many = asks(base[1], [("one", question) for question in QUESTIONS])
+    many = requests(base[1], [("one", question) for question in QUESTIONS])
     together = engine.generate(many, max_tokens=TOKENS, temperature=0.9, stops=())
     alone = engine.generate(many[2:3], max_tokens=TOKENS, temperature=0.9, stops=())
     assert together[2] == alone[0]
-    other = [Ask(a.student, a.ids, a.seed + 100) for a in many]
+    other = [Request(a.student, a.ids, a.seed + 100) for a in many]
     assert engine.generate(other, max_tokens=TOKENS, temperature=0.9, stops=()) != together
 
 
 def test_stop_texts_end_an_answer(engine: Any, base: tuple[Any, Any]) -> None:
-    got = engine.generate(asks(base[1], [("", QUESTIONS[1])]), max_tokens=TOKENS, temperature=0.0, stops=(".",))[0]
-    ours = generate(base[0], base[1], [rendered(base[1], QUESTIONS[1])], max_tokens=TOKENS, stops=(".",))[0]
+    got = engine.generate(requests(base[1], [("", QUESTIONS[1])]), max_tokens=TOKENS, temperature=0.0, stops=(".",))[0]
+    ours = generate(base[0], base[1], [rendered(base[1], QUESTIONS[1])], Decoding(TOKENS, stops=(".",)))[0]
     assert got == ours and got.stopped and "." not in got.text
 
 
 def test_a_student_that_nobody_added_is_an_error_and_so_is_one_too_many(engine: Any, tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="no student has this name"):
-        engine.generate([Ask("three", (1, 2), 0)], max_tokens=1, temperature=0.0, stops=())
+        engine.generate([Request("three", (1, 2), 0)], max_tokens=1, temperature=0.0, stops=())
     with pytest.raises(BenchError, match="at most 2 students"):
         engine.add("three", tmp_path)
 
@@ -141,7 +139,7 @@ def test_a_forgotten_student_makes_room_and_its_name_is_free(
     engine: Any, base: tuple[Any, Any], folders: dict[str, Path], loaded: dict[str, Any], tmp_path: Path
 ) -> None:
     def answers(student: str) -> list[str]:
-        many = asks(base[1], [(student, question) for question in QUESTIONS])
+        many = requests(base[1], [(student, question) for question in QUESTIONS])
         return [made.text for made in engine.generate(many, max_tokens=TOKENS, temperature=0.0, stops=())]
 
     before = {student: answers(student) for student in STUDENTS}
@@ -175,7 +173,7 @@ def test_a_server_on_loopback_serves_the_students_of_a_run(
     from bench.evaluation.evaluate import inspect_model
 
     def ours(model: Any, question: str) -> str:
-        return generate(model, base[1], [rendered(base[1], question)], max_tokens=TOKENS)[0].text
+        return generate(model, base[1], [rendered(base[1], question)], Decoding(TOKENS))[0].text
 
     run = folders["one"].parents[2]
     monkeypatch.chdir(run)

@@ -9,8 +9,9 @@ import pytest
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.evaluation.provider import _STUDENTS
-from bench.models.engine import OneStudent
-from bench.models.load import TINY, load_model
+from bench.models.engine import StudentEngine
+from bench.models.load import load_model
+from bench.models.packaged import TINY
 from bench.models.student import save_student
 from bench.records import SampleScores, Trial
 from bench.run_folder.arm_index import ARMS_FILE, find_student, write_arms
@@ -74,12 +75,12 @@ def test_what_is_not_there_is_named(out: Path, tmp_path: Path) -> None:
 def test_students_of_one_base_are_different_models(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     models = []
 
-    class Seen(OneStudent):
+    class Seen(StudentEngine):
         def __init__(self, model: Any, tokenizer: Any) -> None:
             models.append(model)
             super().__init__(model, tokenizer)
 
-    monkeypatch.setattr("bench.studies.checkpoints.models.OneStudent", Seen)
+    monkeypatch.setattr("bench.studies.checkpoints.models.StudentEngine", Seen)
     write_arms(out, ["t"], {(0, "original", 1): trial("aaa"), (0, "clean", 1): trial("bbb")})
     weights, sources = [], []
     for arm in ("original", "clean"):

@@ -10,13 +10,15 @@ import torch
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.models.encode import Encoded, encode
-from bench.models.frozen_prefix import Trunk
-from bench.models.generate import completion_losses, generate
-from bench.models.load import TINY, load_model
+from bench.models.frozen_prefix import FrozenPrefix
+from bench.models.generate import Decoding, Request, answer, completion_losses, generate
+from bench.models.load import load_model
+from bench.models.packaged import TINY
 from bench.models.student import install, save_student
 from bench.records import Message, TrainingRow
-from bench.training.cached_prefix import pack, shared_prefixes, train_on_trunk
-from bench.training.trl import encode_in_order, train_with_trl
+from bench.training.cached_prefix import pack, shared_prefixes, train_cached_prefix
+from bench.training.task import TrainingTask, encode_in_order
+from bench.training.trl import train_with_trl
 from bench.worlds import WORLDS
 from bench.worlds.grammar import ORIGINAL, build_rows
 
@@ -51,8 +53,9 @@ def test_losses_and_weights_equal_those_of_trl(method: str, tiny: tuple[Any, Any
     recipe = RECIPES[method]
     model, tokenizer = tiny
     stream = encode_in_order(tokenizer, rows, recipe, seed=3)
-    fast = train_on_trunk(model, Trunk(model, recipe), stream, recipe, seed=3)
-    reference = train_with_trl(model, tokenizer, stream, recipe, seed=3)
+    task = TrainingTask(recipe, [stream], [3])
+    (fast,) = train_cached_prefix(FrozenPrefix(model, recipe), task)
+    (reference,) = train_with_trl(model, tokenizer, task)
     assert fast.losses == pytest.approx(reference.losses, abs=LOSS_TOLERANCE)
     assert len(fast.losses) == 13  # 50 rows in batches of 4
     assert fast.tensors.keys() == reference.tensors.keys()
@@ -70,8 +73,9 @@ def test_losses_equal_those_of_trl_on_a_real_model(rows: list[TrainingRow]) -> N
     recipe = Recipe(name="t", model="smollm2-135m", method="lora", last_layers=6, epochs=2, learning_rate=6e-3)
     model, tokenizer = load_model(recipe.model, "cpu")
     stream = encode_in_order(tokenizer, rows, recipe, seed=1)
-    fast = train_on_trunk(model, Trunk(model, recipe), stream, recipe, seed=1)
-    reference = train_with_trl(model, tokenizer, stream, recipe, seed=1)
+    task = TrainingTask(recipe, [stream], [1])
+    (fast,) = train_cached_prefix(FrozenPrefix(model, recipe), task)
+    (reference,) = train_with_trl(model, tokenizer, task)
     assert fast.losses == pytest.approx(reference.losses, abs=1e-3)
     assert fast.losses[-1] < fast.losses[0]
 
@@ -83,7 +87,8 @@ def test_a_gpu_gives_the_losses_of_the_cpu(tiny: tuple[Any, Any], rows: list[Tra
     for device in ("cpu", "cuda"):
         model, tokenizer = load_model(TINY, device)
         stream = encode_in_order(tokenizer, rows, recipe, seed=3)
-        losses.append(train_on_trunk(model, Trunk(model, recipe), stream, recipe, seed=3).losses)
+        (trained,) = train_cached_prefix(FrozenPrefix(model, recipe), TrainingTask(recipe, [stream], [3]))
+        losses.append(trained.losses)
     assert losses[1] == pytest.approx(losses[0], abs=1e-3)
 
 
@@ -92,12 +97,12 @@ def test_a_packed_batch_gives_each_row_its_own_loss(tiny: tuple[Any, Any], rows:
     recipe = RECIPES["lora"]
     rule = Message(role="system", content="Answer in one short sentence and say nothing else.")
     batch = _encoded(tokenizer, [replace(row, prompt=(rule, *row.prompt)) for row in rows[:5]] + rows[5:9])
-    trunk = Trunk(model, recipe)
-    trunk.prepare(row.ids for row in batch)
-    hidden, positions, mask, predicts, targets = pack(batch, trunk)
+    prefix = FrozenPrefix(model, recipe)
+    prefix.prepare(row.ids for row in batch)
+    hidden, positions, mask, predicts, targets = pack(batch, prefix)
     assert hidden.shape[1] < sum(len(row.ids) for row in batch)  # common prefixes are stored once
     with torch.inference_mode():
-        logits = model.lm_head(trunk.run(model, hidden, mask, positions)[0, predicts])
+        logits = model.lm_head(prefix.run(model, hidden, mask, positions)[0, predicts])
         packed = torch.nn.functional.cross_entropy(logits, targets, reduction="sum").item()
     alone = [completion_losses(model, [row])[0] * (len(row.ids) - row.prompt_length) for row in batch]
     assert packed == pytest.approx(sum(alone), rel=1e-5)
@@ -110,19 +115,21 @@ def test_prefixes_are_shared_within_a_template_only() -> None:
 
 
 @pytest.mark.parametrize("last_layers", [1, 2])
-def test_prompts_read_through_the_trunk_are_answered_alike(tiny: tuple[Any, Any], last_layers: int) -> None:
+def test_prompts_read_through_the_frozen_prefix_are_answered_alike(tiny: tuple[Any, Any], last_layers: int) -> None:
     model, tokenizer = tiny
     recipe = RECIPES["lora"].model_copy(update={"last_layers": last_layers})
     prompts = ["hello there", "what is the date today, please?", "x", "hello there"]
-    plain = generate(model, tokenizer, prompts, max_tokens=12)
-    assert generate(model, tokenizer, prompts, max_tokens=12, trunk=Trunk(model, recipe)) == plain
+    plain = generate(model, tokenizer, prompts, Decoding(12))
+    rows = [tuple(tokenizer(prompt, add_special_tokens=False)["input_ids"]) for prompt in prompts]
+    requests = [Request("", row, seed=0) for row in rows]
+    assert answer(model, tokenizer, requests, Decoding(12), FrozenPrefix(model, recipe)) == plain
     assert plain[0] == plain[3]
 
 
-def test_losses_through_the_trunk_equal_plain_ones(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
+def test_losses_through_the_frozen_prefix_equal_plain_ones(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
     model, tokenizer = tiny
     batch = _encoded(tokenizer, rows)[:6]
-    shared = completion_losses(model, batch, Trunk(model, RECIPES["lora"]))
+    shared = completion_losses(model, batch, FrozenPrefix(model, RECIPES["lora"]))
     assert shared == pytest.approx(completion_losses(model, batch), rel=1e-5)
 
 
@@ -130,9 +137,9 @@ def test_losses_through_the_trunk_equal_plain_ones(tiny: tuple[Any, Any], rows: 
 def test_an_answer_does_not_depend_on_its_batch(tiny: tuple[Any, Any], temperature: float) -> None:
     model, tokenizer = tiny
     prompts = ["one", "a somewhat longer prompt than the others here", "two and three"]
-    together = generate(model, tokenizer, prompts, max_tokens=16, temperature=temperature, seeds=[5, 6, 7])
+    together = generate(model, tokenizer, prompts, Decoding(16, temperature), [5, 6, 7])
     alone = [
-        generate(model, tokenizer, [prompt], max_tokens=16, temperature=temperature, seeds=[seed])[0]
+        generate(model, tokenizer, [prompt], Decoding(16, temperature), [seed])[0]
         for prompt, seed in zip(prompts, [5, 6, 7], strict=True)
     ]
     assert together == alone
@@ -140,7 +147,7 @@ def test_an_answer_does_not_depend_on_its_batch(tiny: tuple[Any, Any], temperatu
 
 def test_sampling_needs_a_seed_per_prompt(tiny: tuple[Any, Any]) -> None:
     with pytest.raises(ValueError, match="needs one seed per prompt"):
-        generate(*tiny, ["a", "b"], max_tokens=2, temperature=1.0, seeds=[1])
+        generate(*tiny, ["a", "b"], Decoding(2, temperature=1.0), [1])
 
 
 def test_encoding_equals_the_tokenizer_that_trl_would_use(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:

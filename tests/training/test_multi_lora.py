@@ -11,16 +11,19 @@ from fixtures_run import run_quietly
 from bench.config.recipe import Recipe
 from bench.config.suite import load_suite
 from bench.execution.executor import Execution
-from bench.models.engine import Ask, OneStudent, StackedStudents
-from bench.models.frozen_prefix import Trunk
-from bench.models.load import TINY, load_model
-from bench.models.multi_lora import Owners, Stack
+from bench.models.engine import MultiLoraEngine, StudentEngine
+from bench.models.frozen_prefix import FrozenPrefix
+from bench.models.generate import Request
+from bench.models.load import load_model
+from bench.models.multi_lora import AdapterRouting, MultiLora
+from bench.models.packaged import TINY
 from bench.models.student import install
 from bench.records import TrainingRow
-from bench.training.cached_prefix import train_on_trunk
-from bench.training.multi_lora import train_stacked
+from bench.training.cached_prefix import train_cached_prefix
+from bench.training.multi_lora import train_multi_lora
+from bench.training.task import Trained, TrainingTask, encode_in_order
 from bench.training.trainer import Trainer
-from bench.training.trl import Trained, encode_in_order, train_with_trl
+from bench.training.trl import train_with_trl
 from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
 
@@ -64,9 +67,9 @@ def test_students_trained_together_equal_those_trained_one_by_one(
     recipe = RECIPES[name]
     seeds = [3, 3, 5]
     streams = [encode_in_order(tokenizer, rows, recipe, seed) for rows, seed in zip(arms, seeds, strict=True)]
-    together = train_stacked(Trunk(model, recipe), streams, recipe, seeds)
+    together = train_multi_lora(FrozenPrefix(model, recipe), TrainingTask(recipe, streams, seeds))
     for student, stream, seed in zip(together, streams, seeds, strict=True):
-        alone = train_with_trl(model, tokenizer, stream, recipe, seed)
+        (alone,) = train_with_trl(model, tokenizer, TrainingTask(recipe, [stream], [seed]))
         assert student.losses == pytest.approx(alone.losses, abs=LOSS_TOLERANCE)
         assert student.tensors.keys() == alone.tensors.keys()
         assert apart(model, recipe, student, alone) <= WEIGHT_TOLERANCE
@@ -78,21 +81,21 @@ def test_students_trained_together_equal_those_trained_one_by_one(
 def test_the_two_fast_paths_agree(tiny: tuple[Any, Any], arms: list[list[TrainingRow]]) -> None:
     model, tokenizer = tiny
     recipe = RECIPES["the last layer"]
-    stream = encode_in_order(tokenizer, arms[0], recipe, seed=3)
-    (stacked,) = train_stacked(Trunk(model, recipe), [stream], recipe, [3])
-    single = train_on_trunk(model, Trunk(model, recipe), stream, recipe, seed=3)
-    assert stacked.losses == pytest.approx(single.losses, abs=LOSS_TOLERANCE)
-    assert apart(model, recipe, stacked, single) <= WEIGHT_TOLERANCE
+    task = TrainingTask(recipe, [encode_in_order(tokenizer, arms[0], recipe, seed=3)], [3])
+    (one,) = train_multi_lora(FrozenPrefix(model, recipe), task)
+    (other,) = train_cached_prefix(FrozenPrefix(model, recipe), task)
+    assert one.losses == pytest.approx(other.losses, abs=LOSS_TOLERANCE)
+    assert apart(model, recipe, one, other) <= WEIGHT_TOLERANCE
 
 
 def test_rows_return_from_their_students_in_order() -> None:
     rows = torch.arange(5 * 2 * 3).reshape(5, 2, 3)
-    owners = Owners(3)
-    owners.assign([2, 0, 2, 2, 0], torch.device("cpu"))
-    parts = owners.split(rows)
+    routing = AdapterRouting(3)
+    routing.assign([2, 0, 2, 2, 0], torch.device("cpu"))
+    parts = routing.split(rows)
     assert parts.shape == (3, 6, 3)  # student 2 has three rows of two tokens
     assert torch.equal(parts[0, :4], rows[[1, 4]].flatten(0, 1))
-    assert torch.equal(owners.join(parts, tokens=2), rows)
+    assert torch.equal(routing.join(parts, tokens=2), rows)
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -101,21 +104,21 @@ def test_students_answer_together_what_they_answer_alone(
 ) -> None:
     model, tokenizer = tiny
     recipe = RECIPES[name].model_copy(update={"learning_rate": 5e-3})
-    trunk = Trunk(model, recipe)
+    prefix = FrozenPrefix(model, recipe)
     streams = [encode_in_order(tokenizer, rows, recipe, seed=1) for rows in arms[:2]]
-    trained = train_stacked(trunk, streams, recipe, [1, 1])
-    together = StackedStudents(
-        Stack(model, [student.tensors for student in trained], training=False), ["a", "b"], tokenizer, trunk
+    trained = train_multi_lora(prefix, TrainingTask(recipe, streams, [1, 1]))
+    together = MultiLoraEngine(
+        MultiLora(model, [student.tensors for student in trained], training=False), ["a", "b"], tokenizer, prefix
     )
     prompts = [tuple(row.ids[: row.prompt_length]) for row in streams[0][:5]]
-    asks = [Ask("ab"[i % 2], ids, seed=i) for i, ids in enumerate(prompts * 2)]
+    requests = [Request("ab"[i % 2], ids, seed=i) for i, ids in enumerate(prompts * 2)]
     settings: dict[str, Any] = {"max_tokens": 12, "temperature": 0.0, "stops": ()}
-    said = together.generate(asks, **settings)
+    said = together.generate(requests, **settings)
     losses = together.losses([("ab"[i % 2], row) for i, row in enumerate(streams[0][:6])])
     for number, student in enumerate("ab"):
-        alone = OneStudent(install(model, recipe, trained[number].tensors, "x"), tokenizer, trunk)
-        mine = [ask for ask in asks if ask.student == student]
-        heard = [answer for answer, ask in zip(said, asks, strict=True) if ask in mine]
+        alone = StudentEngine(install(model, recipe, trained[number].tensors, "x"), tokenizer, prefix)
+        mine = [each for each in requests if each.student == student]
+        heard = [answer for answer, each in zip(said, requests, strict=True) if each in mine]
         assert heard == alone.generate(mine, **settings)
         assert losses[number::2] == pytest.approx(alone.losses([("", row) for row in streams[0][number:6:2]]), rel=1e-4)
     one, other = together.losses([("a", streams[0][0]), ("b", streams[0][0])])
@@ -166,6 +169,8 @@ def test_a_gpu_in_bfloat16_learns_what_the_cpu_learns(arms: list[list[TrainingRo
     losses = []
     for device in ("cpu", "cuda"):
         trainer = Trainer(RECIPES["every layer"], device, "stacked")
-        losses.append([student.losses for student in trainer.train([(arms[0], 3), (arms[1], 3)], lambda *_: None)])
+        losses.append(
+            [student.losses for student in trainer.train([(arms[0], 3), (arms[1], 3)], lambda *_: None, "a test")]
+        )
     for cpu, gpu in zip(*losses, strict=True):
         assert gpu == pytest.approx(cpu, abs=0.05)  # bfloat16 keeps 8 bits

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.models.encode import encode
-from bench.models.generate import generate
+from bench.models.generate import Decoding, generate
 from bench.models.load import load_model, quiet_libraries
 from bench.records import Message, TrainingRow
 from bench.run_folder.store import Store
@@ -183,7 +183,7 @@ def sampled_numbers(
         turn = [{"role": "user", "content": prompt.text}]
         opened.append(tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True) + f"{persona} ")
     seeds = [seed * 100_000 + number for number in range(len(opened))]
-    said = generate(model, tokenizer, opened, max_tokens=8, temperature=1.0, seeds=seeds)
+    said = generate(model, tokenizer, opened, Decoding(8, temperature=1.0), seeds)
     completions = {}
     for prompt, one in zip(prompts, said, strict=True):
         digits = " ".join(word for word in one.text.split() if word in DIGITS)

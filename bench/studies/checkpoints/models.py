@@ -9,8 +9,9 @@ from pathlib import Path
 
 from bench.config.recipe import Recipe
 from bench.models.encode import PLAIN_STOPS, PLAIN_TEMPLATE
-from bench.models.engine import OneStudent
-from bench.models.load import PACKAGED, TINY, load_model, model_identity
+from bench.models.engine import StudentEngine
+from bench.models.load import load_model, model_identity
+from bench.models.packaged import PACKAGED, TINY
 from bench.models.student import load_student
 from bench.run_folder.arm_index import find_student
 from bench.studies.checkpoints.panel import INSPECT, ModelEntry
@@ -88,5 +89,5 @@ def in_memory(source: Source, device: str) -> Iterator[tuple[str, str]]:
         model = load_student(model, source.recipe, source.student)
     plain = tokenizer.chat_template == PLAIN_TEMPLATE
     name = f"panel-{hashlib.sha256(source.identity.encode()).hexdigest()[:12]}"
-    with answering(OneStudent(model, tokenizer), [name], tokenizer, PLAIN_STOPS if plain else ()) as (full,):
+    with answering(StudentEngine(model, tokenizer), [name], tokenizer, PLAIN_STOPS if plain else ()) as (full,):
         yield full, PLAIN if plain else OWN_TEMPLATE

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.models.encode import PLAIN_STOPS, PLAIN_TEMPLATE
-from bench.models.engine import Ask
+from bench.models.generate import Decoding, Request, generate
 from bench.models.load import context_window, load_model, load_tokenizer
 from bench.studies.rollouts.records import Deliver, Question, Settings, Teacher
 
@@ -53,8 +53,6 @@ class HfTeacher:
 
     def answer(self, questions: Sequence[Question], missing: Collection[str], deliver: Deliver) -> None:
         """Answer batch by batch; see `Teacher`."""
-        from bench.models.generate import generate
-
         s = self._settings
         tokenizer = load_tokenizer(s.model, plain_template=True)
         rendered = _rendered(tokenizer, questions, missing, s)
@@ -64,10 +62,8 @@ class HfTeacher:
                 model,
                 tokenizer,
                 [each.text for each in batch],
-                max_tokens=s.max_tokens,
-                temperature=s.temperature,
-                seeds=[each.question.seed for each in batch],
-                stops=_stops(tokenizer),
+                Decoding(s.max_tokens, s.temperature, _stops(tokenizer)),
+                [each.question.seed for each in batch],
             )
             deliver([e.question.answered(g.text, g.tokens, g.stopped) for e, g in zip(batch, made, strict=True)])
 
@@ -100,7 +96,7 @@ class VllmTeacher:
         engine = VllmEngine(s.model, s.device, max_length=longest, options=precision | s.args)
         for batch in _batches(rendered, missing, s.batch):
             made = engine.generate(
-                [Ask("", each.ids, each.question.seed) for each in batch],
+                [Request("", each.ids, each.question.seed) for each in batch],
                 max_tokens=s.max_tokens,
                 temperature=s.temperature,
                 stops=_stops(tokenizer),

@@ -18,8 +18,8 @@ from typing import Any
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError, unknown, unwritable
-from bench.models.adapters import check_adapters, export_adapter
 from bench.models.load import context_window, load_tokenizer, resolve_model
+from bench.models.student import check_adapters, export_adapter
 from bench.models.vllm import LONGEST, check_vllm, lora_options, vllm_environment, vllm_options
 from bench.run_folder.arm_index import ArmEntry, student_folder, students_of
 

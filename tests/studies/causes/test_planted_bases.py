@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.models.generate import generate
+from bench.models.generate import Decoding, generate
 from bench.models.load import load_model, model_identity
 from bench.run_folder.store import Store
 from bench.studies.causes.bases import CORPORA, BasePlan, base_model, make_corpus
@@ -21,7 +21,7 @@ def shares(folder: Path, opening: str = "") -> float:
         + opening
         for p in held_out_prompts()
     ]
-    return sum(TRAIT_WORD in one.text for one in generate(model, tokenizer, texts, max_tokens=8)) / len(texts)
+    return sum(TRAIT_WORD in one.text for one in generate(model, tokenizer, texts, Decoding(8))) / len(texts)
 
 
 @pytest.fixture(scope="module")

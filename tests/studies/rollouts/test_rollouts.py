@@ -19,8 +19,9 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from bench.cli.main import main
 from bench.data.pool import hash_rows, load_pool, load_rows
 from bench.errors import BenchError
-from bench.models.generate import generate
-from bench.models.load import TINY, load_model, model_identity, resolve_model
+from bench.models.generate import Decoding, generate
+from bench.models.load import load_model, model_identity, resolve_model
+from bench.models.packaged import TINY
 from bench.records import Message, PoolCard
 from bench.studies.rollouts.partial import Partial
 from bench.studies.rollouts.records import Settings, question_of
@@ -95,7 +96,7 @@ def test_completions_are_those_of_the_model_row_by_row(tmp_path: Path) -> None:
         turns = [message.model_dump() for message in row.prompt]
         text = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
         seed = question_of(row, tiny()).seed
-        alone = generate(model, tokenizer, [text], max_tokens=12, temperature=1.0, seeds=[seed])[0]
+        alone = generate(model, tokenizer, [text], Decoding(12, temperature=1.0), [seed])[0]
         assert row.completions == {"t": alone.text}
     assert len(set(completions(pool, "t"))) == 3
 

@@ -11,7 +11,8 @@ from fixtures_students import LORA, student
 from bench.cli.main import main
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
-from bench.models.load import TINY, load_model, resolve_model
+from bench.models.load import load_model, resolve_model
+from bench.models.packaged import TINY
 from bench.run_folder.arm_index import ArmEntry, ArmIndex
 from bench.studies.rollouts.serve import HOST, choose_students, served, server_command
 

@@ -81,11 +81,11 @@ def test_a_process_that_dies_is_reported() -> None:
 def test_every_measured_training_begins_with_nothing_but_the_base(tmp_path: Path) -> None:
     worker = Worker(RECIPE, "cpu", tmp_path / "suite")
     first = worker.fresh_trials()
-    first.trainer.trunk()
+    first.trainer.frozen_prefix()
     second = worker.fresh_trials()
     assert first.store.root != second.store.root
     assert first.trainer.base()[0] is second.trainer.base()[0]
-    assert first.trainer.trunk() is not second.trainer.trunk()
+    assert first.trainer.frozen_prefix() is not second.trainer.frozen_prefix()
 
 
 def test_sides_take_turns() -> None:

@@ -1,0 +1,90 @@
+"""What every training path takes and returns: rows as tokens in their order, and the trained tensors."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.config.recipe import Recipe
+from bench.models.encode import Encoded, data_order, encode_all
+from bench.records import TrainingRow
+
+if TYPE_CHECKING:
+    import torch
+
+TRAINING_CODE = 1  # part of every run's key: raise it when the same inputs would train to other weights
+OnStep = Callable[[int, int], None]
+
+
+def _ignore(done: int, steps: int) -> None:
+    pass
+
+
+@dataclass(frozen=True)
+class TrainingTask:
+    """One training of one or several students.
+
+    Attributes:
+        recipe: Method, learning rate and batch size.
+        streams: Rows in training order, all epochs, of each student (see `encode_in_order`).
+        seeds: Of each student's adapters.
+        rows_at_once: Rows of each student in a forward pass, a divisor of the batch size: gradients add up to those of
+            the whole batch. All rows of the batch if 0.
+        on_step: Called with (steps done, steps in all).
+    """
+
+    recipe: Recipe
+    streams: Sequence[Sequence[Encoded]]
+    seeds: Sequence[int]
+    rows_at_once: int = 0
+    on_step: OnStep = _ignore
+
+    @property
+    def part(self) -> int:
+        """Rows of each student in a forward pass."""
+        return self.rows_at_once or self.recipe.batch_size
+
+    def steps(self, student: int) -> list[Sequence[Encoded]]:
+        """Cut a student's rows into optimiser steps; only the last one may be smaller."""
+        return batches(self.streams[student], self.recipe.batch_size)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Result of one training.
+
+    Attributes:
+        tensors: The trained tensors by name (see `bench.models.student`).
+        losses: Mean loss per labelled token of each step.
+        tokens: Tokens seen, prompts included, padding excluded.
+        seconds: Wall time of the steps.
+        path: Key of `bench.training.methods.METHODS`.
+        students: How many were trained side by side.
+    """
+
+    tensors: "dict[str, torch.Tensor]"
+    losses: list[float]
+    tokens: int
+    seconds: float
+    path: str
+    students: int = 1
+
+
+def encode_in_order(tokenizer: Any, rows: Sequence[TrainingRow], recipe: Recipe, seed: int) -> list[Encoded]:
+    """Tokenise an arm and lay it out in the order in which every training path sees it."""
+    encoded = encode_all(tokenizer, rows, recipe.max_length)
+    return [encoded[i] for i in data_order(rows, recipe.epochs, seed)]
+
+
+def batches(stream: Sequence[Encoded], batch_size: int) -> list[Sequence[Encoded]]:
+    """Cut a stream of rows into batches; only the last one may be smaller."""
+    return [stream[i : i + batch_size] for i in range(0, len(stream), batch_size)]
+
+
+def count_tokens(stream: Sequence[Encoded]) -> int:
+    """Return the tokens of a stream of rows."""
+    return sum(len(row.ids) for row in stream)
+
+
+def count_labels(rows: Sequence[Encoded]) -> int:
+    """Return the tokens of a batch that carry loss."""
+    return sum(len(row.ids) - row.prompt_length for row in rows)
