@@ -66,7 +66,7 @@ def checkpoints(panel: str, out: Path | None, device: str) -> None:
 
 @click.command(hidden=True, params=checkpoints.params, help=checkpoints.help)
 @click.pass_context
-def stages(context: click.Context, **_: Any) -> None:
+def stages(context: click.Context, /, **_: Any) -> None:
     """Run `bench checkpoints` under its former name."""
     click.echo("`bench stages` is now `bench checkpoints`", err=True)
     context.forward(checkpoints)
