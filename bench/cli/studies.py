@@ -9,6 +9,18 @@ import click
 from rich.console import Console
 
 from bench.cli.options import execution_options
+from bench.config.suite import load_suite
+from bench.execution.progress import Meter
+from bench.leaderboard.pages import CAUSES, CHECKPOINTS, DIFF
+from bench.leaderboard.report import write_pages
+from bench.studies.causes.page import terminal_table as causes_table
+from bench.studies.causes.plans import CAUSES as PLANTED
+from bench.studies.causes.run import run_causes
+from bench.studies.checkpoints.page import terminal_table as checkpoints_table
+from bench.studies.checkpoints.panel import load_panel
+from bench.studies.checkpoints.run import run_panel
+from bench.studies.diff.page import terminal
+from bench.studies.diff.run import DiffOptions, run_diff
 
 console = Console()
 
@@ -23,13 +35,6 @@ console = Console()
 @execution_options
 def diff(suite: str, out: Path | None, **options: Any) -> None:
     """Interpolate between two SFT pipelines, and judge seven hypotheses on where a trait comes from."""
-    from bench.config.suite import load_suite
-    from bench.execution.progress import Meter
-    from bench.leaderboard.pages import DIFF
-    from bench.leaderboard.report import write_pages
-    from bench.studies.diff.page import terminal
-    from bench.studies.diff.run import DiffOptions, run_diff
-
     loaded = load_suite(suite)
     folder = out or Path("out") / loaded.file.name
     command = shlex.join(["bench", *sys.argv[1:]])
@@ -51,16 +56,11 @@ def diff(suite: str, out: Path | None, **options: Any) -> None:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 def checkpoints(panel: str, out: Path | None, device: str) -> None:
     """Compare models on a panel of evals (built-in name, or path of a .toml file)."""
-    from bench.leaderboard.pages import CHECKPOINTS
-    from bench.studies.checkpoints.page import terminal_table
-    from bench.studies.checkpoints.panel import load_panel
-    from bench.studies.checkpoints.run import run_panel
-
     loaded = load_panel(panel)
     folder = out or Path("out") / f"stages-{loaded.name}"  # the command's former name: unfinished panels lie there
     command = shlex.join(["bench", *sys.argv[1:]])
     record = run_panel(loaded, folder, device=device, command=command, say=_say)
-    console.print(terminal_table(record))
+    console.print(checkpoints_table(record))
     console.print(f"page: {folder / CHECKPOINTS.file}", markup=False, soft_wrap=True)
 
 
@@ -79,25 +79,19 @@ def stages(context: click.Context, /, **_: Any) -> None:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 def causes(out: Path, causes: tuple[str, ...], seeds: str, device: str) -> None:
     """Plant each cause in worlds of a tiny language, diff them, and see whether the verdicts find it."""
-    from bench.execution.progress import Meter
-    from bench.leaderboard.pages import CAUSES
-    from bench.studies.causes.page import terminal_table
-    from bench.studies.causes.plans import CAUSES as KNOWN
-    from bench.studies.causes.run import run_causes
-
     try:
         numbers = tuple(dict.fromkeys(int(seed) for seed in seeds.split(",")))
     except ValueError as error:
         raise click.BadParameter("whole numbers with commas between, such as 10,11,12", param_hint="--seeds") from error
     record = run_causes(
         out,
-        [(cause, seed) for seed in numbers for cause in dict.fromkeys(causes or KNOWN)],
+        [(cause, seed) for seed in numbers for cause in dict.fromkeys(causes or PLANTED)],
         device=device,
         command=shlex.join(["bench", *sys.argv[1:]]),
         meters=lambda: Meter(console),
         say=_say,
     )
-    console.print(terminal_table(record))
+    console.print(causes_table(record))
     console.print(f"page: {out / CAUSES.file}", markup=False, soft_wrap=True)
 
 
