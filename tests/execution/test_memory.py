@@ -207,7 +207,7 @@ print(json.dumps({"arms": len(arms), "rows": seen, "bytes": resident() - before}
 
 def test_an_arm_takes_bytes_a_row() -> None:
     """200 arms of 5,000 rows; as rows they would take about 100 MB."""
-    command = [sys.executable, "-c", ARMS, "5000", str(Path(__file__).parents[1])]
+    command = [sys.executable, "-c", ARMS, "5000", str(Path(__file__).parent)]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert found["rows"] == 50 * (4500 + 5000 + 5000 + 500)
     assert found["bytes"] < 20 * found["rows"]

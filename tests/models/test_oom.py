@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from fixtures_run import run_quietly
 from test_run import SUITE, tiny_suite
 
 from bench.config.recipe import Recipe
