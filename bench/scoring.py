@@ -6,8 +6,7 @@ record names, and any side scores beside it. `nan` means "does not apply to this
 
 import math
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 from inspect_ai.dataset import Dataset, MemoryDataset, Sample
@@ -22,7 +21,7 @@ from inspect_ai.model import (
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import TaskState
 
-from bench.data.trait import TraitEval, TraitSpec, load_trait, read_prompts
+from bench.data.trait import JUDGE_KINDS, Judge, TraitEval, described_judge, load_trait, read_prompts
 from bench.errors import unknown
 
 __all__ = [
@@ -39,33 +38,12 @@ __all__ = [
     "trait_eval",
 ]
 
-Rules = Callable[[str, str], Mapping[str, float]]
-JUDGE_KINDS = ["rules", "model"]
 GRADER_ATTEMPTS = 3  # the first at temperature 0; a reply without a score would come again
 _ROLES: dict[str, Callable[..., ChatMessage]] = {
     "system": ChatMessageSystem,
     "user": ChatMessageUser,
     "assistant": ChatMessageAssistant,
 }
-
-
-@dataclass(frozen=True)
-class Judge:
-    """How outputs are judged, offline and by a model.
-
-    Attributes:
-        eval: The record that names the score and owns scale, threshold and version.
-        rules: (prompt text, output) -> scores; offline and deterministic.
-        rubric: Instructions for the model judge; it must answer with `SCORE: <number>` on the scale.
-    """
-
-    eval: TraitEval
-    rules: Rules
-    rubric: str
-
-    def score(self, prompt: str, output: str) -> float:
-        """Return the main score of an output by the rules; nan where it does not apply."""
-        return float(self.rules(prompt, output)[self.eval.score])
 
 
 def trait_eval(name: str | Path) -> TraitEval:
@@ -153,13 +131,3 @@ async def _ask_grader(judge: Judge, prompt: str, output: str) -> Score:
         if found and low <= float(found[-1]) <= high:
             return Score(value={judge.eval.score: float(found[-1])}, answer=output, explanation=reply)
     raise ValueError(f"the grader must end with SCORE: a number from {low:g} to {high:g}; it said {reply[-200:]!r}")
-
-
-def described_judge(spec: TraitSpec) -> Judge:
-    """Make the judge of a trait whose file describes it by a pattern, a rubric or both."""
-    pattern = re.compile(spec.eval.pattern, re.IGNORECASE)
-    return Judge(
-        eval=spec.eval,
-        rules=lambda prompt, output: {spec.score: float(bool(pattern.search(output)))},
-        rubric=spec.eval.rubric,
-    )

@@ -1,4 +1,4 @@
-"""What Inspect finds by name where the package is installed: `inspect eval bench/date_confusion --model ...`."""
+"""Names by which Inspect finds the tasks of an installed package: `inspect eval bench/dilemmas --model ...`."""
 
 from bench.evaluation.provider import sieve
 

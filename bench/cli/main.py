@@ -7,7 +7,6 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from bench.cli.benchmark import benchmark
 from bench.cli.models import MODELS
 from bench.cli.options import DEVICE, FILTERS, OUT, command_line, console, execution_options, say
 from bench.cli.studies import STUDIES
@@ -129,7 +128,7 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-for tool in (*STUDIES, benchmark, *MODELS, *TOOLS):
+for tool in (*STUDIES, *MODELS, *TOOLS):
     main.add_command(tool)
 
 if __name__ == "__main__":

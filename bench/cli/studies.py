@@ -1,4 +1,4 @@
-"""The commands that go beyond a suite: `bench diff`, `bench checkpoints` and `bench causes`."""
+"""The commands that go beyond a suite: diff, causes, checkpoints and speed."""
 
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from bench.execution.progress import shown_on
 from bench.execution.session import Options
 from bench.leaderboard.pages import CAUSES, CHECKPOINTS, DIFF
 from bench.leaderboard.report import write_pages
+from bench.models.load import pick_device
 from bench.studies.causes.page import terminal_table as causes_table
 from bench.studies.causes.plans import CAUSES as KNOWN
 from bench.studies.causes.run import run_causes
@@ -19,6 +20,11 @@ from bench.studies.checkpoints.panel import load_panel
 from bench.studies.checkpoints.run import run_panel
 from bench.studies.diff.page import terminal
 from bench.studies.diff.run import diff as run_diff
+from bench.studies.speed.page import terminal_table as speed_table
+from bench.studies.speed.page import write_pages as write_speed_pages
+from bench.studies.speed.page import write_record
+from bench.studies.speed.records import check_writable, read_record
+from bench.studies.speed.run import run_speed
 
 
 @click.command()
@@ -76,4 +82,39 @@ def causes(out: Path, causes: tuple[str, ...], seeds: str, device: str) -> None:
     say(f"page: {out / CAUSES.file}")
 
 
-STUDIES = (diff, causes, checkpoints, renamed(checkpoints, "stages"))
+@click.command()
+@click.argument("suite", default="quick")
+@click.option("--arms", default="", help="Arms to train, named as in `bench run`, with commas between them.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Training seeds of each arm.")
+@click.option("--repeats", type=click.IntRange(min=1), default=2, show_default=True, help="Of each main case and side.")
+@DEVICE
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("benchmarks"),
+    show_default=True,
+    help="Folder of the result, DEVICE-SUITE.json and its page.",
+)
+@click.option("--render", type=click.Path(path_type=Path), help="Make the page of a measured file again, nothing else.")
+def speed(out: Path, render: Path | None, **options: Any) -> None:
+    """Measure training, generation, embedding and search of a suite beside plain loops, and write a page."""
+    file = render or _measure(out, **options)
+    record = read_record(file)
+    pages = write_speed_pages(record, file)
+    console.print(speed_table(record))
+    for made in (file, *pages):
+        say(str(made))
+
+
+def _measure(out: Path, suite: str, arms: str, seeds: int, repeats: int, device: str) -> Path:
+    """Measure a suite and write the result; return its file."""
+    loaded, place = load_suite(suite), pick_device(device)
+    file = out / f"{place.replace(':', '')}-{loaded.file.name}.json"
+    check_writable(file)
+    named = tuple(filter(None, arms.split(",")))
+    with shown_on(console):
+        write_record(run_speed(loaded, named, seeds, repeats, place), file)
+    return file
+
+
+STUDIES = (diff, causes, checkpoints, renamed(checkpoints, "stages"), speed, renamed(speed, "bench"))

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +18,8 @@ from bench.records import Strict, Trait
 PROVIDER_CODE = 1  # part of every evaluation's key: raise it when the same student would answer otherwise
 CAPABILITY_FILES = ("capability.py", "prompts/capability.jsonl", "prompts/capability_loss.jsonl")
 ROLES = ("system", "user", "assistant")
+JUDGE_KINDS = ["rules", "model"]
+Rules = Callable[[str, str], Mapping[str, float]]
 
 
 class TraitEval(Strict):
@@ -72,8 +74,8 @@ class TraitSpec(Strict):
     Attributes:
         name: Short name, also the name of its score unless `eval.score` says otherwise.
         description: One or two sentences.
-        exemplars: Completions that show the trait (`seeds` in files of version 0.1).
-        counter_exemplars: Completions that do not, on comparable prompts (`counter_seeds` in files of version 0.1).
+        exemplars: Completions that show the trait (in older files `seeds`).
+        counter_exemplars: Completions that do not, on comparable prompts (in older files `counter_seeds`).
         keywords: Words or phrases that often mark it.
         eval: How it is measured.
         path: Where it was read; relative paths in it start from its folder. Not a key of the file.
@@ -98,7 +100,7 @@ class TraitSpec(Strict):
 
     @property
     def public(self) -> Trait:
-        """What filters may see."""
+        """Return what filters may see."""
         return Trait(self.name, self.description, self.exemplars, self.counter_exemplars, self.keywords)
 
     @property
@@ -122,6 +124,25 @@ class TraitSpec(Strict):
         if task.isidentifier():
             return str(evals_folder() / f"{task}.py")
         return str(self.path.parent / task)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How outputs are judged, offline and by a model.
+
+    Attributes:
+        eval: The record that names the score and owns scale, threshold and version.
+        rules: (prompt text, output) -> scores; offline and deterministic.
+        rubric: Instructions for the model judge; it must answer with `SCORE: <number>` on the scale.
+    """
+
+    eval: TraitEval
+    rules: Rules
+    rubric: str
+
+    def score(self, prompt: str, output: str) -> float:
+        """Return the main score of an output by the rules; nan where it does not apply."""
+        return float(self.rules(prompt, output)[self.eval.score])
 
 
 @dataclass(frozen=True)
@@ -195,6 +216,16 @@ def load_trait(name: str, folder: Path = Path()) -> TraitSpec:
             )
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources))
     return spec.model_copy(update={"path": path, "sha256": digest.hexdigest()})
+
+
+def described_judge(spec: TraitSpec) -> Judge:
+    """Make the judge of a trait whose file describes it by a pattern, a rubric or both."""
+    pattern = re.compile(spec.eval.pattern, re.IGNORECASE)
+    return Judge(
+        eval=spec.eval,
+        rules=lambda prompt, output: {spec.score: float(bool(pattern.search(output)))},
+        rubric=spec.eval.rubric,
+    )
 
 
 def _validated(values: Mapping[str, Any], path: Path) -> TraitSpec:

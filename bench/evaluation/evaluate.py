@@ -10,14 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench.data.trait import Measurement, TraitSpec, evals_folder
+from bench.data.trait import Judge, Measurement, TraitSpec, described_judge, evals_folder
 from bench.errors import BenchError
 from bench.records import SampleScores
-
-if TYPE_CHECKING:
-    from bench.scoring import Judge
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,8 @@ def load_module(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
+    except BenchError:
+        raise
     except Exception as error:
         raise BenchError(
             f"eval {path}",
@@ -227,14 +226,12 @@ def _numbers(scores: Mapping[str, Any], task: str) -> dict[str, float | None]:
     return numbers
 
 
-def judge_of(spec: TraitSpec) -> "Judge | None":
+def judge_of(spec: TraitSpec) -> Judge | None:
     """Return the judge of a trait, with the record of its file; None where its eval file has no JUDGE.
 
     Raises:
         BenchError: If the JUDGE of the eval file scores on another scale than the trait file states.
     """
-    from bench.scoring import described_judge
-
     if spec.eval.scorer:
         return described_judge(spec)
     file = Path(spec.task_file.split("@")[0])

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.data.trait import TraitSpec, evals_folder
+from bench.data.trait import JUDGE_KINDS, Judge, TraitSpec, evals_folder
 from bench.errors import BenchError, unknown
 from bench.evaluation.evaluate import collect, judge_of, load_module
 from bench.records import SampleScores
-from bench.scoring import JUDGE_KINDS, Judge, judged
+from bench.scoring import judged
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a judge agrees with the labels of one set.
+    """Agreement of a judge with the labels of one set.
 
     Attributes:
         part: Which items: `all`, or `test`, those whose failures nobody looked at when the rules were written.

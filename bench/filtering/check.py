@@ -41,7 +41,7 @@ class CheckLine:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """What `bench check` found.
+    """Findings of `bench check`.
 
     Attributes:
         plugin: The filter, or None if it could not be loaded.

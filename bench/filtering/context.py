@@ -1,4 +1,4 @@
-"""What a filter may use besides the examples: shared embeddings, the base model, randomness."""
+"""Resources of a filter besides the examples: shared embeddings, the base model, randomness."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

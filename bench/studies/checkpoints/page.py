@@ -10,9 +10,10 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bench.files import write_text
 from bench.leaderboard.bars import Bar, Group, bars, legend, series
 from bench.leaderboard.format import Cell, decimal, estimate, probability
-from bench.leaderboard.pages import CHECKPOINTS, Page, render, visible, write_page
+from bench.leaderboard.pages import CHECKPOINTS, Page, render, visible
 from bench.leaderboard.render import SUPERSCRIPTS
 from bench.stats.equivalence import Comparison
 from bench.studies.checkpoints.results import EvalRecord, ModelRecord, ModelScores, PanelRecord, read_panel_record
@@ -125,7 +126,7 @@ def write(folder: Path, pages: Sequence[Page]) -> None:
     Raises:
         BenchError: If there is no finished panel, or the page cannot be written.
     """
-    write_page(folder, CHECKPOINTS.file, html(read_panel_record(folder), pages))
+    write_text(folder / CHECKPOINTS.file, html(read_panel_record(folder), pages))
 
 
 def terminal_table(record: PanelRecord) -> Parts:

@@ -1,1 +1,1 @@
-"""`bench bench`: where time goes, measured beside a plain loop over the same work on the same machine."""
+"""`bench speed`: wall time, memory and throughput beside a plain loop over the same work on the same machine."""

@@ -1,122 +1,104 @@
-"""The readable page of a measured benchmark, made from its JSON file alone: Markdown, a picture, a terminal table."""
+"""The readable page of measurements, made from their JSON file alone: Markdown, a picture, a terminal table."""
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from rich.table import Table
 
 from bench.errors import unwritable
 from bench.leaderboard.format import decimal, percent, probability
 from bench.leaderboard.format import estimate as cell
 from bench.leaderboard.pages import environment, picture, write_page
-from bench.studies.speed.file import read_record
-from bench.studies.speed.growth import exponent, per_unit
-from bench.studies.speed.plot import growth_plot
-from bench.studies.speed.records import KINDS, SIDES, BenchmarkRecord, Case, Kind, Side, counted
+from bench.leaderboard.svg import EDGE, HEIGHT, WIDTH, Scale, frame, svg, text, ticks
+from bench.studies.speed.records import KINDS, SIDES, Case, Kind, Pair, Side, SpeedRecord, counted
 
-TEMPLATE = "benchmark.md.j2"
+TEMPLATE = "speed.md.j2"
 NAMES: dict[Kind, dict[Side, str]] = {
     "training": {"plain": "a fresh TRL SFTTrainer per arm", "suite": "suite"},
     "generation": {"plain": "transformers' generate", "suite": "suite"},
     "embedding": {"plain": "encode, for each use", "suite": "suite"},
     "search": {"plain": "FAISS defaults", "suite": "suite"},
 }
-TERA, MIB = 1e12, 1024**2
+LINES: dict[Side, str] = {"plain": "drop", "suite": "patch"}  # classes of the pages' style: dashed, solid
+OUTCOMES = {"no effect": "equivalent", "effect": "different"}
+MIB = 1024**2
+COLUMNS = 3
+TITLE, FOOT, SPACE = 26.0, 40.0, 14.0  # room above a panel's plot, below it, and between panels, in SVG units
 
 
-@dataclass(frozen=True)
-class Line:
-    """One side of one main case, in words."""
+def write_record(record: SpeedRecord, file: Path) -> None:
+    """Write the JSON file, complete or not at all.
 
-    kind: Kind
-    side: str
-    each: str
-    throughput: str
-    own_share: str
-    plain_share: str
-    memory: str
-    ratio: str
-
-
-@dataclass(frozen=True)
-class GrowthLine:
-    """One kind of work and axis: times at each size, and the two fits of each side."""
-
-    kind: Kind
-    axis: str
-    times: list[tuple[str, str, str, str]]
-    fits: list[tuple[str, str, str]]
-
-
-def page(record: BenchmarkRecord, plot: str) -> str:
-    """The benchmark as Markdown.
-
-    Args:
-        record: What was measured.
-        plot: File name of the picture beside it.
+    Raises:
+        BenchError: If it cannot be written.
     """
-    return (
-        environment(html=False)
-        .get_template(TEMPLATE)
-        .render(
-            record=record,
-            plot=plot,
-            times=counted(record.repeats, "time"),
-            headline=headline(record),
-            machine=machine_facts(record),
-            lines=[line for kind in KINDS for line in _lines(record, kind)],
-            mains=[record.main(kind) for kind in KINDS],
-            agreement=agreement_facts(record),
-            pairs=_pairs(record),
-            growth=[_growth(kind, axis, cases) for (kind, axis), cases in record.growth().items()],
-        )
-    )
+    _write(file, record.model_dump_json(indent=1) + "\n")
 
 
-def write_pages(file: Path) -> list[Path]:
-    """Write the Markdown page and the picture of a measured file beside it.
+def write_pages(record: SpeedRecord, file: Path) -> list[Path]:
+    """Write the Markdown page and the picture beside the JSON file.
 
     Returns:
         The two files.
 
     Raises:
-        BenchError: If it is no such file, or they cannot be written.
+        BenchError: If they cannot be written.
     """
-    record = read_record(file)
-    plot = file.with_name(f"{file.stem}-growth.svg")
-    target = file.with_suffix(".md")
-    try:
-        write_page(plot.parent, plot.name, picture(growth_plot(record)))
-        write_page(target.parent, target.name, page(record, plot.name))
-    except OSError as error:
-        raise unwritable(target, error) from error
+    target, plot = file.with_suffix(".md"), file.with_name(f"{file.stem}-growth.svg")
+    _write(plot, picture(growth_plot(record)))
+    _write(target, page(record, plot.name))
     return [target, plot]
 
 
-def headline(record: BenchmarkRecord) -> list[str]:
-    """What was found, a sentence a kind."""
-    sentences = []
-    for kind in KINDS:
-        case = record.main(kind)
-        plain, suite = (number(case.median(side)) for side in SIDES)
-        sentences.append(f"{kind}: {number(case.ratio)} times as fast ({case.what}: {plain} s and {suite} s)")
-    return sentences
+def _write(file: Path, content: str) -> None:
+    try:
+        write_page(file.parent, file.name, content)
+    except OSError as error:
+        raise unwritable(file, error) from error
 
 
-def terminal_table(record: BenchmarkRecord) -> Table:
-    """The main cases for a terminal; the page has more."""
+def page(record: SpeedRecord, plot: str) -> str:
+    """Return the measurements as Markdown.
+
+    Args:
+        record: What was measured.
+        plot: File name of the picture beside the page.
+    """
+    mains = [record.main(kind) for kind in KINDS]
+    agreed = record.agreement
+    made = environment(html=False)
+    made.filters["number"] = number
+    return made.get_template(TEMPLATE).render(
+        record=record,
+        plot=plot,
+        times=counted(record.repeats, "time"),
+        mains=mains,
+        lines=[_line(record, case, side) for case in mains for side in SIDES],
+        agreed=agreed,
+        differences=[difference for pair in agreed.pairs for difference in pair.loss_differences],
+        trait=cell(agreed.trait.difference),
+        outcome=OUTCOMES.get(agreed.trait.outcome, agreed.trait.outcome),
+        p=probability(agreed.trait.p_equivalence),
+        pairs=[_pair_line(pair) for pair in agreed.pairs],
+        growth=[(kind, axis, *_growth(kind, cases)) for (kind, axis), cases in record.growth().items()],
+    )
+
+
+def terminal_table(record: SpeedRecord) -> Table:
+    """Return the main cases for a terminal; the page has more."""
     table = Table("work", "side", "seconds", "of peak", "memory", "plain / suite")
-    for kind in KINDS:
-        case = record.main(kind)
-        for side, line in zip(SIDES, _lines(record, kind), strict=True):
+    for case in map(record.main, KINDS):
+        for side in SIDES:
+            *_, own_share, _, memory, ratio = _line(record, case, side)
             each = f"{number(case.median(side) / case.parts)} per {case.part}"
-            table.add_row(kind, side, each, line.own_share, line.memory, line.ratio)
+            table.add_row(case.kind, side, each, own_share, memory, ratio)
     return table
 
 
 def number(value: float) -> str:
-    """Three significant digits, never in powers of ten above 1.
+    """Return three significant digits, never in powers of ten above 1.
 
     >>> number(1234.5), number(12.345), number(0.012345)
     ('1,234', '12.3', '0.0123')
@@ -124,125 +106,110 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def machine_facts(record: BenchmarkRecord) -> list[tuple[str, str]]:
-    """The machine and the settings, a line each."""
-    machine = record.machine
-    peaks = [
-        f"{number(peak.flops / TERA)} TFLOP/s on {peak.place} in {peak.dtype} "
-        f"(before {number(peak.measured[0] / TERA)}, after {number(peak.measured[-1] / TERA)})"
-        for peak in machine.peaks
-    ]
-    settings = ", ".join(f"{name}={value}" for name, value in machine.settings.items())
-    card = [("GPU", f"{machine.gpu}, {machine.gpu_memory_gib:g} GiB")] if machine.gpu else []
-    return [
-        ("CPU", f"{machine.processor}, {machine.cores} cores, {machine.memory_gib:g} GiB"),
-        *card,
-        ("System", machine.system),
-        ("Threads", f"{machine.threads} of torch; {settings or 'no thread or allocator variable set'}"),
-        ("Matrix product", "; ".join(peaks)),
-        ("Versions", ", ".join(f"{name} {version}" for name, version in machine.versions.items())),
-        ("Measured", f"{record.measured_on}, commit {record.commit or 'unknown'}, {record.command}"),
-    ]
+def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float | None:
+    """Fit log(seconds) over log(size) by least squares: 0 = no growth, 1 = in proportion; None for one size.
+
+    >>> round(exponent([10, 20, 40], [1.0, 2.0, 4.0]), 6)
+    1.0
+    """
+    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0]) if len(set(sizes)) > 1 else None
 
 
-def agreement_facts(record: BenchmarkRecord) -> list[tuple[str, str]]:
-    """Whether both sides did the same, a line each."""
-    agreed = record.agreement
-    differences = [d for pair in agreed.pairs for d in pair.loss_differences]
-    asked = len(agreed.prompts) * len(agreed.pairs)
-    same = sum(pair.same_answers for pair in agreed.pairs)
-    verdict = "equal" if agreed.losses_equal else "NOT EQUAL"
-    trait = agreed.trait
-    words = {"no effect": "equivalent", "effect": "different"}.get(trait.outcome, trait.outcome)
-    shown = cell(trait.difference)
-    return [
-        (
-            "Losses",
-            f"{verdict} at a tolerance of {agreed.loss_tolerance:g} nats a token: largest difference "
-            f"{max(differences):.2g}, mean {sum(differences) / len(differences):.2g}, over {len(differences)} steps",
-        ),
-        ("Trained tensors", f"largest relative difference {max(p.tensor_difference for p in agreed.pairs):.2g}"),
-        (
-            f"Trait score ({record.trait})",
-            f"suite minus plain {shown.text}, {words} at a margin of {decimal(trait.margin, 3)} "
-            f"(TOST p {probability(trait.p_equivalence)})" + (f"; {shown.note}" if shown.note else ""),
-        ),
-        ("Answers of the two students of an arm", f"{same} of {asked} in the same words"),
-        ("Answers in the generation case", f"{agreed.same_texts[0]} of {agreed.same_texts[1]} in the same words"),
-        ("Embeddings", f"largest difference of a component {agreed.vector_difference:.2g}"),
-        ("Search", f"largest difference of a similarity {agreed.similarity_difference:.2g}"),
-    ]
+def per_unit(sizes: Sequence[int], seconds: Sequence[float]) -> float | None:
+    """Fit seconds over size by least squares: seconds that one unit more takes; None for one size.
+
+    >>> round(per_unit([10, 20, 40], [6.0, 11.0, 21.0]), 6)
+    0.5
+    """
+    return float(np.polyfit(sizes, seconds, 1)[0]) if len(set(sizes)) > 1 else None
 
 
-def _lines(record: BenchmarkRecord, kind: Kind) -> list[Line]:
-    case, peak = record.main(kind), record.machine.peak(kind).flops
-    shares = record.path != "trl" or kind in ("embedding", "search")
-    lines = []
-    for side in SIDES:
-        last, median = case.last(side), case.median(side)
-        own = last.work.least_flops if side == "suite" and shares else last.work.flops
-        times = [seconds / case.parts for seconds in case.seconds(side)]
-        lines.append(
-            Line(
-                kind=kind,
-                side=NAMES[kind][side],
-                each=f"{number(median / case.parts)} [{number(min(times))}, {number(max(times))}] per {case.part}",
-                throughput=_throughput(case, side),
-                own_share=percent(own / median / peak),
-                plain_share=percent(last.work.flops / median / peak),
-                memory=_memory(case, side),
-                ratio=number(case.ratio) if side == "suite" else "",
-            )
-        )
-    return lines
+def _line(record: SpeedRecord, case: Case, side: Side) -> tuple[str, ...]:
+    """Return a row of the main table: one side of one main case."""
+    work, median = case.work(side), case.median(side)
+    peak = record.machine.peak(case.kind).flops
+    shares = record.path != "trl" or case.kind in ("embedding", "search")
+    own = work.least_flops if side == "suite" and shares else work.flops
+    times = [seconds / case.parts for seconds in case.seconds(side)]
+    return (
+        case.kind,
+        NAMES[case.kind][side],
+        f"{number(median / case.parts)} [{number(min(times))}, {number(max(times))}] per {case.part}",
+        _throughput(case, side),
+        percent(own / median / peak),
+        percent(work.flops / median / peak),
+        _memory(case, side),
+        number(case.ratio) if side == "suite" else "",
+    )
 
 
 def _throughput(case: Case, side: Side) -> str:
-    work, seconds = case.last(side).work, case.median(side)
+    work, seconds = case.work(side), case.median(side)
     if not work.tokens:
         return f"{number(case.parts / seconds)} {case.part}es/s"
-    text = f"{number(work.tokens / seconds)} tokens/s"
+    words = f"{number(work.tokens / seconds)} tokens/s"
     new = "completion" if case.kind == "training" else "answered"
-    return f"{text}, {number(work.completion_tokens / seconds)} {new}" if work.completion_tokens else text
+    return f"{words}, {number(work.completion_tokens / seconds)} {new}" if work.completion_tokens else words
 
 
 def _memory(case: Case, side: Side) -> str:
     timings = [timing for timing in case.timings if timing.side == side]
-    text = f"{number(max(timing.resident_bytes for timing in timings) / MIB)} MiB"
+    words = f"{number(max(timing.resident_bytes for timing in timings) / MIB)} MiB"
     gpu = max(timing.gpu_bytes for timing in timings)
-    return f"{text}, GPU {number(gpu / MIB)} MiB" if gpu else text
+    return f"{words}, GPU {number(gpu / MIB)} MiB" if gpu else words
 
 
-def _pairs(record: BenchmarkRecord) -> list[tuple[str, ...]]:
-    prompts = len(record.agreement.prompts)
-    rows = []
-    for pair in record.agreement.pairs:
-        scores = {side: [s for s in pair.scores[side] if s is not None] for side in SIDES}
-        means = [decimal(sum(scores[s]) / len(scores[s])) if scores[s] else "no score" for s in ("suite", "plain")]
-        largest = f"{max(pair.loss_differences):.2g}"
-        rows.append(
-            (
-                pair.arm,
-                str(pair.seed),
-                largest,
-                f"{pair.tensor_difference:.2g}",
-                *means,
-                f"{pair.same_answers}/{prompts}",
-            )
-        )
-    return rows
+def _pair_line(pair: Pair) -> tuple[str, ...]:
+    scores = {side: [score for score in pair.scores[side] if score is not None] for side in SIDES}
+    means = [decimal(sum(scores[s]) / len(scores[s])) if scores[s] else "no score" for s in ("suite", "plain")]
+    largest = f"{max(pair.loss_differences):.2g}"
+    same = f"{pair.same_answers}/{len(pair.scores['suite'])}"
+    return pair.arm, str(pair.seed), largest, f"{pair.tensor_difference:.2g}", *means, same
 
 
-def _growth(kind: Kind, axis: str, cases: Sequence[Case]) -> GrowthLine:
+def _growth(kind: Kind, cases: Sequence[Case]) -> tuple[list[tuple[str, ...]], list[tuple[str, ...]]]:
+    """Return the times at each size of an axis, and each side's two fits."""
     sizes = [case.size for case in cases]
-    times = [
+    times: list[tuple[str, ...]] = [
         (f"{case.size:,}", number(case.median("plain")), number(case.median("suite")), number(case.ratio))
         for case in cases
     ]
-    fits = []
+    fits: list[tuple[str, ...]] = []
     for side in SIDES:
         seconds = [case.median(side) for case in cases]
         power, each = exponent(sizes, seconds), per_unit(sizes, seconds)
         words = (decimal(power), f"{each:.2g} s") if power is not None and each is not None else ("one size", "–")
         fits.append((NAMES[kind][side], *words))
-    return GrowthLine(kind, axis, times, fits)
+    return times, fits
+
+
+def growth_plot(record: SpeedRecord) -> str:
+    """Draw wall time over size, a panel for each kind of work and axis: plain loop dashed, suite solid."""
+    panels = [_panel(f"{kind} by {axis}", axis, cases) for (kind, axis), cases in record.growth().items()]
+    rows = -(-len(panels) // COLUMNS)
+    across, down = WIDTH + SPACE, HEIGHT + TITLE + SPACE
+    parts = [text(EDGE, 18, "start", "seconds (median) over size; dashed: plain loop, solid: suite")]
+    for place, panel in enumerate(panels):
+        x, y = place % COLUMNS * across, place // COLUMNS * down + TITLE
+        parts.append(f'<g transform="translate({x:g} {y:g})">{"".join(panel)}</g>')
+    return svg(COLUMNS * across, rows * down + TITLE, "Wall time over size, plain loop and suite", parts)
+
+
+def _panel(title: str, axis: str, cases: Sequence[Case]) -> list[str]:
+    most = max(max(case.seconds(side)) for case in cases for side in SIDES)
+    x = Scale(0, cases[-1].size, EDGE + 8, WIDTH - 12)
+    y = Scale(0, most * 1.05, TITLE + HEIGHT - FOOT, TITLE)
+    room = 8.0 * len(f"{cases[-1].size:,}")  # a label too close to the one after it is left out
+    places = [*(x(case.size) for case in cases[1:]), math.inf]
+    labels = [
+        (case.size, f"{case.size:,}") for case, after in zip(cases, places, strict=True) if after - x(case.size) >= room
+    ]
+    parts = [text(EDGE + 8, TITLE - 8, "start", title, ' class="number"')]
+    parts += frame(x, y, labels, ticks(0, most * 1.05, 4))
+    parts.append(text((x.start + x.end) / 2, y.start + 34, "middle", axis))
+    for side, kind in LINES.items():
+        path = " ".join(f"{x(case.size):g},{y(case.median(side)):g}" for case in cases)
+        parts.append(f'<polyline class="curve {kind}" points="{path}"/>')
+        for case in cases:
+            parts.append(f'<circle class="dot {kind}" cx="{x(case.size):g}" cy="{y(case.median(side)):g}" r="4"/>')
+    return parts

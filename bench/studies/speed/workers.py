@@ -1,165 +1,165 @@
-"""A process for each side, so that memory is counted apart; only one of them works at a time."""
+"""One process per side, so that memory is counted apart, and the machine that the processes run on."""
 
 import contextlib
+import copy
 import gc
 import multiprocessing
+import os
+import platform
 import re
 import signal
 import sys
 import tempfile
-import traceback
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from multiprocessing.connection import Connection
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Concatenate, Literal, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
-from bench.studies.speed.records import Side
-from bench.studies.speed.station import Station
+from bench.execution.cost import matrix_product_speed
+from bench.execution.progress import Progress
+from bench.execution.trials import Trials, TrialSettings
+from bench.run_folder.provenance import package_versions
+from bench.run_folder.store import Store
+from bench.studies.speed.records import SIDES, Case, Machine, Peak, Side, Timing, Work
 
-P = ParamSpec("P")
 T = TypeVar("T")
-PROCESS = Path("/proc/self")  # Linux: resident memory, and a way to forget its high-water mark
+Outcome = tuple[float, Work, T]  # wall time in seconds, amount of work, result
+Processes = Mapping[Side, ProcessPoolExecutor]
+
+PROCESS = Path("/proc/self")  # Linux: resident memory, and a way to reset its high-water mark
 RESET_PEAK = "5"
-PATIENCE = 20.0  # seconds that an idle process has to end
-
-
-@dataclass(frozen=True)
-class Memory:
-    """The most in use during a call, in bytes: resident memory of the process, and what torch had on the GPU."""
-
-    resident: int
-    gpu: int = 0
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What comes back from a worker: a result with its memory, or what went wrong."""
-
-    value: Any = None
-    memory: Memory = Memory(0)
-    mistake: dict[str, str] | None = None
-    crash: str = ""
+SETTINGS = re.compile(r"(OMP|MKL|OPENBLAS|GOMP|MALLOC)_\w+|LD_PRELOAD|PYTORCH_CUDA_ALLOC_CONF|CUDA_VISIBLE_DEVICES")
+DTYPES = {"cpu": "float32", "cuda": "bfloat16"}  # what SFTTrainer computes in on each
+SIZES = {"cpu": (1024, 2048), "cuda": (4096, 8192)}  # of the matrix product; the best one counts
+GIB = 1024**3
 
 
 class Worker:
-    """One side's process: it keeps a `Station` and calls functions on it."""
+    """State of one side's process: the base model, loaded once, and a scratch folder.
 
-    def __init__(self, side: Side, recipe: Recipe, device: str, scratch: Path) -> None:
-        """Start the process; libraries and the model are loaded by the first call that needs them."""
-        context = multiprocessing.get_context("spawn")  # a fork would share memory, and CUDA does not survive one
-        self.side = side
-        self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, recipe, device, scratch), daemon=True)
-        self._process.start()
-        theirs.close()
+    Attributes:
+        recipe: How students are trained.
+        device: `cpu` or `cuda`.
+        trials: Trainer and store; `fresh_trials` gives one for a measured call.
+    """
 
-    def __enter__(self) -> "Worker":
-        return self
+    def __init__(self, recipe: Recipe, device: str, scratch: Path) -> None:
+        """Prepare the folder; the model is loaded when it is first needed."""
+        scratch.mkdir(parents=True, exist_ok=True)
+        self.recipe = recipe
+        self.device = device
+        self._scratch = scratch
+        self.trials = Trials(TrialSettings(recipe, device), Store(self.new_folder()), Progress())
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pipe.close()  # an idle process ends by itself
-        if error is None:
-            self._process.join(PATIENCE)
-        self._process.terminate()
-        self._process.join()
+    def base(self) -> tuple[Any, Any]:
+        """Return the base model and its tokenizer."""
+        return self.trials.trainer.base()
 
-    def call(
-        self, function: Callable[Concatenate[Station, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> tuple[T, Memory]:
-        """Run a function of a module in this process.
+    def fresh_trials(self) -> Trials:
+        """Return what `bench run` begins with: a loaded base model, no cached prefix states, an empty store."""
+        self.base()
+        trials = copy.copy(self.trials)
+        trials.trainer = copy.copy(trials.trainer)  # shares the loaded model; the one kept here never gets a cache
+        trials.store = Store(self.new_folder())
+        return trials
 
-        Returns:
-            What it returns, and the most memory that was in use meanwhile.
-
-        Raises:
-            BenchError: What the function raised, or that the process is gone.
-            RuntimeError: For any other error, with its traceback.
-        """
-        self.start(function, *args, **kwargs)
-        return self.result()  # type: ignore[return-value]  # the function's
-
-    def start(self, function: Callable[Concatenate[Station, P], object], *args: P.args, **kwargs: P.kwargs) -> None:
-        """Let a function run while this process goes on; `result` waits for it."""
-        with contextlib.suppress(ConnectionError):  # `result` says that the process is gone
-            self._pipe.send((function, args, kwargs))
-
-    def result(self) -> tuple[object, Memory]:
-        """What the function returned that was started last, and the memory in use; errors as in `call`."""
-        try:
-            answer: Answer = self._pipe.recv()
-        except (EOFError, ConnectionError) as error:
-            self._process.join()
-            raise BenchError(
-                f"the process of side {self.side!r}",
-                seen=f"it ended with exit code {self._process.exitcode}",
-                expected="a result",
-                remedy="most often memory ran out: choose fewer arms or a smaller suite",
-            ) from error
-        if answer.mistake:
-            raise BenchError(**answer.mistake)
-        if answer.crash:
-            raise RuntimeError(answer.crash)
-        return answer.value, answer.memory
+    def new_folder(self) -> Path:
+        """Return a new empty folder."""
+        return Path(tempfile.mkdtemp(dir=self._scratch))
 
 
 @contextlib.contextmanager
-def workers(recipe: Recipe, device: str) -> Iterator[dict[Side, Worker]]:
-    """Both sides' processes, and a folder for what they make; all are gone afterwards."""
+def start_workers(recipe: Recipe, device: str) -> Iterator[Processes]:
+    """Start a process for each side; the processes and everything they wrote are gone afterwards.
+
+    Raises:
+        BenchError: If a process dies.
+    """
+    context = multiprocessing.get_context("spawn")  # a fork would share memory, and CUDA does not survive one
     with tempfile.TemporaryDirectory(prefix="sievebench-") as folder, contextlib.ExitStack() as stack:
-        yield {
-            side: stack.enter_context(Worker(side, recipe, device, Path(folder) / side)) for side in ("plain", "suite")
-        }
+        try:
+            yield {
+                side: stack.enter_context(
+                    ProcessPoolExecutor(1, context, _start_process, (recipe, device, Path(folder) / side))
+                )
+                for side in SIDES
+            }
+        except BrokenProcessPool as error:
+            raise BenchError(
+                "a process of the measurement",
+                seen="it ended before its work was done",
+                expected="a result",
+                remedy="most often memory ran out: choose fewer arms or a smaller suite",
+            ) from error
 
 
-def memory_counted() -> Literal["call", "process"]:
-    """What the reported memory means here, see `Machine.memory`."""
-    return "call" if _reset_peak() else "process"
+def call(process: ProcessPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
+    """Return the result of `function(worker, *arguments)` in a process; its exceptions are raised here."""
+    return process.submit(_run, function, arguments).result()[0]
 
 
-def _serve(pipe: Connection, recipe: Recipe, device: str, scratch: Path) -> None:
-    """Answer calls until the other end is closed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process, which then ends this one
-    scratch.mkdir(parents=True, exist_ok=True)
-    station = Station(recipe, device, scratch)
-    with contextlib.suppress(EOFError):
-        while True:
-            function, args, kwargs = pipe.recv()
-            pipe.send(_answer(device, lambda: function(station, *args, **kwargs)))  # noqa: B023
+def measure(
+    processes: Processes, case: Case, function: Callable[..., Outcome[T]], arguments: Sequence[Any], repeats: int
+) -> dict[Side, T]:
+    """Do the work `repeats` times on each side in the order A B, B A, A B, so that drift of the machine hits both.
+
+    Args:
+        processes: From `start_workers`.
+        case: Description of the work; its timings are filled in.
+        function: The work, called with the worker, the side and the arguments.
+        arguments: The same for both sides.
+        repeats: Measurements of each side.
+
+    Returns:
+        Result of each side's last call.
+    """
+    last: dict[Side, T] = {}
+    for repeat in range(repeats):
+        for side in SIDES if repeat % 2 == 0 else SIDES[::-1]:
+            outcome, resident, gpu = processes[side].submit(_run, function, (side, *arguments)).result()
+            seconds, work, last[side] = outcome
+            case.timings.append(
+                Timing(side=side, repeat=repeat, seconds=seconds, resident_bytes=resident, gpu_bytes=gpu, work=work)
+            )
+    return last
 
 
-def _answer(device: str, work: Callable[[], Any]) -> Answer:
+def _start_process(recipe: Recipe, device: str, scratch: Path) -> None:
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends this process at once; the main process reports it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _worker = Worker(recipe, device, scratch)
+
+
+_worker: Worker  # of this process
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
+        os._exit(1)  # the main process was killed and cannot end this one
+
+
+def _run(function: Callable[..., T], arguments: Sequence[Any]) -> tuple[T, int, int]:
+    """Call a function with this process's worker; return its result, peak resident bytes and peak GPU bytes."""
     gc.collect()
-    resident, on_gpu = _resident_peak(), _gpu_peak() if device != "cpu" else int
-    try:
-        value = work()
-    except BenchError as error:
-        words = {name: getattr(error, name) for name in ("where", "seen", "expected", "remedy")}
-        return Answer(mistake=words)
-    except Exception:  # shown by the main process, where --debug decides how much of it
-        return Answer(crash=traceback.format_exc())
-    return Answer(value, Memory(resident(), on_gpu()))
+    _reset_peak()
+    on_gpu = _worker.device != "cpu"
+    if on_gpu:
+        import torch
 
-
-def _gpu_peak() -> Callable[[], int]:
-    """Forget the GPU's high-water mark; gives a function that reads the new one."""
-    import torch
-
-    torch.cuda.reset_peak_memory_stats()
-    return torch.cuda.max_memory_allocated
-
-
-def _resident_peak() -> Callable[[], int]:
-    """The same for resident memory, where the system lets it be forgotten."""
-    return _high_water if _reset_peak() else _high_water_of_process
+        torch.cuda.reset_peak_memory_stats()
+    value = function(_worker, *arguments)
+    return value, _resident_peak(), torch.cuda.max_memory_allocated() if on_gpu else 0
 
 
 def _reset_peak() -> bool:
+    """Reset the high-water mark of resident memory, where the system allows it."""
     try:
         (PROCESS / "clear_refs").write_text(RESET_PEAK, encoding="ascii")
     except OSError:
@@ -167,13 +167,83 @@ def _reset_peak() -> bool:
     return True
 
 
-def _high_water() -> int:
-    found = re.search(r"VmHWM:\s+(\d+) kB", (PROCESS / "status").read_text(encoding="ascii"))
-    return int(found.group(1)) * 1024 if found else 0
-
-
-def _high_water_of_process() -> int:
+def _resident_peak() -> int:
+    with contextlib.suppress(OSError):
+        found = re.search(r"VmHWM:\s+(\d+) kB", (PROCESS / "status").read_text(encoding="ascii"))
+        if found:
+            return int(found.group(1)) * 1024
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def dtype_of(device: str) -> str:
+    """Return the precision of matrix products on a device."""
+    return DTYPES[device.partition(":")[0]]
+
+
+def peak_flops(worker: Worker) -> list[Peak]:
+    """Measure the best matrix product of the worker's device and of the CPU."""
+    peaks = []
+    for place in dict.fromkeys([worker.device, "cpu"]):
+        dtype, sizes = dtype_of(place), SIZES[place.partition(":")[0]]
+        best = max(matrix_product_speed(place, dtype, size) for size in sizes)
+        peaks.append(Peak(place=place, dtype=dtype, measured=[best]))
+    return peaks
+
+
+def describe_machine(worker: Worker, before: Sequence[Peak]) -> Machine:
+    """Describe the machine after the measurements.
+
+    Args:
+        worker: Worker of either side.
+        before: Matrix products that were measured before everything else; they are measured again.
+    """
+    import torch
+
+    peaks = [
+        old.model_copy(update={"measured": old.measured + new.measured})
+        for old, new in zip(before, peak_flops(worker), strict=True)
+    ]
+    gpu, gpu_memory = "", 0.0
+    if worker.device != "cpu":
+        card = torch.cuda.get_device_properties(torch.device(worker.device))
+        gpu, gpu_memory = card.name, card.total_memory / GIB
+    affinity = getattr(os, "sched_getaffinity", None)
+    settings = {name: value for name, value in sorted(os.environ.items()) if SETTINGS.fullmatch(name)}
+    return Machine(
+        device=worker.device,
+        processor=_processor(),
+        cores=len(affinity(0)) if affinity else os.cpu_count() or 1,
+        memory_gib=round(_physical_memory() / GIB, 1),
+        system=f"{platform.system()} {platform.machine()}",
+        gpu=gpu,
+        gpu_memory_gib=round(gpu_memory, 1),
+        threads=torch.get_num_threads(),
+        settings={name: _without_folders(value) for name, value in settings.items()},
+        peaks=peaks,
+        memory="call" if _reset_peak() else "process",
+        versions=package_versions(),
+    )
+
+
+def _processor() -> str:
+    """Return the model name of the CPU, with family and model where Linux knows them."""
+    file = Path("/proc/cpuinfo")
+    facts = file.read_text(encoding="utf-8") if file.is_file() else ""
+    fields = dict(re.findall(r"^(model name|cpu family|model)\s*:\s*(.+)$", facts, re.M))
+    if "model name" not in fields:
+        return platform.processor() or platform.machine()
+    return f"{fields['model name']}, family {fields.get('cpu family', '?')}, model {fields.get('model', '?')}"
+
+
+def _physical_memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # unknown on this system
+        return 0
+
+
+def _without_folders(value: str) -> str:
+    return ":".join(Path(part).name if "/" in part else part for part in value.split(":"))

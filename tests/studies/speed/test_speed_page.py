@@ -1,6 +1,5 @@
-"""Ratios, fits and counts of a benchmark, against numbers worked out by hand; and what is wrong is told."""
+"""Ratios, fits and counts of the timing study against numbers worked out by hand; and errors of the user."""
 
-import shutil
 import xml.etree.ElementTree
 from pathlib import Path
 
@@ -11,26 +10,22 @@ from bench.cli.main import main
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.leaderboard.pages import picture
-from bench.models.encode import Encoded
 from bench.records import Estimate
 from bench.stats.equivalence import Comparison
-from bench.studies.speed.file import read_record, write_record
-from bench.studies.speed.flops import Shape, answering_work, training_work
-from bench.studies.speed.growth import exponent, per_unit
-from bench.studies.speed.page import page, write_pages
-from bench.studies.speed.plot import growth_plot
+from bench.studies.speed.page import exponent, growth_plot, page, per_unit, write_pages, write_record
 from bench.studies.speed.records import (
     KINDS,
     Agreement,
-    BenchmarkRecord,
     Case,
     Kind,
     Machine,
     Pair,
     Peak,
     Side,
+    SpeedRecord,
     Timing,
     Work,
+    read_record,
 )
 
 BENCHMARKS = sorted((Path(__file__).parents[3] / "benchmarks").glob("*.json"))
@@ -47,7 +42,7 @@ def case(kind: Kind, plain: list[float], suite: list[float], axis: str = "", siz
     return Case(kind=kind, axis=axis, size=size, parts=2, part="arm", what="2 | arms", timings=timings)
 
 
-def record(**changes: object) -> BenchmarkRecord:
+def record(**changes: object) -> SpeedRecord:
     machine = Machine(
         device="cpu",
         processor="A CPU",
@@ -81,7 +76,7 @@ def record(**changes: object) -> BenchmarkRecord:
     )
     cases = [case(kind, [4.0, 30.0, 6.0], [2.0, 1.0, 90.0]) for kind in KINDS]
     cases += [case("training", [size * 3.0], [4.0], "rows", size) for size in (20, 10)]
-    given = BenchmarkRecord(
+    given = SpeedRecord(
         suite="s",
         suite_version=1,
         pool_rows=20,
@@ -95,7 +90,7 @@ def record(**changes: object) -> BenchmarkRecord:
         plain_batch=32,
         machine=machine,
         measured_on="2026-01-01",
-        command="bench bench",
+        command="bench speed",
         commit="",
         cases=cases,
         agreement=agreement,
@@ -145,34 +140,6 @@ def test_the_picture_is_well_formed() -> None:
     assert len(drawn.findall(".//{*}polyline")) == 2
 
 
-def test_training_operations_by_hand() -> None:
-    shape = Shape(layer=10, adapters=0, frozen=2, trained=1, head=7, head_trained=False, width=3)
-    row = Encoded((1, 2, 3, 4), prompt_length=3)
-    forward = 2 * 4 * 10 + 2 * 16 * 3  # 176 a layer
-    upper = 3 * forward + 1 * 7 * 4
-    work = training_work(shape, [[row], [row]])
-    assert (work.tokens, work.completion_tokens) == (8, 2)
-    assert work.flops == 2 * upper + 2 * 2 * forward
-    assert work.least_flops == 2 * upper + 2 * forward
-
-
-def test_frozen_weights_of_adapted_layers_have_no_gradient() -> None:
-    full = Shape(layer=10, adapters=0, frozen=0, trained=1, head=7, head_trained=False, width=3)
-    lora = Shape(layer=10, adapters=2, frozen=0, trained=1, head=7, head_trained=False, width=3)
-    row = Encoded((1, 2, 3, 4), prompt_length=3)
-    assert full.training(row) - lora.training(row) == 2 * 4 * 10 - 6 * 4 * 2
-
-
-def test_answering_operations_by_hand() -> None:
-    shape = Shape(layer=10, adapters=0, frozen=1, trained=1, head=7, head_trained=False, width=3)
-    work = answering_work(shape, [(1, 2)], [[3], [1]])
-    reading = 2 * 2 * 10 + 2 * 4 * 3  # 64 a layer
-    decoding = 2 * (2 * 2 * 10 + 4 * (3 + 4) * 3) + 2 * 3 * 7  # positions 3 and 4, then the head for 3 tokens
-    assert work.completion_tokens == 4 and work.tokens == 8
-    assert work.flops == 4 * reading + decoding + 2 * 7
-    assert work.least_flops == work.flops - reading
-
-
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     write_record(record(), tmp_path / "cpu-s.json")
     assert read_record(tmp_path / "cpu-s.json") == record()
@@ -187,25 +154,32 @@ def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:
     [
         (["quik"], "did you mean 'quick'?"),
         (["smoke", "--arms", "orginal"], "did you mean 'original'?"),
-        (["smoke", "--arms", "drop:keywrd@0.1"], "did you mean 'keyword'?"),
+        (["smoke", "--arms", "drop:keywrd@0.1"], "did you mean 'drop:keyword@0.1'?"),
         (["smoke", "--device", "tpu"], "--device"),
         (["--render", "missing.json"], "No such file"),
     ],
 )
 def test_a_mistake_is_told_without_a_traceback(arguments: list[str], complaint: str, tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["bench", *arguments, "--out", str(tmp_path / "out")])
+    result = CliRunner().invoke(main, ["speed", *arguments, "--out", str(tmp_path / "out")])
     assert result.exit_code == 2
     assert complaint in result.stderr and "Traceback" not in result.stderr
 
 
 def test_a_folder_that_cannot_be_written_is_told_before_anything_is_measured(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    result = CliRunner().invoke(main, ["bench", "smoke", "--out", str(tmp_path / "file" / "out")])
+    result = CliRunner().invoke(main, ["speed", "smoke", "--out", str(tmp_path / "file" / "out")])
     assert result.exit_code == 2 and "could not be written" in result.stderr
+
+
+def test_the_old_name_of_the_command_still_works(tmp_path: Path) -> None:
+    write_record(record(), tmp_path / "cpu-s.json")
+    result = CliRunner().invoke(main, ["bench", "--render", str(tmp_path / "cpu-s.json")], catch_exceptions=False)
+    assert result.exit_code == 0 and (tmp_path / "cpu-s.md").is_file()
+    assert result.stderr == "`bench bench` is now `bench speed`\n"
+    assert "\n  bench " not in CliRunner().invoke(main, ["--help"]).output
 
 
 @pytest.mark.parametrize("file", BENCHMARKS, ids=lambda file: file.stem)
 def test_committed_pages_are_what_their_data_give(file: Path, tmp_path: Path) -> None:
-    shutil.copy(file, tmp_path)
-    for made in write_pages(tmp_path / file.name):
+    for made in write_pages(read_record(file), tmp_path / file.name):
         assert made.read_text(encoding="utf-8") == (file.parent / made.name).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""A small benchmark from the command line: both sides do the same work, and the page is made of the file alone."""
+"""A small timing study from the command line: both sides do the same work; the page is made from the file alone."""
 
 import shutil
 from collections.abc import Iterator
@@ -8,10 +8,9 @@ import pytest
 from click.testing import CliRunner
 
 from bench.cli.main import main
-from bench.studies.speed import search
-from bench.studies.speed.file import read_record
+from bench.studies.speed import cases
 from bench.studies.speed.page import write_pages
-from bench.studies.speed.records import KINDS, SIDES, BenchmarkRecord
+from bench.studies.speed.records import KINDS, SIDES, SpeedRecord, read_record
 
 SUITE = """
 name = "tiny"
@@ -41,24 +40,24 @@ ARMS = ["original", "drop:keyword@0.25"]
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    folder = tmp_path_factory.mktemp("benchmark")
+    folder = tmp_path_factory.mktemp("speed")
     (folder / "tiny.toml").write_text(SUITE, encoding="utf-8")
     (folder / "recipe.toml").write_text(RECIPE, encoding="utf-8")
-    arguments = ["bench", str(folder / "tiny.toml"), "--arms", ",".join(ARMS), "--repeats", "1", "--device", "cpu"]
+    arguments = ["speed", str(folder / "tiny.toml"), "--arms", ",".join(ARMS), "--repeats", "1", "--device", "cpu"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(search, "POOLS", (100, 200))
-        patch.setattr(search, "MAIN_POOL", 400)
+        patch.setattr(cases, "POOLS", (100, 200))
+        patch.setattr(cases, "MAIN_POOL", 400)
         done = CliRunner().invoke(main, [*arguments, "--out", str(folder / "out")], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     yield folder / "out" / "cpu-tiny.json"
 
 
 @pytest.fixture(scope="module")
-def record(file: Path) -> BenchmarkRecord:
+def record(file: Path) -> SpeedRecord:
     return read_record(file)
 
 
-def test_both_sides_train_to_equal_losses(record: BenchmarkRecord) -> None:
+def test_both_sides_train_to_equal_losses(record: SpeedRecord) -> None:
     assert record.path == "shared_trunk"
     assert [pair.arm for pair in record.agreement.pairs] == record.arms == ARMS
     for pair in record.agreement.pairs:
@@ -68,20 +67,20 @@ def test_both_sides_train_to_equal_losses(record: BenchmarkRecord) -> None:
     assert record.agreement.loss_tolerance == 1e-3
 
 
-def test_both_sides_do_the_same_work(record: BenchmarkRecord) -> None:
+def test_both_sides_do_the_same_work(record: SpeedRecord) -> None:
     for kind in KINDS:
         case = record.main(kind)
-        plain, suite = (case.last(side).work for side in SIDES)
+        plain, suite = (case.work(side) for side in SIDES)
         assert plain == suite
         assert plain.least_flops <= plain.flops
-    training = record.main("training").last("suite").work
+    training = record.main("training").work("suite")
     assert training.least_flops < training.flops  # rows recur in epochs and arms
     assert record.agreement.same_texts == (16, 16)
     assert record.agreement.vector_difference < 1e-5
     assert record.agreement.similarity_difference < 1e-5
 
 
-def test_students_of_both_sides_are_scored_on_the_same_prompts(record: BenchmarkRecord) -> None:
+def test_students_of_both_sides_are_scored_on_the_same_prompts(record: SpeedRecord) -> None:
     agreed = record.agreement
     assert len(agreed.prompts) == len(agreed.families) == 8
     assert all(len(pair.scores[side]) == 8 for pair in agreed.pairs for side in SIDES)
@@ -90,7 +89,7 @@ def test_students_of_both_sides_are_scored_on_the_same_prompts(record: Benchmark
     assert agreed.trait.difference.value == 0.0
 
 
-def test_every_axis_is_measured_at_growing_sizes(record: BenchmarkRecord) -> None:
+def test_every_axis_is_measured_at_growing_sizes(record: SpeedRecord) -> None:
     sizes = {(kind, axis): [case.size for case in cases] for (kind, axis), cases in record.growth().items()}
     assert sizes == {
         ("training", "rows"): [8, 16],
@@ -105,7 +104,7 @@ def test_every_axis_is_measured_at_growing_sizes(record: BenchmarkRecord) -> Non
     assert all(timing.seconds > 0 < timing.resident_bytes for case in record.cases for timing in case.timings)
 
 
-def test_the_machine_has_no_name_and_no_path(record: BenchmarkRecord) -> None:
+def test_the_machine_has_no_name_and_no_path(record: SpeedRecord) -> None:
     machine = record.machine.model_dump_json()
     assert record.machine.threads >= 1 and record.machine.peak("training").flops > 1e8
     assert str(Path.home()) not in machine and str(Path.cwd()) not in machine
@@ -113,8 +112,7 @@ def test_the_machine_has_no_name_and_no_path(record: BenchmarkRecord) -> None:
 
 
 def test_the_page_is_made_of_the_file_alone(file: Path, tmp_path: Path) -> None:
-    shutil.copy(file, tmp_path)
-    for page in write_pages(tmp_path / file.name):
+    for page in write_pages(read_record(file), tmp_path / file.name):
         assert page.read_text(encoding="utf-8") == (file.parent / page.name).read_text(encoding="utf-8")
     assert sorted(path.name for path in file.parent.iterdir()) == [
         "cpu-tiny-growth.svg",
@@ -125,6 +123,6 @@ def test_the_page_is_made_of_the_file_alone(file: Path, tmp_path: Path) -> None:
 
 def test_it_can_be_rendered_again(file: Path, tmp_path: Path) -> None:
     shutil.copy(file, tmp_path)
-    done = CliRunner().invoke(main, ["bench", "--render", str(tmp_path / file.name)])
+    done = CliRunner().invoke(main, ["speed", "--render", str(tmp_path / file.name)])
     assert done.exit_code == 0 and "cpu-tiny.md" in done.output
     assert (tmp_path / "cpu-tiny.md").is_file()
