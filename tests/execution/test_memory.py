@@ -13,11 +13,12 @@ from bench.arms import control_arm, filter_arm, random_ids
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.execution import memory
-from bench.execution.memory import GIB, TOLERANCE, Lengths, Workload, estimate_memory, fitted
+from bench.execution.memory import GIB, TOLERANCE, Workload, estimate_memory, fitted
 from bench.models.load import known_config
 from bench.models.packaged import TINY
 from bench.models.shape import ModelShape
 from bench.records import Message, Pool, PoolCard, PoolRow
+from bench.training.lengths import Lengths
 from bench.training.methods import training_path
 
 # A whole `bench run` in a process of its own, as peaks of this one would hide those of the run.
