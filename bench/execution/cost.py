@@ -13,11 +13,10 @@ from bench.execution.job import Job
 from bench.models.load import known_config
 from bench.models.shape import ModelShape
 from bench.records import PoolRow, TrainingRow
+from bench.training.lengths import CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS
 from bench.worlds import WORLDS
 from bench.worlds.grammar import ORIGINAL, build_rows
 
-CHARACTERS_PER_TOKEN = 4.0
-TEMPLATE_TOKENS = 30  # what a chat template adds to a row
 PROMPT_TOKENS = 50  # of an eval prompt with its template, on average
 NEW_TOKENS = 20  # of an eval answer, on average
 TRAINING_EFFICIENCY = 0.6  # share of the peak that training reaches; measured on two CPU cores

@@ -6,22 +6,21 @@ The formulas count what training and answering hold at the same time. Their few 
 
 import re
 import sys
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, pstdev
 
 import psutil
 
 from bench.config.recipe import Recipe
 from bench.config.suite import Suite
 from bench.errors import BenchError
-from bench.execution.cost import ALL_PROMPTS, CHARACTERS_PER_TOKEN, PROMPT_TOKENS, TEMPLATE_TOKENS, planted_rows
+from bench.execution.cost import ALL_PROMPTS, PROMPT_TOKENS, planted_rows
 from bench.models.load import known_config
 from bench.models.oom import halvings
 from bench.models.shape import FLOAT, ModelShape
 from bench.records import Pool, PoolCard
-from bench.training.methods import TrainingPath, training_path
+from bench.training.lengths import CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS, Lengths
+from bench.training.methods import METHODS, TrainingPath, training_path
 from bench.worlds.grammar import CLEAN, ORIGINAL
 
 GIB = 2**30
@@ -33,63 +32,12 @@ VECTORS_AT_ONCE = 5  # arrays over the whole pool while filters score and neighb
 PER_KEY = 220  # of the embedding cache's index, per text
 TEXTS_A_ROW = 4  # prompt, both completions, prompt with completion
 HELD_OVER = {"cpu": 1.7, "cuda": 1.1}  # activations, with what the allocator keeps from earlier batches
-TILE = 32768  # TRL goes over the vocabulary in pieces of so many tokens, and holds 8 arrays of a piece
-TILES = 8
-MULTI_LORA_LOGIT_ARRAYS = 2  # with multi-LoRA, for so many tokens at a time:
-HEAD_TOKENS = 8192
-LOGIT_ARRAYS = 3  # on cached states: logits, their softmax and its gradient
 ANSWERED_AT_ONCE = 64  # prompts, see `bench.evaluation.provider`
 NEW_TOKENS = 64  # of an answer
 STATES_SHARE = 0.5  # of the free memory, for states of the frozen layers
 CGROUP = Path("/sys/fs/cgroup")
 CGROUP_FILES = (("memory.max", "memory.current"), ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"))
 STATUS = Path("/proc/self/status")
-
-
-@dataclass(frozen=True)
-class Lengths:
-    """Token lengths of what is trained on, estimated from characters.
-
-    Attributes:
-        pool_rows: Rows of all pools.
-        characters: Of their texts.
-        rows: Length of each distinct row (each prompt with each teacher's completion).
-        completion: Mean tokens of a completion.
-        prompts: Length of each eval prompt.
-    """
-
-    pool_rows: int
-    characters: int
-    rows: Sequence[float]
-    completion: float
-    prompts: Sequence[float]
-
-    @classmethod
-    def of(cls, pools: Sequence[Pool], eval_texts: Sequence[str]) -> "Lengths":
-        """Estimate the lengths of the rows that the main two teachers' completions make."""
-        rows: list[float] = []
-        completions: list[float] = []
-        characters = 0
-        for pool in pools:
-            for row in pool.rows:
-                prompt = sum(len(message.content) for message in row.prompt)
-                characters += prompt
-                for text in dict.fromkeys((row.completions[pool.card.original], row.completions[pool.card.clean])):
-                    characters += len(text)
-                    completions.append(len(text) / CHARACTERS_PER_TOKEN)
-                    rows.append(prompt / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS + completions[-1])
-        prompts = [len(text) / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS for text in eval_texts]
-        count = sum(len(pool.rows) for pool in pools)
-        return cls(count, characters, rows, fmean(completions), prompts)
-
-    def padded(self, count: int) -> float:
-        """Return the tokens of the largest batch of so many rows, padded to the longest of them."""
-        return count * max(self.rows)
-
-    def packed(self, count: int) -> float:
-        """Return the same without padding: three standard deviations above the mean, and no more than `padded`."""
-        likely: float = count * fmean(self.rows) + 3 * count**0.5 * pstdev(self.rows)
-        return min(likely, self.padded(count))
 
 
 @dataclass(frozen=True)
@@ -154,7 +102,7 @@ def estimate_memory(
         "embedding and search": VECTORS_AT_ONCE * PER_VECTOR * lengths.pool_rows if on_cpu else 0,
     }
     largest = max(phases, key=lambda name: phases[name])
-    keeps_states = work.recipe.last_layers and work.path != "trl"
+    keeps_states = work.recipe.last_layers and METHODS[work.path].uses_prefix
     states = min(_states(work), states_budget) if keeps_states else 0
     pool = lengths.pool_rows * (PER_POOL_ROW + TEXTS_A_ROW * PER_KEY) + lengths.characters
     host = {"libraries": LIBRARIES, "pool": pool} if on_cpu else {}
@@ -166,35 +114,10 @@ def _training(work: Workload, rows: int) -> float:
     """Trained copy and AdamW's two moments; activations with what the LM head needs, and later gradients instead."""
     shape, recipe = work.shape, work.recipe
     trained = FLOAT * shape.trained(recipe)
-    tokens, head_and_mask = STEPS[work.path](work, rows)
-    activations = HELD_OVER[work.device.split(":")[0]] * tokens * shape.trained_layers(recipe) * shape.saved(recipe)
+    kind = work.device.split(":")[0]
+    tokens, head_and_mask = METHODS[work.path].cost(work.lengths, shape, rows, kind)
+    activations = HELD_OVER[kind] * tokens * shape.trained_layers(recipe) * shape.saved(recipe)
     return 3 * trained + max(activations + head_and_mask, trained)
-
-
-def _multi_lora_step(work: Workload, rows: int) -> tuple[float, float]:
-    """Tokens of a forward pass, and bytes of logits and attention mask."""
-    scored = min(rows * work.lengths.completion, HEAD_TOKENS)
-    return work.lengths.packed(rows), MULTI_LORA_LOGIT_ARRAYS * FLOAT * scored * work.shape.vocabulary
-
-
-def _cached_prefix_step(work: Workload, rows: int) -> tuple[float, float]:
-    tokens = work.lengths.packed(rows)
-    head = LOGIT_ARRAYS * FLOAT * rows * work.lengths.completion * work.shape.vocabulary
-    return tokens, head + tokens**2 * (1 + FLOAT)
-
-
-def _trl_step(work: Workload, rows: int) -> tuple[float, float]:
-    tokens = work.lengths.padded(rows)
-    scored = tokens if work.device == "cpu" else rows * work.lengths.completion  # on a GPU, labelled tokens only
-    head = TILES * FLOAT * scored * min(work.shape.vocabulary, TILE)
-    return tokens, head + FLOAT * tokens * max(work.lengths.rows)
-
-
-STEPS: dict[TrainingPath, Callable[[Workload, int], tuple[float, float]]] = {
-    "stacked": _multi_lora_step,
-    "shared_trunk": _cached_prefix_step,
-    "trl": _trl_step,
-}
 
 
 def _answers(work: Workload) -> float:

@@ -15,13 +15,14 @@ from bench.data.experiment import Experiment, load_experiments
 from bench.execution.cost import announcement, job_costs
 from bench.execution.executor import LOCAL, Execution, Executor, open_executor
 from bench.execution.job import Job
-from bench.execution.memory import Lengths, Workload, fitted, warning
+from bench.execution.memory import Workload, fitted, warning
 from bench.execution.progress import Progress, log
 from bench.execution.trials import Trials, TrialSettings
 from bench.models.load import cache_folder, pick_device, resolve_model
 from bench.models.shape import ModelShape
 from bench.run_folder.provenance import check_folder, stored_device
 from bench.run_folder.store import Store
+from bench.training.lengths import Lengths
 
 JUDGE_KEYS = ("judge", "grader")
 

@@ -185,12 +185,12 @@ class FrozenPrefix:
 
 
 def _ordered(rows: Iterable[Ids]) -> list[Ids]:
-    """Rows of like length beside one another, so that little is padded."""
+    """Put rows of like length beside one another, so that little is padded."""
     return sorted(rows, key=lambda ids: (len(ids), ids))
 
 
 def _causal(hidden: "torch.Tensor") -> "tuple[torch.Tensor, torch.Tensor]":
-    """Positions (1, tokens) and causal mask (1, 1, tokens, tokens) of a right-padded batch."""
+    """Return positions (1, tokens) and causal mask (1, 1, tokens, tokens) of a right-padded batch."""
     import torch
 
     tokens = hidden.shape[1]

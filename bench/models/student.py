@@ -25,7 +25,7 @@ LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", 
 
 
 def decoder_layers(model: "nn.Module") -> "nn.ModuleList":
-    """The stack of decoder layers of a causal language model in transformers' Llama layout."""
+    """Return the decoder layers of a causal language model in transformers' Llama layout."""
     plain: Any = model
     inner = plain.get_base_model() if hasattr(plain, "get_base_model") else plain
     layers: nn.ModuleList = inner.model.layers
@@ -33,7 +33,7 @@ def decoder_layers(model: "nn.Module") -> "nn.ModuleList":
 
 
 def first_trained_layer(model: "nn.Module", recipe: Recipe) -> int:
-    """Index of the lowest layer that training changes; everything below is frozen.
+    """Return the index of the lowest layer that training changes; everything below is frozen.
 
     Raises:
         BenchError: If the recipe names more layers than the model has.
@@ -95,12 +95,12 @@ def frozen_copy(base: "nn.Module") -> Any:
 
 
 def plain_name(adapter: str) -> str:
-    """Name in the plain model of the weight that an adapter's A matrix belongs to."""
+    """Return the name in the plain model of the weight that an adapter's A matrix belongs to."""
     return adapter.removeprefix("base_model.model.").replace(".lora_A.default.weight", ".weight")
 
 
 def trained_tensors(model: "nn.Module") -> "dict[str, torch.Tensor]":
-    """The tensors that training may have changed, by their names in the training model."""
+    """Return the tensors that training may have changed, by their names in the training model."""
     return {name: p.detach().cpu().clone() for name, p in model.named_parameters() if p.requires_grad}
 
 
@@ -138,7 +138,7 @@ def load_student(base: "nn.Module", recipe: Recipe, folder: Path) -> Any:
 
 
 def stored_tensors(folder: Path) -> "dict[str, torch.Tensor]":
-    """The tensors that `save_student` wrote, on the CPU.
+    """Read the tensors that `save_student` wrote, on the CPU.
 
     Raises:
         BenchError: If they are not there.
@@ -185,7 +185,7 @@ def install(base: "nn.Module", recipe: Recipe, tensors: "dict[str, torch.Tensor]
 
 
 def _full_weights(tensors: "dict[str, torch.Tensor]", recipe: Recipe) -> "list[tuple[str, torch.Tensor]]":
-    """Stored tensors as (name in the plain model, weight or weight change)."""
+    """Return stored tensors as (name in the plain model, weight or weight change)."""
     if recipe.method != "lora":
         return list(tensors.items())
     return [

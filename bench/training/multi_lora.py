@@ -21,10 +21,9 @@ from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.multi_lora import MultiLora
 from bench.models.student import trainable_copy, trained_tensors
-from bench.training.task import Trained, TrainingTask, count_labels, count_tokens
+from bench.training.task import HEAD_TOKENS, Trained, TrainingTask, count_labels, count_tokens
 
 ATTENTION = "sieve_rows"  # the name under which transformers knows `attend_rows`
-HEAD_TOKENS = 8192  # logits made at a time: 8192 * 49,152 values in float32 are 1.5 GiB
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ def attend_rows(
     scaling: float | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
-    """Causal attention within each row of a packed step, in the form that transformers' layers call.
+    """Compute causal attention within each row of a packed step, in the form that transformers' layers call.
 
     Args:
         module: The attention layer; not used.

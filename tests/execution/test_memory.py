@@ -13,11 +13,12 @@ from bench.arms import control_arm, filter_arm, random_ids
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.execution import memory
-from bench.execution.memory import GIB, TOLERANCE, Lengths, Workload, estimate_memory, fitted
+from bench.execution.memory import GIB, TOLERANCE, Workload, estimate_memory, fitted
 from bench.models.load import known_config
 from bench.models.packaged import TINY
 from bench.models.shape import ModelShape
 from bench.records import Message, Pool, PoolCard, PoolRow
+from bench.training.lengths import Lengths
 from bench.training.methods import training_path
 
 # A whole `bench run` in a process of its own, as peaks of this one would hide those of the run.
@@ -207,7 +208,7 @@ print(json.dumps({"arms": len(arms), "rows": seen, "bytes": resident() - before}
 
 def test_an_arm_takes_bytes_a_row() -> None:
     """200 arms of 5,000 rows; as rows they would take about 100 MB."""
-    command = [sys.executable, "-c", ARMS, "5000", str(Path(__file__).parents[1])]
+    command = [sys.executable, "-c", ARMS, "5000", str(Path(__file__).parent)]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert found["rows"] == 50 * (4500 + 5000 + 5000 + 500)
     assert found["bytes"] < 20 * found["rows"]

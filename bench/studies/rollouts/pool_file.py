@@ -1,16 +1,22 @@
-"""The files of a pool with rollouts: rows, provenance beside them, and the card."""
+"""The files of a pool with rollouts: rows, provenance beside them, the card, and answers of an unfinished rollout."""
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from bench.data.pool import CARD_FILE, FILES, hash_rows, load_rows, read_card
-from bench.errors import BenchError
+from bench.errors import BenchError, unwritable
 from bench.files import read_record, read_text, replacing, write_json, write_text
 from bench.records import PoolRow
-from bench.studies.rollouts.records import Provenance, ProvenanceFile
+from bench.run_folder.store import Store
+from bench.studies.rollouts.records import Answer, Provenance, ProvenanceFile, Question, differences
+
+ANSWERS_FILE = "answers.jsonl"  # of an unfinished rollout
 
 
 def provenance_path(pool: Path) -> Path:
@@ -19,7 +25,7 @@ def provenance_path(pool: Path) -> Path:
 
 
 def read_provenance(pool: Path) -> ProvenanceFile:
-    """The provenance of a pool's teachers; empty where there is none.
+    """Read the provenance of a pool's teachers; empty where there is none.
 
     Raises:
         BenchError: If the file is damaged.
@@ -31,7 +37,7 @@ def read_provenance(pool: Path) -> ProvenanceFile:
 
 
 def completions_hash(rows: Sequence[PoolRow], teacher: str) -> str:
-    """SHA-256 of one teacher's completions, in pool order."""
+    """Return the SHA-256 of one teacher's completions, in pool order."""
     digest = hashlib.sha256()
     for row in rows:
         digest.update(json.dumps([row.id, row.completions.get(teacher)], ensure_ascii=False).encode() + b"\n")
@@ -39,7 +45,7 @@ def completions_hash(rows: Sequence[PoolRow], teacher: str) -> str:
 
 
 def with_completions(rows: Sequence[PoolRow], teacher: str, texts: Mapping[str, str]) -> list[PoolRow]:
-    """The rows with this teacher's completions, by row id."""
+    """Return the rows with this teacher's completions, by row id."""
     return [row.model_copy(update={"completions": row.completions | {teacher: texts[row.id]}}) for row in rows]
 
 
@@ -98,11 +104,11 @@ def check_suffix(out: Path) -> None:
         BenchError: If its suffix is another.
     """
     if out.suffix not in FILES:
-        raise BenchError(f"--out {out}", seen=out.suffix or "no suffix", expected=" or ".join(FILES), remedy="mend it")
+        raise BenchError(f"--out {out}", seen=out.suffix or "no suffix", expected=" or ".join(FILES), remedy="fix it")
 
 
 def card_advice(path: Path, rows: Sequence[PoolRow], before: str, teacher: str) -> list[str]:
-    """What is left to do for the card of a pool that has got completions; a stale hash in it is renewed.
+    """Say what is left to do for the card of a pool that has got completions; a stale hash in it is renewed.
 
     Args:
         path: The pool.
@@ -134,10 +140,110 @@ def card_advice(path: Path, rows: Sequence[PoolRow], before: str, teacher: str) 
 
 
 def _missing_card(file: Path, pool: Path, teachers: Sequence[str]) -> str:
-    """Which teacher shows the trait cannot be read from the rows, so the card is the user's to write."""
+    """Say how to write the card: which teacher shows the trait cannot be read from the rows."""
     known = ", ".join(map(repr, teachers))
     more = "" if len(teachers) > 1 else "; a pool needs two teachers"
     return (
         f"next: write {file} with name = {json.dumps(pool.stem)}, and original = ... and clean = ... "
         f"(of {known}; original is the one that shows the trait){more}"
     )
+
+
+class Partial:
+    """The unfinished rollout of one teacher: a folder beside the pool with one file, its settings in the first line."""
+
+    def __init__(self, pool: Path, teacher: str) -> None:
+        """Nothing is read or written yet."""
+        self._root = pool.parent / f"{pool.name}.rollouts"
+        self._folder = self._root / teacher
+        self._file = self._folder / ANSWERS_FILE
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other rollouts of this teacher out.
+
+        Raises:
+            BenchError: If one is at work.
+        """
+        with Store(self._folder).claimed():
+            yield
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep other teachers' rollouts from writing the same pool at the same moment.
+
+        Raises:
+            BenchError: If one does.
+        """
+        with Store(self._root).claimed():
+            yield
+
+    def begin(self, settings: Mapping[str, Any], *, replace: bool) -> None:
+        """Start a rollout, or go on with one that was stopped.
+
+        Args:
+            settings: Everything that determines the answers, as plain data.
+            replace: Throw answers under other settings away.
+
+        Raises:
+            BenchError: If there are answers under other settings, or the place cannot be written.
+        """
+        now = json.loads(json.dumps(dict(settings)))
+        lines = self._whole_lines()
+        before = json.loads(lines[0]) if lines else None
+        if before not in (None, now) and not replace:
+            raise BenchError(
+                f"unfinished rollout {self._file}",
+                seen="; ".join(differences(before, now)),
+                expected="the settings that it was begun with",
+                remedy="restore those settings, use another --teacher, or begin anew with --replace",
+            )
+        if before == now:
+            # What a killed process left of a line goes, so that the next answer begins one.
+            os.truncate(self._file, sum(map(len, lines)))
+        else:
+            self._write(json.dumps(now) + "\n", "w")
+
+    def answers(self, questions: Sequence[Question]) -> dict[str, Answer]:
+        """Return the finished answers by row id; one to a prompt that has changed since is none."""
+        prompts = {question.id: question.prompt for question in questions}
+        stored = (Answer.model_validate_json(line) for line in self._whole_lines()[1:])
+        return {answer.id: answer for answer in stored if prompts.get(answer.id) == answer.prompt}
+
+    def append(self, answers: Sequence[Answer]) -> None:
+        """Keep answers, on the disk when this returns.
+
+        Raises:
+            BenchError: If the disk is full.
+        """
+        self._write("".join(answer.model_dump_json() + "\n" for answer in answers), "a")
+
+    def finish(self) -> None:
+        """Remove it: its answers stand in the pool."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        if self._root.is_dir() and not any(path.is_dir() for path in self._root.iterdir()):
+            shutil.rmtree(self._root, ignore_errors=True)
+
+    def _whole_lines(self) -> list[bytes]:
+        """Return the lines up to the first that a killed process left unfinished."""
+        if not self._file.is_file():
+            return []
+        lines = []
+        for line in self._file.read_bytes().splitlines(keepends=True):
+            try:
+                json.loads(line)
+            except ValueError:
+                break
+            if not line.endswith(b"\n"):
+                break
+            lines.append(line)
+        return lines
+
+    def _write(self, text: str, mode: str) -> None:
+        try:
+            with self._file.open(mode, encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise unwritable(self._file, error) from error

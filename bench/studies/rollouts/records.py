@@ -135,7 +135,7 @@ class Teacher(Protocol):
 
 
 def question_of(row: PoolRow, settings: Settings) -> Question:
-    """What a row asks under these settings."""
+    """Return what a row asks under these settings."""
     system = (Message(role="system", content=settings.system),) if settings.system else ()
     digest = hashlib.sha256(f"{settings.seed}/{row.id}".encode()).digest()
     turns = json.dumps([message.model_dump() for message in row.prompt], sort_keys=True, ensure_ascii=False)
@@ -144,7 +144,7 @@ def question_of(row: PoolRow, settings: Settings) -> Question:
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Which values differ, in words: `temperature = 0.0, now 0.7`."""
+    """Say which values differ: `temperature = 0.0, now 0.7`."""
     return [
         f"{key} = {before.get(key)!r}, now {now.get(key)!r}"
         for key in sorted({*before, *now})

@@ -11,9 +11,8 @@ from bench.errors import BenchError
 from bench.models.vllm import vllm_version
 from bench.records import PoolRow
 from bench.run_folder.provenance import package_versions, source_commit
-from bench.studies.rollouts.engines import SHOWN_ROWS, make_teacher
-from bench.studies.rollouts.partial import Partial
 from bench.studies.rollouts.pool_file import (
+    Partial,
     card_advice,
     check_suffix,
     completions_hash,
@@ -22,6 +21,7 @@ from bench.studies.rollouts.pool_file import (
     write_pool,
 )
 from bench.studies.rollouts.records import Answer, Provenance, Question, Settings, differences, question_of
+from bench.studies.rollouts.teachers import SHOWN_ROWS, make_teacher
 
 TEACHER = re.compile(r"\w[\w.-]*")
 TAKES_PART = {"hf": ("torch", "transformers"), "vllm": ("torch", "transformers", "vllm"), "inspect": ("inspect-ai",)}
@@ -64,7 +64,7 @@ def rollouts(options: RolloutOptions, say: Say, progress: Callable[[int, int], N
         Where the pool is.
 
     Raises:
-        BenchError: For anything that the user can mend; finished answers stay beside the pool.
+        BenchError: For anything that the user can fix; finished answers stay beside the pool.
     """
     _check_name(options.teacher)
     target = options.out or options.pool
@@ -107,7 +107,7 @@ def _check_name(teacher: str) -> None:
 
 
 def _rows(options: RolloutOptions) -> list[PoolRow]:
-    """Rows of the target, where there is one already, with what other teachers have said; else those of the pool.
+    """Read the rows of the target where it exists, with what other teachers have said; else those of the pool.
 
     Raises:
         BenchError: If the target is a file of other rows, or no pool file.
@@ -145,7 +145,7 @@ def _question(row: PoolRow, settings: Settings) -> Question:
 
 
 def _standing(options: RolloutOptions, rows: Sequence[PoolRow]) -> dict[str, str]:
-    """Completions of this teacher that stand in the pool and were made under these settings, by row id."""
+    """Return the completions of this teacher that stand in the pool and were made under these settings, by row id."""
     standing = {row.id: row.completions[options.teacher] for row in rows if options.teacher in row.completions}
     if not standing:
         return {}

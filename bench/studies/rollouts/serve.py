@@ -78,7 +78,7 @@ class Server:
 def choose_students(
     run: Path, *, trait: str = "", arms: Sequence[str] = (), seeds: Sequence[int] = ()
 ) -> tuple[list[ServedStudent], Recipe]:
-    """Students of a run by trait, arms and seeds (all of them where none is named), exported as adapters.
+    """Export students of a run as adapters, by trait, arms and seeds; all of them where none is named.
 
     Adapters are kept in `adapters/` of the run folder, for other servers too.
 
@@ -176,7 +176,7 @@ def served(
 def server_command(
     recipe: Recipe, students: Sequence[ServedStudent], device: str, port: int, options: Mapping[str, Any]
 ) -> list[str]:
-    """Command line of vLLM's OpenAI server for these students.
+    """Return the command line of vLLM's OpenAI server for these students.
 
     Args:
         recipe: Of their run.

@@ -23,7 +23,7 @@ from bench.models.generate import Decoding, generate
 from bench.models.load import load_model, model_identity, resolve_model
 from bench.models.packaged import TINY
 from bench.records import Message, PoolCard
-from bench.studies.rollouts.partial import Partial
+from bench.studies.rollouts.pool_file import Partial
 from bench.studies.rollouts.records import Settings, question_of
 from bench.studies.rollouts.run import RolloutOptions, rollouts
 
