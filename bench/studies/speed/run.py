@@ -16,10 +16,10 @@ from bench.arms import filter_arm
 from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.experiment import Setup
-from bench.errors import BenchError, unknown
+from bench.errors import unknown
 from bench.evaluation.evaluate import evaluate, judge_of
 from bench.evaluation.measurement import Measurement
-from bench.execution.prepare import Say, load_plugins, measurement_of, set_ups
+from bench.execution.prepare import Say, load_plugins, measurement_of, set_ups, usable
 from bench.filtering.plugins import FilterPlugin
 from bench.filtering.selection import select
 from bench.models.load import cache_folder, pick_device, resolve_model
@@ -61,7 +61,7 @@ def run_speed(suite: Suite, arms: Sequence[str], seeds: int, repeats: int, devic
         BenchError: For anything that the user can fix.
     """
     device = pick_device(device)
-    setup, jobs, path = _plan(suite, arms, seeds, device)
+    setup, jobs, path = _plan(suite, arms, seeds, device, say)
     say(f"{counted(len(jobs), 'training')} a side and repeat: {', '.join(job.label for job in jobs)}")
     measured: list[Case] = []
     with start_workers(suite.recipe, device) as processes:
@@ -93,7 +93,7 @@ def run_speed(suite: Suite, arms: Sequence[str], seeds: int, repeats: int, devic
     )
 
 
-def _plan(suite: Suite, arms: Sequence[str], seeds: int, device: str) -> tuple[Setup, list[Job], str]:
+def _plan(suite: Suite, arms: Sequence[str], seeds: int, device: str, say: Say) -> tuple[Setup, list[Job], str]:
     """Set up the first experiment and its trainings, arm by arm and seed by seed, as `bench run` does.
 
     Returns:
@@ -107,13 +107,7 @@ def _plan(suite: Suite, arms: Sequence[str], seeds: int, device: str) -> tuple[S
     with tempfile.TemporaryDirectory() as folder:
         bench = Worker(suite.recipe, device, Path(folder)).bench
         setup = set_ups(suite, bench)[0]
-        if not setup.experiment.world and any(plugin.needs_truth for plugin in plugins):
-            raise BenchError(
-                "--arms",
-                seen="a filter that needs planted truth",
-                expected="a filter that can score this pool",
-                remedy="choose arms of another filter",
-            )
+        plugins = usable(plugins, setup, say)
         embedder = Embedder(cache_folder() / "embeddings")
         selections = [
             select(each, suite.file, setup, embedder, bench.base_for_filters, bench.store) for each in plugins
@@ -121,7 +115,7 @@ def _plan(suite: Suite, arms: Sequence[str], seeds: int, device: str) -> tuple[S
         path = bench.trainer.path
     jobs = [job for job in make_jobs(0, setup, selections, suite.file) if job.arm != BASE]
     largest = max(suite.file.budgets)
-    of_filter = [filter_arm(action, plugins[0].name, largest).name for action in suite.file.actions]
+    of_filter = [filter_arm(action, each.name, largest).name for each in plugins[:1] for action in suite.file.actions]
     known = list(dict.fromkeys(job.arm for job in jobs))
     wanted = dict.fromkeys(arms or ["original", "clean", *of_filter])
     for arm in wanted:
@@ -169,7 +163,7 @@ def _measure_all(
     pairs, prompts, families, questions = call(processes["suite"], compare_students, jobs, trained, measurement)
     answers = take(cases.generation_cases(trained["suite"][0], questions))
     same = [a == b for ours, theirs in zip(*answers.values(), strict=True) for a, b in zip(ours, theirs, strict=True)]
-    vectors = take(cases.embedding_cases(embedded_texts(setup)))
+    vectors = take(cases.embedding_cases(_embedded_texts(setup)))
     similarities = take(cases.search_cases())
     return Agreement(
         pairs=pairs,
@@ -183,7 +177,7 @@ def _measure_all(
     )
 
 
-def embedded_texts(setup: Setup) -> list[list[str]]:
+def _embedded_texts(setup: Setup) -> list[list[str]]:
     """Return the texts that a run embeds, use by use.
 
     Three built-in filters read the original completions, one of them the clean ones too; held-out prompts are compared
