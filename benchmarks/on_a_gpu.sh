@@ -37,7 +37,7 @@ fi
 . .venv-gpu/bin/activate
 bench models fetch smollm2-135m --wheels "$wheels"
 if [ "$device" = cuda ]; then pytest -q -m gpu tests; fi
-bench bench "${BENCHMARK:-quick}" --device "$device"
+bench speed "${BENCHMARK:-quick}" --device "$device"
 time bench run "$suite" --device "$device" --out "out/$suite"
 mkdir -p "leaderboards/$suite"
 cp -r "out/$suite/rows" "out/$suite"/report.* "leaderboards/$suite/"

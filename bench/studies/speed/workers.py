@@ -33,7 +33,10 @@ Outcome = tuple[float, Work, T]  # wall time in seconds, amount of work, result
 Processes = Mapping[Side, ProcessPoolExecutor]
 
 RESIDENT_PEAK = Path("/proc/self/clear_refs")  # Linux: writing 5 resets the high-water mark of resident memory
-SETTINGS = re.compile(r"(OMP|MKL|OPENBLAS|GOMP|MALLOC)_\w+|LD_PRELOAD|PYTORCH_CUDA_ALLOC_CONF|CUDA_VISIBLE_DEVICES")
+SETTINGS = (  # environment variables of threads and memory
+    "OMP_NUM_THREADS OMP_PROC_BIND OMP_WAIT_POLICY MKL_NUM_THREADS OPENBLAS_NUM_THREADS GOMP_SPINCOUNT "
+    "LD_PRELOAD MALLOC_ARENA_MAX PYTORCH_CUDA_ALLOC_CONF CUDA_VISIBLE_DEVICES"
+).split()
 DTYPES = {"cpu": "float32", "cuda": "bfloat16"}  # what SFTTrainer computes in on each
 SIZES = {"cpu": (1024, 2048), "cuda": (4096, 8192)}  # of the matrix product; the best one counts
 GIB = 1024**3
@@ -201,7 +204,7 @@ def describe_machine(worker: Worker, before: Sequence[Peak]) -> Machine:
         card = torch.cuda.get_device_properties(torch.device(worker.device))
         gpu, gpu_memory = card.name, card.total_memory / GIB
     affinity = getattr(os, "sched_getaffinity", None)
-    settings = {name: value for name, value in sorted(os.environ.items()) if SETTINGS.fullmatch(name)}
+    settings = {name: os.environ[name] for name in SETTINGS if name in os.environ}
     return Machine(
         device=worker.device,
         processor=_processor(),
@@ -229,4 +232,5 @@ def _processor() -> str:
 
 
 def _without_folders(value: str) -> str:
+    """Cut the paths in a setting to their last parts."""
     return ":".join(Path(part).name if "/" in part else part for part in value.split(":"))
