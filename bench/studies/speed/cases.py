@@ -249,9 +249,9 @@ def find_neighbours(worker: Worker, side: Side, rows: int) -> Outcome[np.ndarray
     """
     import faiss
 
-    drawn = np.random.default_rng(SEED).standard_normal((rows + QUERIES, DIMENSION), dtype=np.float32)
-    unit = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
-    pool, queries = unit[:rows], unit[rows:]
+    vectors = np.random.default_rng(SEED).standard_normal((rows + QUERIES, DIMENSION), dtype=np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    pool, queries = vectors[:rows], vectors[rows:]
     start = time.perf_counter()
     if side == "plain":
         index = faiss.IndexFlatIP(DIMENSION)
