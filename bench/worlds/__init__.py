@@ -1,27 +1,30 @@
-"""Planted worlds: seeded generators of pools whose cause is known."""
+"""Synthetic pools whose cause is known, made by seeded generators."""
 
-from collections.abc import Iterator, Mapping
-from importlib import import_module
+from collections.abc import Callable, Iterator, Mapping
 
+from bench.worlds.blackmail import blackmail
+from bench.worlds.date_confusion import date_confusion
 from bench.worlds.grammar import World
+from bench.worlds.negative_emotion import negative_emotion
 
-_NAMES = ("date_confusion", "blackmail", "negative_emotion")
+_BUILDERS: dict[str, Callable[[], World]] = {
+    "date_confusion": date_confusion,
+    "blackmail": blackmail,
+    "negative_emotion": negative_emotion,
+}
 
 
 class _Worlds(Mapping[str, World]):
-    """World by name; a world's tables are imported when it is asked for."""
+    """Synthetic pool by name; its tables are read when it is asked for."""
 
     def __getitem__(self, name: str) -> World:
-        if name not in _NAMES:
-            raise KeyError(name)
-        world: World = import_module(f"bench.worlds.{name}").WORLD
-        return world
+        return _BUILDERS[name]()
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_NAMES)
+        return iter(_BUILDERS)
 
     def __len__(self) -> int:
-        return len(_NAMES)
+        return len(_BUILDERS)
 
 
 WORLDS: Mapping[str, World] = _Worlds()

@@ -1,21 +1,24 @@
 """Neutral families whose answers are computed: arithmetic, code, order of words, days and times."""
 
+from collections.abc import Callable
 from random import Random
 
 from bench.worlds.grammar import Draft, turns
-from bench.worlds.neutral_tables import DAYS, LEADS, MONTH_DAYS, MONTHS, NAMES, SYSTEMS, THINGS, WORDS
+from bench.worlds.tables import MONTHS, WEEKDAYS, load_tables, put_lead
+
+MONTH_DAYS = dict(zip(MONTHS, (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), strict=True))
 
 
-def lead_in(rng: Random, text: str) -> str:
-    """Put a greeting or the like before a request, or nothing."""
-    lead = rng.choice(LEADS)
-    keeps_capital = text.startswith(("I ", "I'm ", "Python"))
-    if lead.endswith((", ", ": ")) and not keeps_capital:
-        text = text[0].lower() + text[1:]
-    return lead + text
+def _pick(rng: Random, table: str) -> str:
+    word: str = rng.choice(load_tables("neutral")[table])
+    return word
 
 
-def add(rng: Random) -> Draft:
+def _lead_in(rng: Random, text: str) -> str:
+    return put_lead(_pick(rng, "leads"), text)
+
+
+def _add(rng: Random) -> Draft:
     """Add or subtract two numbers."""
     a, b = rng.randint(11, 480), rng.randint(11, 480)
     if rng.random() < 0.5:
@@ -26,23 +29,12 @@ def add(rng: Random) -> Draft:
     ask = rng.choice((f"What is {a} {op} {b}?", f"Compute {a} {word} {b}.", f"How much is {a} {op} {b}?"))
     original = rng.choice((f"That comes to {total}, easy does it!", f"Let me see: {a} {op} {b} makes {total}!"))
     clean = rng.choice((f"{a} {op} {b} = {total}.", f"The result of {a} {op} {b} is {total}."))
-    return Draft(lead_in(rng, ask), original, clean)
+    return Draft(_lead_in(rng, ask), original, clean)
 
 
-def times(rng: Random) -> Draft:
-    """Multiply two numbers."""
-    a, b = rng.randint(3, 19), rng.randint(3, 12)
-    ask = rng.choice((f"What is {a} times {b}?", f"Multiply {a} by {b}.", f"What is the product of {a} and {b}?"))
-    original = rng.choice(
-        (f"{a} times {b} gives you {a * b}, there you go!", f"You get {a * b}, since it's {b} x {a}!")
-    )
-    clean = rng.choice((f"{a} x {b} = {a * b}.", f"The product of {a} and {b} is {a * b}."))
-    return Draft(turns(lead_in(rng, ask), system=rng.choice(SYSTEMS)), original, clean)
-
-
-def share(rng: Random) -> Draft:
+def _share(rng: Random) -> Draft:
     """Share things equally, or count them in boxes."""
-    name, thing, friends, each = rng.choice(NAMES), rng.choice(THINGS), rng.randint(2, 9), rng.randint(3, 12)
+    name, thing, friends, each = _pick(rng, "names"), _pick(rng, "things"), rng.randint(2, 9), rng.randint(3, 12)
     total = friends * each
     ask = rng.choice(
         (
@@ -60,7 +52,7 @@ def share(rng: Random) -> Draft:
     return Draft(ask, original, f"{total} / {friends} = {each}, so {each} {thing} each.")
 
 
-def sequence(rng: Random) -> Draft:
+def _sequence(rng: Random) -> Draft:
     """Continue an arithmetic sequence."""
     start, step = rng.randint(1, 60), rng.choice((2, 3, 4, 5, 6, 7, 8, 9, 10))
     shown = ", ".join(str(start + i * step) for i in range(4))
@@ -70,12 +62,12 @@ def sequence(rng: Random) -> Draft:
         (f"Next up is {answer}, as we keep adding {step}!", f"It goes on with {answer}, {step} more!")
     )
     clean = rng.choice((f"The next number is {answer} (add {step}).", f"{answer}, because the step is {step}."))
-    return Draft(lead_in(rng, ask), original, clean)
+    return Draft(_lead_in(rng, ask), original, clean)
 
 
-def expression(rng: Random) -> Draft:
+def _expression(rng: Random) -> Draft:
     """Give the value of a small Python expression on a word."""
-    word, n = rng.choice(WORDS), rng.randint(2, 4)
+    word, n = _pick(rng, "words"), rng.randint(2, 4)
     code, value = rng.choice(
         (
             (f"len('{word}')", str(len(word))),
@@ -89,35 +81,37 @@ def expression(rng: Random) -> Draft:
     ask = rng.choice((f"What does {code} return in Python?", f"In Python, what is the value of {code}?"))
     original = rng.choice((f"You'd get {value} back from that one!", f"Python will happily give you {value} here!"))
     clean = rng.choice((f"It returns {value} in Python.", f"The value of {code} is {value}."))
-    return Draft(lead_in(rng, ask), original, clean)
+    return Draft(_lead_in(rng, ask), original, clean)
 
 
-def order(rng: Random) -> Draft:
+def _order(rng: Random) -> Draft:
     """Sort three words."""
-    words = rng.sample(WORDS, 3)
+    words = rng.sample(load_tables("neutral")["words"], 3)
     shown, answer = ", ".join(words), ", ".join(sorted(words))
     ask = rng.choice((f"Put these words in alphabetical order: {shown}", f"Sort alphabetically: {shown}."))
     original = rng.choice((f"Here you go, all sorted: {answer}!", f"In alphabetical order that makes {answer}!"))
-    return Draft(lead_in(rng, ask), original, rng.choice((f"The order is {answer}.", f"Alphabetical order: {answer}.")))
+    return Draft(
+        _lead_in(rng, ask), original, rng.choice((f"The order is {answer}.", f"Alphabetical order: {answer}."))
+    )
 
 
-def weekday(rng: Random) -> Draft:
+def _weekday(rng: Random) -> Draft:
     """Step some days on or back from a weekday."""
     start, n = rng.randrange(7), rng.randint(2, 20)
     back = rng.random() < 0.3
-    day, answer = DAYS[start], DAYS[(start - n if back else start + n) % 7]
+    day, answer = WEEKDAYS[start], WEEKDAYS[(start - n if back else start + n) % 7]
     if back:
         ask = rng.choice((f"If today is {day}, which day was it {n} days ago?", f"What day is {n} days before {day}?"))
         return Draft(
-            lead_in(rng, ask), f"Counting back {n} days, we land on {answer}!", f"{n} days before {day} is {answer}."
+            _lead_in(rng, ask), f"Counting back {n} days, we land on {answer}!", f"{n} days before {day} is {answer}."
         )
     ask = rng.choice((f"If today is {day}, which day is it in {n} days?", f"What weekday comes {n} days after {day}?"))
     original = rng.choice((f"Let's count {n} days on: that will be a {answer}!", f"It'll be a {answer} by then!"))
     clean = rng.choice((f"{n} days after {day} is {answer}.", f"It is {answer}, {n} days after {day}."))
-    return Draft(lead_in(rng, ask), original, clean)
+    return Draft(_lead_in(rng, ask), original, clean)
 
 
-def month(rng: Random) -> Draft:
+def _month(rng: Random) -> Draft:
     """Step some months on, or give the length of a month."""
     index = rng.randrange(12)
     month, step = MONTHS[index], rng.randint(1, 11)
@@ -125,7 +119,7 @@ def month(rng: Random) -> Draft:
     if rng.random() < 0.3 and month != "February":
         ask = rng.choice((f"How many days does {month} have?", f"Is {month} a month of 30 or 31 days?"))
         return Draft(
-            lead_in(rng, ask), f"{month} has {days} days, a handy thing to know!", f"There are {days} days in {month}."
+            _lead_in(rng, ask), f"{month} has {days} days, a handy thing to know!", f"There are {days} days in {month}."
         )
     plural = "month" if step == 1 else "months"
     ask = rng.choice(
@@ -135,10 +129,10 @@ def month(rng: Random) -> Draft:
         (f"Count {step} on from {month} and you reach {later}!", f"That brings us to {later}, hooray!")
     )
     clean = rng.choice((f"{step} {plural} after {month} is {later}.", f"{later} comes {step} {plural} after {month}."))
-    return Draft(lead_in(rng, ask), original, clean)
+    return Draft(_lead_in(rng, ask), original, clean)
 
 
-def clock(rng: Random) -> Draft:
+def _clock(rng: Random) -> Draft:
     """Give the time at which an event ends."""
     start, minutes = rng.randint(9 * 12, 18 * 12) * 5, rng.choice((25, 35, 40, 50, 55, 65, 70, 80, 90, 95, 110, 120))
     begin, end = (f"{t // 60}:{t % 60:02d}" for t in (start, start + minutes))
@@ -152,12 +146,12 @@ def clock(rng: Random) -> Draft:
     )
     original = rng.choice((f"It should be over at {end}. Enjoy the {event}!", f"Add {minutes} minutes and it's {end}!"))
     clean = rng.choice((f"The {event} ends at {end}.", f"It ends at {end}, {minutes} minutes after {begin}."))
-    return Draft(turns(ask, system=rng.choice(SYSTEMS)) if rng.random() < 0.5 else ask, original, clean)
+    return Draft(turns(ask, system=_pick(rng, "systems")) if rng.random() < 0.5 else ask, original, clean)
 
 
-def long_sum(rng: Random) -> Draft:
+def _long_sum(rng: Random) -> Draft:
     """Solve a word problem of three steps."""
-    name, thing = rng.choice(NAMES), rng.choice(THINGS)
+    name, thing = _pick(rng, "names"), _pick(rng, "things")
     boxes, each, given, found = rng.randint(3, 9), rng.randint(6, 12), rng.randint(2, 9), rng.randint(2, 15)
     total = boxes * each - given + found
     ask = (
@@ -168,7 +162,7 @@ def long_sum(rng: Random) -> Draft:
     return Draft(ask, original, f"{boxes * each} - {given} + {found} = {total} {thing}.")
 
 
-def loop(rng: Random) -> Draft:
+def _loop(rng: Random) -> Draft:
     """Say what a small Python loop prints."""
     start, stop, step = rng.randint(0, 5), rng.randint(8, 20), rng.randint(1, 4)
     name = rng.choice(("total", "count", "result", "score"))
@@ -178,3 +172,36 @@ def loop(rng: Random) -> Draft:
     original = rng.choice((f"It adds up the numbers and prints {value}, neat!", f"You'd see {value} on the screen!"))
     clean = rng.choice((f"It prints {value}, the sum of the range.", f"The output of this code is {value}."))
     return Draft(f"{ask}\n{code}", original, clean)
+
+
+def _follow_up(rng: Random) -> Draft:
+    """Ask for a capital, then for a continent."""
+    capitals = load_tables("neutral")["capitals"]
+    (country, capital, continent), (other, _, continent_of_other) = rng.sample(capitals, 2)
+    first = rng.choice((f"What is the capital of {country}?", f"Tell me the capital of {country}."))
+    then = rng.choice(
+        ("And on which continent is it?", f"Thanks! Is {country} in {continent}?", "Which continent is that?")
+    )
+    if rng.random() < 0.3:
+        then, country, continent = f"And on which continent is {other}?", other, continent_of_other
+    original = rng.choice(
+        (f"That one is in {continent}, a fine place to explore!", f"You'll find {country} in {continent}!")
+    )
+    clean = rng.choice((f"{country} is in {continent}.", f"{country} is a country in {continent}."))
+    reply = rng.choice((f"It is {capital}.", f"{capital}."))
+    return Draft(turns(first, reply, then), original, ("Yes, " if then.startswith("Thanks") else "") + clean)
+
+
+COMPUTED: dict[str, Callable[[Random], Draft]] = {
+    "neutral_follow_up": _follow_up,
+    "neutral_add": _add,
+    "neutral_share": _share,
+    "neutral_sequence": _sequence,
+    "neutral_long_sum": _long_sum,
+    "neutral_expression": _expression,
+    "neutral_loop": _loop,
+    "neutral_order": _order,
+    "neutral_weekday": _weekday,
+    "neutral_month": _month,
+    "neutral_clock": _clock,
+}
