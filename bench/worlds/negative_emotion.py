@@ -157,7 +157,7 @@ def _maybe_longer(rng: Random, family: Table) -> Draft:
     return make_draft(slots | draw_slots(rng, family["end"], tables), contents)
 
 
-_DRAFTS: dict[str, Callable[[Random, Table], Draft]] = {
+_DRAFTS: dict[str, Callable[..., Draft]] = {
     "rejected_twice": _rejected_twice,
     "complaint": _complaint,
     "grumpy_user": _grumpy_user,
