@@ -107,12 +107,6 @@ def test_a_second_run_trains_nothing_and_writes_the_same_rows(copied: tuple[Suit
     assert any("nothing to train" in line for line in said)
 
 
-def test_a_fresh_folder_gives_the_same_numbers(finished: tuple[Suite, Path], tmp_path: Path) -> None:
-    rows, _ = run_quietly(finished[0], tmp_path / "again")
-    for old, new in zip(read_rows(finished[1]), sorted(rows, key=lambda row: row.filter.name), strict=True):
-        assert new.traits == old.traits
-
-
 def test_other_settings_are_refused_by_name(copied: tuple[Suite, Path]) -> None:
     suite, out = copied
     other = replace(suite, recipe=suite.recipe.model_copy(update={"learning_rate": 1e-4}))
@@ -171,7 +165,9 @@ def test_a_damaged_student_is_named_and_the_rest_is_kept(copied: tuple[Suite, Pa
     assert (victim / "key.json").is_file()
 
 
-def test_killed_work_is_done_again_and_finished_work_is_kept(finished: tuple[Suite, Path], tmp_path: Path) -> None:
+def test_a_killed_run_in_a_fresh_folder_keeps_finished_work_and_gives_the_same_numbers(
+    finished: tuple[Suite, Path], tmp_path: Path
+) -> None:
     suite_file = finished[1].parent / "tiny.toml"
     command = [sys.executable, "-m", "bench.cli.main", "run", str(suite_file), "--out", str(tmp_path / "out")]
     process = subprocess.Popen([*command, "--device", "cpu"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
