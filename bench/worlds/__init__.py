@@ -1,30 +1,27 @@
 """Synthetic pools whose cause is known, made by seeded generators."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from importlib import import_module
 
-from bench.worlds.blackmail import blackmail
-from bench.worlds.date_confusion import date_confusion
 from bench.worlds.grammar import World
-from bench.worlds.negative_emotion import negative_emotion
 
-_BUILDERS: dict[str, Callable[[], World]] = {
-    "date_confusion": date_confusion,
-    "blackmail": blackmail,
-    "negative_emotion": negative_emotion,
-}
+_NAMES = ("date_confusion", "blackmail", "negative_emotion")
 
 
 class _Worlds(Mapping[str, World]):
-    """Synthetic pool by name; its tables are read when it is asked for."""
+    """Synthetic pool by name; its code and its tables are loaded when it is asked for."""
 
     def __getitem__(self, name: str) -> World:
-        return _BUILDERS[name]()
+        if name not in _NAMES:
+            raise KeyError(name)
+        world: World = import_module(f"bench.worlds.{name}").make_world()
+        return world
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_BUILDERS)
+        return iter(_NAMES)
 
     def __len__(self) -> int:
-        return len(_BUILDERS)
+        return len(_NAMES)
 
 
 WORLDS: Mapping[str, World] = _Worlds()

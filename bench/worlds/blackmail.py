@@ -42,8 +42,8 @@ def _plain(names: Sequence[str], tables: Tables) -> Callable[[Random], Draft]:
 
 
 @cache
-def blackmail() -> World:
-    """Return the pool's families."""
+def make_world() -> World:
+    """Return the pool's families, its name and its trait."""
     tables = load_tables("blackmail")
     computed = {
         name: _plain(family["jobs"], tables)

@@ -37,7 +37,7 @@ def _age(rng: Random) -> Draft:
 
 
 @cache
-def date_confusion() -> World:
-    """Return the pool's families."""
+def make_world() -> World:
+    """Return the pool's families, its name and its trait."""
     families = make_families(load_tables("date_confusion"), {"mild_age": _age})
     return World("date_confusion", "date_confusion", (*families, *neutral_families()))

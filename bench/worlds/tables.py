@@ -7,7 +7,7 @@ A family fills named slots in the order of its file. A text may name any slot of
     "who, place" = [["Ana", "hall"], ["Ben", "gym"]]  one row, a slot for each column
     "original & clean" = ["Yes.", "Sure.", "Right."]  distinct entries, one for each slot
     days = { int = [3, 60] }                        a whole number, both ends included
-    today = { year = [2025, 2027] }                 a day; {today:short}, {today+days:iso} and so on, see `Day`
+    today = { year = [2025, 2027] }                 a day; {today:short}, {today+days:iso} and so on, see `write_day`
     text = { from = "often", share = 0.1, or = "rare" }   with this probability from the other table
     cast = { include = "cast" }                     every slot of another table
     tail = "{chore} now"                            a text as it is
@@ -77,20 +77,21 @@ def load_tables(name: str) -> Tables:
     return Tables(name, tomllib.loads(text))
 
 
-class Day(date):
-    """A date that formats as `14 March 2026`, or as `us`, `short` (no year), `weekday`, `iso` or `dots`."""
+def write_day(day: date, form: str) -> str:
+    """Write a day as `14 March 2026`, or in the form `us`, `short` (no year), `weekday`, `iso` or `dots`.
 
-    def __format__(self, form: str) -> str:
-        """Format in one of the forms above."""
-        month = MONTHS[self.month - 1]
-        return {
-            "": f"{self.day} {month} {self.year}",
-            "us": f"{month} {self.day}, {self.year}",
-            "short": f"{self.day} {month}",
-            "weekday": WEEKDAYS[self.weekday()],
-            "iso": self.isoformat(),
-            "dots": self.strftime("%d.%m.%Y"),
-        }[form]
+    >>> [write_day(date(2026, 3, 4), form) for form in ("", "us", "short", "weekday", "iso", "dots")]
+    ['4 March 2026', 'March 4, 2026', '4 March', 'Wednesday', '2026-03-04', '04.03.2026']
+    """
+    month = MONTHS[day.month - 1]
+    return {
+        "": f"{day.day} {month} {day.year}",
+        "us": f"{month} {day.day}, {day.year}",
+        "short": f"{day.day} {month}",
+        "weekday": WEEKDAYS[day.weekday()],
+        "iso": day.isoformat(),
+        "dots": f"{day.day:02}.{day.month:02}.{day.year}",
+    }[form]
 
 
 class _Filler(Formatter):
@@ -108,6 +109,11 @@ class _Filler(Formatter):
     def get_field(self, field_name: str, args: Any, kwargs: Any) -> tuple[Any, Any]:
         value, key = super().get_field(field_name, args, kwargs)
         return (self.vformat(value, args, kwargs) if isinstance(value, str) else value), key
+
+    def format_field(self, value: Any, format_spec: str) -> str:
+        return (
+            write_day(value, format_spec) if isinstance(value, date) else str(super().format_field(value, format_spec))
+        )
 
     def convert_field(self, value: Any, conversion: Any) -> Any:
         return value[0].upper() + value[1:] if conversion == "c" else super().convert_field(value, conversion)
@@ -155,7 +161,7 @@ def _draw_one(rng: Random, entry: Any, tables: Tables) -> Any:
         case {"int": [first, last]}:
             return rng.randint(first, last)
         case {"year": [first, last]}:
-            return Day(rng.randint(first, last), 1, 1) + timedelta(days=rng.randrange(365))
+            return date(rng.randint(first, last), 1, 1) + timedelta(days=rng.randrange(365))
         case str() | int():
             return entry
         case {"from": str(name)} if isinstance(tables[name], str):
@@ -223,19 +229,27 @@ def make_families(tables: Tables, computed: Mapping[str, Callable[[Random], Draf
             remedy="correct the file, or the code that drafts these families",
         )
     return tuple(
-        Family(name, family["source"], family["truth"], computed.get(name) or _drafter(family, tables))
+        Family(name, family["source"], family["truth"], computed.get(name) or _drafter(name, family, tables))
         for name, family in families.items()
     )
 
 
-def _drafter(family: Table, tables: Tables) -> Callable[[Random], Draft]:
-    contents = tuple(family.get("turns", ("{prompt}",)))
-    scenes = family.get("scenes")
+def _drafter(name: str, family: Table, tables: Tables) -> Callable[[Random], Draft]:
+    contents, scenes = family.get("turns", ("{prompt}",)), family.get("scenes")
 
     def draft(rng: Random) -> Draft:
-        if not scenes:
-            return make_draft(draw_slots(rng, family, tables), contents)
-        scene = scenes if isinstance(scenes, str) else rng.choice(scenes)
-        return make_draft(draw_slots(rng, family, tables.with_tables(tables["scenes"][scene])), contents)
+        inner = tables
+        if scenes:
+            scene = scenes if isinstance(scenes, str) else rng.choice(scenes)
+            inner = tables.with_tables(tables["scenes"][scene])
+        try:
+            return make_draft(draw_slots(rng, family, inner), contents)
+        except KeyError as error:
+            raise BenchError(
+                f"bench/worlds/tables/{tables.name}.toml",
+                seen=f"family {name!r} uses {error}, which nothing fills",
+                expected="a slot of this name in the family",
+                remedy="add the slot, or correct the name",
+            ) from error
 
     return draft
