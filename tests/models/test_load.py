@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from bench.errors import BenchError
-from bench.models.encode import data_order, encode
+from bench.models.encode import data_order, encode, encode_all
 from bench.models.load import known_config, load_model, model_folder, model_identity, pick_device, resolve_model
 from bench.models.packaged import TINY, tiny_model
 from bench.records import Message, TrainingRow
@@ -142,6 +142,15 @@ def test_only_the_completion_and_the_end_of_its_turn_carry_loss(tokenizer: Any) 
     assert tokenizer.decode(answer) == "Hello there.<|im_end|>\n"
     assert tokenizer.decode(prompt).endswith("<|im_start|>assistant\n") and "Be kind." in tokenizer.decode(prompt)
     assert encoded.labels == [-100] * len(prompt) + list(answer)
+
+
+def test_rows_that_are_kept_share_their_numbers(tokenizer: Any) -> None:
+    row = TrainingRow("x", HI, "Hello there.")
+    alone = encode(tokenizer, row, 64)
+    one, other = encode_all(tokenizer, [row, row], 64)
+    assert one == other == alone
+    large = [i for i, token in enumerate(alone.ids) if token > 256]  # Python itself keeps one object of small numbers
+    assert large and all(one.ids[i] is other.ids[i] for i in large)
 
 
 def test_a_row_that_is_too_long_is_an_error_and_never_cut(tokenizer: Any) -> None:

@@ -144,7 +144,22 @@ def test_other_errors_are_not_taken_for_a_lack_of_memory() -> None:
 
     with pytest.raises(RuntimeError, match="mat1"):
         first_that_fits(broken, [2, 1], "it")
-    assert out_of_memory(MemoryError()) and not out_of_memory(ValueError("out of memory"))
+    assert not out_of_memory(ValueError("out of memory"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be reported asynchronously"),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: not enough memory: you tried to allocate 9 bytes."),
+        RuntimeError("unable to mmap 9 bytes from file <x>: Cannot allocate memory (12)"),
+    ],
+)
+def test_what_allocators_say_is_a_lack_of_memory(error: Exception) -> None:
+    assert out_of_memory(error)
 
 
 def test_one_row_that_does_not_fit_is_an_error_with_a_way_out() -> None:

@@ -18,6 +18,7 @@ from bench.models.student import install, save_student
 from bench.records import Message, TrainingRow
 from bench.training.cached_prefix import pack, shared_prefixes, train_cached_prefix
 from bench.training.task import TrainingTask, encode_in_order
+from bench.training.trainer import Trainer
 from bench.training.trl import train_with_trl
 from bench.worlds import WORLDS
 from bench.worlds.grammar import ORIGINAL, build_rows
@@ -106,6 +107,16 @@ def test_a_packed_batch_gives_each_row_its_own_loss(tiny: tuple[Any, Any], rows:
         packed = torch.nn.functional.cross_entropy(logits, targets, reduction="sum").item()
     alone = [completion_losses(model, [row])[0] * (len(row.ids) - row.prompt_length) for row in batch]
     assert packed == pytest.approx(sum(alone), rel=1e-5)
+
+
+def test_a_trainer_keeps_states_within_the_budget_it_is_given(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
+    batch = [row.ids for row in _encoded(tiny[1], rows)[:4]]
+    kept = []
+    for budget in (0.0, 1e9):
+        prefix = Trainer(RECIPES["lora"], "cpu", "shared_trunk", states_budget=lambda b=budget: b).frozen_prefix()
+        prefix.prepare(batch)
+        kept.append(len(prefix._states))
+    assert kept == [0, len(set(batch))]
 
 
 def test_prefixes_are_shared_within_a_template_only() -> None:

@@ -1,8 +1,9 @@
 """Many students at once are the students that one would train and ask one by one."""
 
 import json
+import warnings
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from bench.models.packaged import TINY
 from bench.models.student import install
 from bench.records import TrainingRow
 from bench.training.cached_prefix import train_cached_prefix
+from bench.training.methods import METHODS, TrainingPath
 from bench.training.multi_lora import train_multi_lora
 from bench.training.task import Trained, TrainingTask, encode_in_order
 from bench.training.trainer import Trainer
@@ -86,6 +88,18 @@ def test_the_two_fast_paths_agree(tiny: tuple[Any, Any], arms: list[list[Trainin
     (other,) = train_cached_prefix(FrozenPrefix(model, recipe), task)
     assert one.losses == pytest.approx(other.losses, abs=LOSS_TOLERANCE)
     assert apart(model, recipe, one, other) <= WEIGHT_TOLERANCE
+
+
+def test_training_leaves_the_warning_filters_alone(tiny: tuple[Any, Any], arms: list[list[TrainingRow]]) -> None:
+    recipe = RECIPES["every layer"]
+    stream = encode_in_order(tiny[1], arms[0][:4], recipe, seed=3)
+    before = list(warnings.filters)
+    train_multi_lora(FrozenPrefix(tiny[0], recipe), TrainingTask(recipe, [stream], [3]))
+    assert warnings.filters == before
+
+
+def test_every_path_of_the_store_has_its_method() -> None:
+    assert set(METHODS) == set(get_args(TrainingPath)) == {"stacked", "shared_trunk", "trl"}
 
 
 def test_rows_return_from_their_students_in_order() -> None:
