@@ -37,12 +37,13 @@ def built_in_suites() -> list[str]:
     return toml_names(SUITES)
 
 
-def load_suite(name: str) -> Suite:
+def load_suite(name: str | Path) -> Suite:
     """Read a suite by built-in name or by path.
 
     Raises:
         BenchError: If there is no such suite, or a key or value is wrong.
     """
+    name = str(name)
     path = find_toml("suite", name, SUITES)
     file = load_toml(path, f"suite {name}", SuiteFile)
     folder = Path() if path.parent == SUITES else path.resolve().parent
