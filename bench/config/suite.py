@@ -33,7 +33,7 @@ class Suite:
 
 
 def built_in_suites() -> list[str]:
-    """Names of the suites that come with the package."""
+    """Return the names of the suites that come with the package."""
     return toml_names(SUITES)
 
 
@@ -51,7 +51,7 @@ def load_suite(name: str | Path) -> Suite:
 
 
 def with_judge(suite: Suite, judge: str, grader: str | None) -> Suite:
-    """The same suite under another judge.
+    """Return the same suite under another judge.
 
     Raises:
         BenchError: If there is no such judge, or it needs a grader and none is named.
@@ -61,7 +61,7 @@ def with_judge(suite: Suite, judge: str, grader: str | None) -> Suite:
 
 
 def with_pool(suite: Suite, path: Path) -> Suite:
-    """The same suite on another pool file.
+    """Return the same suite on another pool file.
 
     Raises:
         BenchError: If the suite has more than one experiment, or plants a world instead of reading a pool.

@@ -149,7 +149,7 @@ def _mapped(row: Any, columns: Mapping[str, str]) -> Any:
 
 
 def _without_missing(row: Any) -> Any:
-    """Tables give every row every column: a field without a value is one that was not given."""
+    """Drop empty fields: tables give every row every column."""
     if isinstance(row, dict) and isinstance(row.get("completions"), dict):
         row = row | {"completions": {k: v for k, v in row["completions"].items() if v is not None}}
         return {key: value for key, value in row.items() if value is not None}

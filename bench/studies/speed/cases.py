@@ -174,7 +174,7 @@ def _generate_batch(model: Any, tokenizer: Any, prompts: list[str], max_tokens: 
 def _answer_suite(
     worker: Worker, students: Sequence[Path], questions: Questions
 ) -> tuple[float, list[list[tuple[str, int]]]]:
-    """As `_answer_plain`, without cached prefix states: all students at once on a GPU, else one after another."""
+    """Answer as `_answer_plain` does, without cached states: all students at once on a GPU, else one by one."""
     trainer, (prompts, max_tokens) = worker.fresh_trials().trainer, questions
     batched = trainer.path == "stacked" and worker.device != "cpu"
     seconds, made = 0.0, []
