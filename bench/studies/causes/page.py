@@ -6,8 +6,9 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from bench.files import write_text
 from bench.leaderboard.format import Cell, decimal, estimate
-from bench.leaderboard.pages import CAUSES, Page, render, visible, write_page
+from bench.leaderboard.pages import CAUSES, Page, render, visible
 from bench.stats.equivalence import Comparison
 from bench.studies.causes.records import CausesRecord, Found, MatrixRow, WorldRecord, read_causes
 from bench.studies.diff.verdicts import RULES
@@ -85,7 +86,7 @@ def write(folder: Path, pages: Sequence[Page]) -> None:
         worlds=[(world, misses(world), comparisons(world)) for world in record.worlds],
         decimal=decimal,
     )
-    write_page(folder, CAUSES.file, text)
+    write_text(folder / CAUSES.file, text)
 
 
 def terminal_table(record: CausesRecord) -> Table:

@@ -7,9 +7,10 @@ from pathlib import Path
 from rich.table import Table
 
 from bench.errors import unwritable
+from bench.files import write_text
 from bench.leaderboard.format import decimal, percent, probability
 from bench.leaderboard.format import estimate as cell
-from bench.leaderboard.pages import environment, picture, write_page
+from bench.leaderboard.pages import environment, picture
 from bench.studies.speed.file import read_record
 from bench.studies.speed.growth import exponent, per_unit
 from bench.studies.speed.plot import growth_plot
@@ -87,8 +88,8 @@ def write_pages(file: Path) -> list[Path]:
     plot = file.with_name(f"{file.stem}-growth.svg")
     target = file.with_suffix(".md")
     try:
-        write_page(plot.parent, plot.name, picture(growth_plot(record)))
-        write_page(target.parent, target.name, page(record, plot.name))
+        write_text(plot, picture(growth_plot(record)))
+        write_text(target, page(record, plot.name))
     except OSError as error:
         raise unwritable(target, error) from error
     return [target, plot]
