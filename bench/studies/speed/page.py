@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from bench.errors import unwritable
+from bench.files import write_json, write_text
 from bench.leaderboard.format import decimal, percent, probability
 from bench.leaderboard.format import estimate as cell
-from bench.leaderboard.pages import environment, picture, write_page
+from bench.leaderboard.pages import environment, picture
 from bench.leaderboard.svg import EDGE, HEIGHT, WIDTH, Scale, frame, svg, text, ticks
 from bench.studies.speed.records import KINDS, SIDES, Case, Kind, Pair, Side, SpeedRecord, counted
 
@@ -34,7 +34,7 @@ def write_record(record: SpeedRecord, file: Path) -> None:
     Raises:
         BenchError: If it cannot be written.
     """
-    _write(file, record.model_dump_json(indent=1) + "\n")
+    write_json(file, record)
 
 
 def write_pages(record: SpeedRecord, file: Path) -> list[Path]:
@@ -47,16 +47,9 @@ def write_pages(record: SpeedRecord, file: Path) -> list[Path]:
         BenchError: If they cannot be written.
     """
     target, plot = file.with_suffix(".md"), file.with_name(f"{file.stem}-growth.svg")
-    _write(plot, picture(growth_plot(record)))
-    _write(target, page(record, plot.name))
+    write_text(plot, picture(growth_plot(record)))
+    write_text(target, page(record, plot.name))
     return [target, plot]
-
-
-def _write(file: Path, content: str) -> None:
-    try:
-        write_page(file.parent, file.name, content)
-    except OSError as error:
-        raise unwritable(file, error) from error
 
 
 def page(record: SpeedRecord, plot: str) -> str:
