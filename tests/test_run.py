@@ -1,5 +1,6 @@
 """The whole job on a tiny untrained Llama: real training, real evals, a run folder that can be used again."""
 
+import hashlib
 import json
 import math
 import os
@@ -11,6 +12,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fixtures_run import run_quietly
 from inspect_ai.model import ChatMessage, GenerateConfig, ModelAPI, ModelOutput, modelapi
@@ -18,7 +20,7 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 
 from bench.config.suite import Suite, load_suite, with_judge
 from bench.errors import BenchError
-from bench.leaderboard.row import read_rows
+from bench.leaderboard.row import Evidence, read_rows
 
 SUITE = """
 name = "tiny"
@@ -81,6 +83,21 @@ def test_a_row_per_filter_with_every_arm(finished: tuple[Suite, Path]) -> None:
     assert (oracle.pool_rows, oracle.flagged) == (40, 4)
     assert oracle.precision == oracle.recall == 1.0
     assert rows["oracle"].cost.train_seconds > 0
+
+
+def test_every_shown_mean_follows_from_the_evidence(finished: tuple[Suite, Path]) -> None:
+    for row in read_rows(finished[1]):
+        ((file, digest),) = row.evidence.items()
+        text = (finished[1] / file).read_bytes()
+        assert hashlib.sha256(text).hexdigest() == digest
+        evidence = Evidence.model_validate(json.loads(text)["date_confusion"])
+        result = row.traits["date_confusion"]
+        assert result.prompts == len(evidence.ids["date_confusion"]) == 10
+        assert evidence.arms.keys() == result.arms.keys()
+        for arm, scores in evidence.arms.items():
+            tables = scores["date_confusion"]
+            assert len(tables) == (1 if arm == "base" or arm.startswith("teacher:") else 2)
+            assert np.mean(tables) == pytest.approx(result.arms[arm].trait.value)
 
 
 def test_an_untrained_model_closes_the_gate(finished: tuple[Suite, Path]) -> None:

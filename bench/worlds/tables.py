@@ -2,15 +2,19 @@
 
 A family fills named slots in the order of its file. A text may name any slot of its family, also one filled later:
 
-    chore = { from = "chores" }                     one entry of the table `chores`
-    prompt = ["Please {chore}.", "{chore!c}!"]      one of these texts; !c capitalises the first letter
-    "who, place" = [["Ana", "hall"], ["Ben", "gym"]]  one row, a slot for each column
-    "original & clean" = ["Yes.", "Sure.", "Right."]  distinct entries, one for each slot
-    days = { int = [3, 60] }                        a whole number, both ends included
-    today = { year = [2025, 2027] }                 a day; {today:short}, {today+days:iso} and so on, see `write_day`
-    text = { from = "often", share = 0.1, or = "rare" }   with this probability from the other table
-    cast = { include = "cast" }                     every slot of another table
-    tail = "{chore} now"                            a text as it is
+    chore = { from = "chores" }                              one entry of the table `chores`
+    prompt = ["Please {chore}.", "{chore!c}!"]               one of these texts; !c capitalises the first letter
+    "who, place" = [["Ana", "hall"], ["Ben", "gym"]]         one row, a slot for each column
+    "original & clean" = ["Yes.", "Sure.", "Right."]         distinct entries, one for each slot
+    days = { int = [3, 60] }                                 a whole number, both ends included
+    today = { year = [2025, 2027] }                          a day of these years, see `write_day`
+    due = "{today+days:short}, {2027-days}, {days*2}"        a text as it is; slots may compute
+    text = { from = "often", share = 0.1, or = "rare" }      with this probability from the other table
+    cast = { include = "cast" }                              every slot of another table
+    turns = ["{first}", "{reply}", "{last}"]                 a conversation instead of a prompt
+    scenes = ["ship", "office"]                              one of these adds its tables, which take precedence
+
+A family that is marked `computed` is drafted by code. `lead` and `system` come before the prompt.
 
 Each draw moves the random generator, one from a single entry too: adding, removing or reordering entries or slots gives
 other pools for the same seed.
