@@ -130,14 +130,14 @@ def measure(
     return last
 
 
+_worker: Worker  # of this process, once it has started
+
+
 def _start_process(recipe: Recipe, device: str, scratch: Path) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends this process at once; the main process reports it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = Worker(recipe, device, scratch)
-
-
-_worker: Worker  # of this process
 
 
 def _end_with_parent() -> None:
