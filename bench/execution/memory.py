@@ -24,6 +24,7 @@ from bench.training.methods import METHODS, TrainingPath, training_path
 from bench.worlds.grammar import CLEAN, ORIGINAL
 
 GIB = 2**30
+BFLOAT16 = 2  # bytes
 TOLERANCE = 0.3  # an estimate may be off by so much; what exceeds the machine by more is refused
 LIBRARIES = 0.72 * GIB  # the interpreter with torch, transformers, TRL, Inspect, FAISS and the sentence encoder
 PER_POOL_ROW = 3600  # of Python objects, besides the texts
@@ -106,7 +107,10 @@ def estimate_memory(
     states = min(_states(work), states_budget) if keeps_states else 0
     pool = lengths.pool_rows * (PER_POOL_ROW + TEXTS_A_ROW * PER_KEY) + lengths.characters
     host = {"libraries": LIBRARIES, "pool": pool} if on_cpu else {}
-    parts = host | {"weights": FLOAT * work.shape.weights, "frozen layers": states, largest: phases[largest]}
+    copy = (
+        BFLOAT16 if METHODS[work.path].multi_lora and not on_cpu else 0
+    )  # beside the base, see `Trainer.frozen_prefix`
+    parts = host | {"weights": (FLOAT + copy) * work.shape.weights, "frozen layers": states, largest: phases[largest]}
     return MemoryEstimate(work.device, rows, {name: round(size) for name, size in parts.items()})
 
 

@@ -131,6 +131,13 @@ def test_a_gpu_is_not_charged_for_main_memory() -> None:
     assert "libraries" not in estimate(device="cuda").parts
 
 
+def test_students_side_by_side_on_a_gpu_adapt_a_copy_of_the_base_in_half_precision() -> None:
+    weights = {device: estimate(device=device).parts["weights"] for device in ("cpu", "cuda")}
+    assert weights["cuda"] == 1.5 * weights["cpu"]
+    full = LORA.model_copy(update={"method": "full"})
+    assert estimate(full, device="cuda").parts["weights"] == weights["cpu"]
+
+
 def test_a_run_that_cannot_fit_is_refused_and_one_that_nearly_fits_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     lengths, shape = Lengths.of([pool(100)], ["one prompt"]), ModelShape.of(known_config(TINY))
 
