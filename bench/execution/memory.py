@@ -109,7 +109,7 @@ def estimate_memory(
     host = {"libraries": LIBRARIES, "pool": pool} if on_cpu else {}
     copy = (
         BFLOAT16 if METHODS[work.path].multi_lora and not on_cpu else 0
-    )  # beside the base, see `Trainer.frozen_prefix`
+    )  # see `Trainer.frozen_prefix`
     parts = host | {"weights": (FLOAT + copy) * work.shape.weights, "frozen layers": states, largest: phases[largest]}
     return MemoryEstimate(work.device, rows, {name: round(size) for name, size in parts.items()})
 
