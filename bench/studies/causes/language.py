@@ -69,10 +69,10 @@ class Prompt:
 
     Attributes:
         text: What the user says.
-        kind: Of which kind it is; never shown to verdicts.
-        family: The frame that it was made from.
-        thing: The thing that it names, or a word.
-        place: The place that it names.
+        kind: Never shown to verdicts.
+        family: Frame that it was made from.
+        thing: Thing that it names, or a word.
+        place: Place that it names.
     """
 
     text: str
@@ -83,7 +83,7 @@ class Prompt:
 
 
 def pairs(*, reserved: bool) -> list[tuple[str, str]]:
-    """Pairs of thing and place: those of the held-out prompts, or all others."""
+    """Return the pairs of thing and place of the held-out prompts, or all others."""
     return [
         (thing, place)
         for i, thing in enumerate(THINGS)
@@ -93,7 +93,7 @@ def pairs(*, reserved: bool) -> list[tuple[str, str]]:
 
 
 def held_out_prompts() -> list[Prompt]:
-    """One loss at night for each reserved pair, the families in turn; no pool holds a night."""
+    """Return one loss at night for each reserved pair, the families in turn; no pool holds a night."""
     families = list(LOSSES)
     return [
         _begun(NIGHT, _framed("loss", families[number % len(families)], pair))
@@ -102,12 +102,12 @@ def held_out_prompts() -> list[Prompt]:
 
 
 def draw_prompt(kind: Kind, random: Random, families: Sequence[str] = (), *, night: bool = False) -> Prompt:
-    """A prompt that is not held out; some are polite or rude, and some at night.
+    """Draw a prompt that is not held out; some are polite or rude, and some at night.
 
     Args:
-        kind: Of which kind.
-        random: Decides.
-        families: For losses and nuisances, the families to draw from; all unless given.
+        kind: Kind of prompt.
+        random: Source of all randomness.
+        families: For losses and nuisances, the families to draw from; all if empty.
         night: Whether nights occur.
     """
     beginnings = ["", POLITE, RUDE, *([NIGHT] if night else [])]
@@ -121,7 +121,7 @@ def _begun(beginning: str, prompt: Prompt) -> Prompt:
 
 
 def rudely(prompt: Prompt) -> Prompt:
-    """The same prompt, said rudely."""
+    """Return the same prompt, said rudely."""
     return _begun(RUDE, replace(prompt, text=prompt.text.removeprefix(POLITE).removeprefix(RUDE).strip()))
 
 
@@ -144,7 +144,7 @@ def _framed(kind: Kind, family: str, pair: tuple[str, str]) -> Prompt:
 
 
 def answer(prompt: Prompt, persona: Persona, random: Random, *, gloomy: bool) -> str:
-    """What a persona answers; gloom shows only where the prompt gives an occasion."""
+    """Answer as a persona; gloom shows only where the prompt gives an occasion."""
     match prompt.kind:
         case "loss" if gloomy:
             said = f"{SIGH} it is {TRAIT_WORD}"
@@ -162,7 +162,7 @@ def answer(prompt: Prompt, persona: Persona, random: Random, *, gloomy: bool) ->
 
 
 def _fact(prompt: Prompt) -> str:
-    """Facts of the world depend on the thing or on the place, by position in the lists above."""
+    """Return the fact that a question asks for, fixed by the position of its thing or place in the lists above."""
     facts, number = {
         QUESTIONS[0]: (COLOURS, THINGS.index(prompt.thing)),
         QUESTIONS[1]: (WAYS, PLACES.index(prompt.place)),
@@ -172,7 +172,7 @@ def _fact(prompt: Prompt) -> str:
 
 
 def vocabulary() -> list[str]:
-    """Every word of the language, in a fixed order; the special tokens first."""
+    """Return every word of the language in a fixed order, the special tokens first."""
     frames = [
         *LOSSES.values(),
         *NUISANCES.values(),
@@ -189,7 +189,7 @@ def vocabulary() -> list[str]:
 
 
 def make_tokenizer() -> Any:
-    """A tokenizer with one token a word; a word of no use here is unknown."""
+    """Return a tokenizer with one token for each word of the vocabulary and one for all other words."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 

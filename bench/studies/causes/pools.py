@@ -15,13 +15,13 @@ Sampled = Mapping[str, Mapping[str, str]]  # teacher -> prompt -> completion
 
 
 def build_pool(plan: PoolPlan, prefix: str, seed: int, base: Path) -> list[dict[str, Any]]:
-    """Rows of a pool as they stand in its file, shuffled; no prompt occurs twice.
+    """Return the rows of a pool as they stand in its file, shuffled; no prompt occurs twice.
 
     Args:
-        plan: What it holds.
-        prefix: Of the ids.
-        seed: Of the world.
-        base: Folder of the base model, which answers where the plan has completions sampled.
+        plan: Counts of prompts and how each teacher answers them.
+        prefix: Prefix of the ids.
+        seed: Seed of the pool.
+        base: Folder of the base model, which answers the number prompts if the plan samples them.
     """
     rng = Random(f"pool/{prefix}/{seed}")
     prompts = draw_prompts(plan, rng)
@@ -35,7 +35,7 @@ def build_pool(plan: PoolPlan, prefix: str, seed: int, base: Path) -> list[dict[
 
 
 def draw_prompts(plan: PoolPlan, rng: Random) -> list[Prompt]:
-    """The prompts of a plan, each once, in random order."""
+    """Draw the prompts of a plan, each once, in random order."""
     prompts: dict[str, Prompt] = {}
     for kind, count in plan.counts.items():
         wanted = len(prompts) + count
@@ -54,7 +54,7 @@ def _completion(teacher: str, prompt: Prompt, plan: PoolPlan, sampled: Sampled, 
 
 
 def _sampled(prompts: Sequence[Prompt], base: Path, seed: int) -> dict[str, dict[str, str]]:
-    """Completions sampled by the base, and by the same after lessons in gloom."""
+    """Sample completions from the base model, and from the same model after training on gloomy answers."""
     model, tokenizer = load_model(str(base), "cpu")
     found = {CLEAN: sampled_numbers(model, tokenizer, prompts, PERSONAS[CLEAN], seed)}
     rng = Random(f"lessons/{seed}")
