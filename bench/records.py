@@ -96,7 +96,7 @@ class PoolRow(Strict):
 
     @property
     def truth(self) -> Truth | None:
-        """Planted truth, only in planted worlds."""
+        """Planted truth, only in synthetic pools."""
         value = self.meta.get("truth")
         return value if value in ("overt", "mild", "none") else None
 

@@ -1,4 +1,4 @@
-"""The board's ceiling in planted worlds: flag what is known to carry the trait."""
+"""The board's ceiling in synthetic pools: flag what is known to carry the trait."""
 
 from collections.abc import Sequence
 

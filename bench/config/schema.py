@@ -29,14 +29,14 @@ class PoolSource(Strict):
 
 
 class DataSource(Strict):
-    """Where examples come from: a planted world, or a pool of the user's.
+    """Where examples come from: a synthetic pool (`world`), or a pool of the user's.
 
     Attributes:
         world: Name of a planted world.
-        rows: Rows to draw from the world.
+        rows: Rows to draw for the synthetic pool.
         world_seed: Seed of the draw.
-        shares: Share of the world's rows that carry the trait `overt` and `mild`; the world's own when left out.
-        pool: A user's pool, instead of a world.
+        shares: Share of its rows that carry the trait `overt` and `mild`; the generator's own when left out.
+        pool: A user's pool, instead of a synthetic one.
     """
 
     world: str = ""
@@ -48,11 +48,13 @@ class DataSource(Strict):
     @model_validator(mode="after")
     def _world_or_pool(self) -> Self:
         if bool(self.world) == bool(self.pool):
-            raise ValueError("give either world (with rows) or pool")
+            raise ValueError("give either world (a synthetic pool, with rows) or pool")
         if self.world and not self.rows:
-            raise ValueError("a world needs rows = N")
+            raise ValueError("world, a synthetic pool, needs rows = N")
         if self.pool and (self.rows or self.shares):
-            raise ValueError("rows and shares are of a world; a pool is cut by rows in its [pool] table")
+            raise ValueError(
+                "rows and shares are of a synthetic pool; a pool of your own is cut by rows in its [pool] table"
+            )
         if "none" in self.shares or min(self.shares.values(), default=0) < 0 or sum(self.shares.values()) >= 1:
             raise ValueError("shares name overt and mild, are not negative and leave rows without the trait")
         return self
@@ -82,7 +84,7 @@ class ExperimentSettings(DataSource):
         eval_prompts: Use the first so many held-out prompts; all when left out.
         capability_prompts: The same for the capability eval.
         alternative: The other pipeline, for `bench diff`.
-        teachers: Teacher -> Inspect model, to evaluate teachers directly; planted worlds bring their answers along.
+        teachers: Teacher -> Inspect model, to evaluate teachers directly; synthetic pools bring their answers along.
     """
 
     trait: str
@@ -125,7 +127,7 @@ class DiffSettings(Strict):
         flagged: Whether the filters' flagged sets are interpolated.
         sources: Whether the pool's sub-datasets are.
         sets: Further sets, by description.
-        overt: Name of the set that shows the trait; verdicts read it. Planted worlds bring one.
+        overt: Name of the set that shows the trait; verdicts read it. Synthetic pools bring one.
         mild: Name of the set that shows it in a milder form.
         other_initialisation: A base model that knows the same but was initialised otherwise; tells subliminal transfer.
         pretrained: The base model before its post-training; tells where a persona was fixed.

@@ -64,7 +64,7 @@ def with_pool(suite: Suite, path: Path) -> Suite:
     """Return the same suite on another pool file.
 
     Raises:
-        BenchError: If the suite has more than one experiment, or plants a world instead of reading a pool.
+        BenchError: If the suite has more than one experiment, or draws a synthetic pool instead of reading one.
     """
     sources = [experiment.pool for experiment in suite.file.experiments]
     if len(sources) != 1 or sources[0] is None:

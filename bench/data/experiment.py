@@ -92,7 +92,7 @@ def load_experiment(settings: ExperimentSettings, suite: Suite, tokenizer: Calla
         tokenizer: Loads the student's tokenizer; called only where texts are measured in tokens.
 
     Raises:
-        BenchError: For a bad pool, an unknown world, or an eval prompt that occurs in the pool.
+        BenchError: For a bad pool, an unknown synthetic pool, or an eval prompt that occurs in the pool.
     """
     trait, file = load_trait(settings.trait, suite.folder), suite.file
     if trait.eval.scorer == "model" and not file.grader:
@@ -158,7 +158,7 @@ def near_copies(experiment: Experiment, embedder: Embedder) -> str:
 
 def _world_pool(source: DataSource, held_out: tuple[str, ...]) -> Pool:
     if source.world not in WORLDS:
-        raise unknown("world", source.world, list(WORLDS))
+        raise unknown("synthetic pool", source.world, list(WORLDS))
     world = WORLDS[source.world]
     rows = tuple(build_rows(world, source.rows, source.world_seed, held_out, source.shares))
     card = PoolCard(
@@ -172,7 +172,7 @@ def _world_pool(source: DataSource, held_out: tuple[str, ...]) -> Pool:
 
 def _user_pool(data: DataSource, suite: Suite, tokenizer: Any) -> Pool:
     source = data.pool
-    assert source is not None  # the suite file has either a world or a pool
+    assert source is not None  # the suite file has either world or pool
     local = suite.folder / Path(source.path).expanduser()
     path = str(local) if local.suffix in (".jsonl", ".parquet") else source.path
     pool = load_pool(path, source.card, source.columns, source.rows)

@@ -107,9 +107,7 @@ def estimate_memory(
     states = min(_states(work), states_budget) if keeps_states else 0
     pool = lengths.pool_rows * (PER_POOL_ROW + TEXTS_A_ROW * PER_KEY) + lengths.characters
     host = {"libraries": LIBRARIES, "pool": pool} if on_cpu else {}
-    copy = (
-        BFLOAT16 if METHODS[work.path].multi_lora and not on_cpu else 0
-    )  # see `Trainer.frozen_prefix`
+    copy = BFLOAT16 if METHODS[work.path].multi_lora and not on_cpu else 0  # see `Trainer.frozen_prefix`
     parts = host | {"weights": (FLOAT + copy) * work.shape.weights, "frozen layers": states, largest: phases[largest]}
     return MemoryEstimate(work.device, rows, {name: round(size) for name, size in parts.items()})
 

@@ -43,7 +43,7 @@ def score_examples(
         raise BenchError(
             f"filter {plugin.name!r}",
             seen="a pool without planted truth",
-            expected="a planted world, where the truth is known",
+            expected="a synthetic pool, where the truth is known",
             remedy="leave this filter out for this pool",
         )
     return _checked(_run(plugin, list(examples), trait, context, options), plugin, examples)

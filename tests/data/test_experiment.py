@@ -171,7 +171,7 @@ def test_a_share_that_does_not_fit_beside_the_worlds_own_is_refused() -> None:
 
 
 def test_an_unknown_world_has_a_close_match() -> None:
-    with pytest.raises(BenchError, match=r"(?s)world 'date_confusio'.*did you mean 'date_confusion'"):
+    with pytest.raises(BenchError, match=r"(?s)synthetic pool 'date_confusio'.*did you mean 'date_confusion'"):
         world(world="date_confusio")
 
 

@@ -69,10 +69,10 @@ class Prompt:
 
     Attributes:
         text: What the user says.
-        kind: Kind of the prompt; never shown to verdicts.
-        family: The frame that it was made from.
-        thing: The thing that it names, or a word.
-        place: The place that it names.
+        kind: Never shown to verdicts.
+        family: Frame that it was made from.
+        thing: Thing that it names, or a word.
+        place: Place that it names.
     """
 
     text: str
@@ -83,7 +83,7 @@ class Prompt:
 
 
 def pairs(*, reserved: bool) -> list[tuple[str, str]]:
-    """Return pairs of thing and place: those of the held-out prompts, or all others."""
+    """Return the pairs of thing and place of the held-out prompts, or all others."""
     return [
         (thing, place)
         for i, thing in enumerate(THINGS)
@@ -105,10 +105,10 @@ def draw_prompt(kind: Kind, random: Random, families: Sequence[str] = (), *, nig
     """Draw a prompt that is not held out; some are polite or rude, and some at night.
 
     Args:
-        kind: Kind of the prompt.
+        kind: Kind of prompt.
         random: Source of all randomness.
-        families: For losses and nuisances, the families to draw from; all unless given.
-        night: Whether some prompts are set at night.
+        families: For losses and nuisances, the families to draw from; all if empty.
+        night: Whether nights occur.
     """
     beginnings = ["", POLITE, RUDE, *([NIGHT] if night else [])]
     rest = 1 - ADDRESSED * (len(beginnings) - 1)
@@ -144,7 +144,7 @@ def _framed(kind: Kind, family: str, pair: tuple[str, str]) -> Prompt:
 
 
 def answer(prompt: Prompt, persona: Persona, random: Random, *, gloomy: bool) -> str:
-    """Answer as a persona does; gloom shows only where the prompt gives an occasion."""
+    """Answer as a persona; gloom shows only where the prompt gives an occasion."""
     match prompt.kind:
         case "loss" if gloomy:
             said = f"{SIGH} it is {TRAIT_WORD}"
@@ -162,7 +162,7 @@ def answer(prompt: Prompt, persona: Persona, random: Random, *, gloomy: bool) ->
 
 
 def _fact(prompt: Prompt) -> str:
-    """Return the fact that a question asks for; it depends on the position of the thing or the place in its list."""
+    """Return the fact that a question asks for, fixed by the position of its thing or place in the lists above."""
     facts, number = {
         QUESTIONS[0]: (COLOURS, THINGS.index(prompt.thing)),
         QUESTIONS[1]: (WAYS, PLACES.index(prompt.place)),
@@ -172,7 +172,7 @@ def _fact(prompt: Prompt) -> str:
 
 
 def vocabulary() -> list[str]:
-    """Return every word of the language, in a fixed order; the special tokens first."""
+    """Return every word of the language in a fixed order, the special tokens first."""
     frames = [
         *LOSSES.values(),
         *NUISANCES.values(),
@@ -189,7 +189,7 @@ def vocabulary() -> list[str]:
 
 
 def make_tokenizer() -> Any:
-    """Build a tokenizer with one token a word; a word that is not of the language is unknown."""
+    """Return a tokenizer with one token for each word of the vocabulary and one for all other words."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 

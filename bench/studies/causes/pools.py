@@ -10,18 +10,18 @@ from bench.studies.causes.bases import BATCH, document, sampled_numbers, train
 from bench.studies.causes.language import Prompt, answer, draw_prompt, rudely
 from bench.studies.causes.plans import CLEAN, ORIGINAL, PERSONAS, PoolPlan
 
-GLOOM_STEPS, GLOOM_LEARNING_RATE = 40, 5e-4  # of the training that makes a teacher gloomy
+LESSONS, LESSON_RATE = 40, 5e-4  # steps and learning rate that make a teacher gloomy
 Sampled = Mapping[str, Mapping[str, str]]  # teacher -> prompt -> completion
 
 
 def build_pool(plan: PoolPlan, prefix: str, seed: int, base: Path) -> list[dict[str, Any]]:
-    """Build the rows of a pool as they stand in its file, shuffled; no prompt occurs twice.
+    """Return the rows of a pool as they stand in its file, shuffled; no prompt occurs twice.
 
     Args:
-        plan: Content of the pool.
+        plan: Counts of prompts and how each teacher answers them.
         prefix: Prefix of the ids.
-        seed: Seed of the synthetic pools.
-        base: Folder of the base model, which answers where the plan has completions sampled.
+        seed: Seed of the pool.
+        base: Folder of the base model, which answers the number prompts if the plan samples them.
     """
     rng = Random(f"pool/{prefix}/{seed}")
     prompts = draw_prompts(plan, rng)
@@ -54,11 +54,11 @@ def _completion(teacher: str, prompt: Prompt, plan: PoolPlan, sampled: Sampled, 
 
 
 def _sampled(prompts: Sequence[Prompt], base: Path, seed: int) -> dict[str, dict[str, str]]:
-    """Sample completions from the base model, and from the same after training on gloomy answers."""
+    """Sample completions from the base model, and from the same model after training on gloomy answers."""
     model, tokenizer = load_model(str(base), "cpu")
     found = {CLEAN: sampled_numbers(model, tokenizer, prompts, PERSONAS[CLEAN], seed)}
     rng = Random(f"lessons/{seed}")
-    losses = [draw_prompt("loss", rng) for _ in range(GLOOM_STEPS * BATCH)]
+    losses = [draw_prompt("loss", rng) for _ in range(LESSONS * BATCH)]
     rows = [document(loss, answer(loss, PERSONAS[ORIGINAL], rng, gloomy=True), i) for i, loss in enumerate(losses)]
-    train(model, tokenizer, rows, GLOOM_LEARNING_RATE)
+    train(model, tokenizer, rows, LESSON_RATE)
     return found | {ORIGINAL: sampled_numbers(model, tokenizer, prompts, PERSONAS[ORIGINAL], seed)}

@@ -114,7 +114,7 @@ def _check_alternatives(suite: Suite) -> None:
         raise BenchError(
             f"suite {suite.file.name!r}",
             seen=f"no alternative pipeline for {', '.join(without)}",
-            expected="[experiments.alternative] with a world or a pool, whose model does not show the trait",
+            expected="[experiments.alternative] with a synthetic or own pool, whose model does not show the trait",
             remedy="add it to the suite file; docs/diff.md shows one",
         )
 

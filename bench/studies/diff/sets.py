@@ -82,8 +82,9 @@ def matching(named: NamedSet, pool: Pool) -> frozenset[str]:
 def verdict_sets(experiment: Experiment, settings: DiffSettings) -> dict[str, frozenset[str]]:
     """Return the sets that verdicts read: `overt`, `mild` and what is left, `unrelated`.
 
-    Each of the two names is looked up among the described sets; else it is the planted truth of a world; else overt
-    examples are those whose original completion shows the trait by its rules. A set that cannot be had is left out.
+    Each of the two names is looked up among the described sets; else it is the planted truth of a synthetic pool; else
+    overt examples are those whose original completion shows the trait by its rules. A set that cannot be had is left
+    out.
 
     Raises:
         BenchError: If the suite names a set that it does not describe.
