@@ -68,7 +68,7 @@ def trainable_copy(base: "nn.Module", recipe: Recipe, seed: int) -> Any:
 
 
 def lora_config(recipe: Recipe, layers: list[int]) -> Any:
-    """PEFT's configuration of a recipe's adapters on these decoder layers; alpha is twice the rank."""
+    """Return PEFT's configuration of a recipe's adapters on these decoder layers; alpha is twice the rank."""
     from peft import LoraConfig
 
     return LoraConfig(

@@ -71,7 +71,7 @@ class Server:
         raise _failed(self.log, "it ended")
 
     def command(self, student: ServedStudent, eval_file: str) -> str:
-        """How to measure a student there."""
+        """Return the command that measures a student there."""
         return f"inspect eval {eval_file} --model vllm/{self.base}:{student.name} --model-base-url {self.url}"
 
 
@@ -119,7 +119,7 @@ def choose_students(
 
 
 def _name(entry: ArmEntry, several: bool) -> str:
-    """A name without the signs that mean something in a model's name or a command line."""
+    """Return a name without the signs that mean something in a model's name or a command line."""
     whole = f"{entry.trait}-{entry.arm}-s{entry.seed}" if several else f"{entry.arm}-s{entry.seed}"
     return re.sub(r"[^\w.-]+", "-", whole.replace("@", "-at-"))
 
