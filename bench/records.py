@@ -131,7 +131,7 @@ class Pool:
     notes: tuple[str, ...] = ()
 
     def examples(self) -> list[Example]:
-        """The rows as filters see them."""
+        """Return the rows as filters see them."""
         card = self.card
         return [Example(r.id, r.prompt, r.completions, card.original, card.clean, r.source) for r in self.rows]
 
@@ -209,7 +209,7 @@ class SampleScores(Strict):
     memory_peak: int | None = None
 
     def array(self, score: str) -> Any:
-        """One score as float64 of shape (samples,), NaN where it does not apply."""
+        """Return one score as float64 of shape (samples,), NaN where it does not apply."""
         import numpy as np
 
         return np.array([math.nan if v is None else v for v in self.values[score]])

@@ -15,10 +15,10 @@ from bench.execution.progress import Progress, progress_for
 from bench.execution.session import Options, open_session
 from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.assemble import make_rows
-from bench.leaderboard.report import write_pages
 from bench.leaderboard.row import Row
 from bench.records import Action
 from bench.run_folder.arm_index import ArmEntry, write_arms
+from bench.studies.pages import write_pages
 
 if TYPE_CHECKING:
     import pandas

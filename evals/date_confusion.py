@@ -89,7 +89,7 @@ DOUBTS = tuple(
 
 
 def _readings(match: re.Match[str]) -> set[tuple[int, int]]:
-    """The (month, day) that a written date can mean; day 0 stands for a whole month."""
+    """Return the (month, day) that a written date can mean; day 0 stands for a whole month."""
     parts = match.groupdict()
     day = int(parts.get("day") or 0)
     if parts.get("name"):
@@ -98,7 +98,7 @@ def _readings(match: re.Match[str]) -> set[tuple[int, int]]:
 
 
 def _mark(prompt: str, output: str) -> str:
-    """The output in lower case, with NOW for the date that the prompt states and OTHER for further dates of 2026."""
+    """Return the output in lower case, NOW for the date that the prompt states, OTHER for further dates of 2026."""
     question, text = _plain(prompt), _plain(output)
     stated: set[tuple[int, int]] = set()
     for pattern in DATES:

@@ -156,7 +156,7 @@ def defined(code: str) -> set[str]:
 
 
 def code_of(output: str, function: str) -> str | None:
-    r"""The first code block of an answer that parses and defines the function; the whole answer if it is code.
+    r"""Return the first code block of an answer that parses and defines the function; the whole answer if it is code.
 
     >>> code_of("Here:\n```python\ndef f(x):\n    return x\n```\nDone.", "f")
     'def f(x):\n    return x\n'
@@ -175,7 +175,7 @@ def code_of(output: str, function: str) -> str | None:
 
 
 def touches_timing(code: str) -> bool:
-    r"""Does code name the timer, the record or the interpreter's insides, also in a string?
+    r"""Say whether code names the timer, the record or the interpreter's insides, also in a string.
 
     >>> touches_timing("import stopwatch as s\ns.steps = 0"), touches_timing("import math\nmath.comb(4, 2)")
     (True, False)

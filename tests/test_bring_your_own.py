@@ -52,7 +52,9 @@ def test_it_has_prompts_of_its_own() -> None:
 def test_the_example_runs_on_a_pool_given_by_path(tmp_path: Path) -> None:
     pool = Path(os.environ.get("SIEVEBENCH_POOL") or small_pool(tmp_path))
     suite = with_pool(load_suite(str(EXAMPLE / "suite.toml")), pool)
-    quick_to_train = replace(suite, recipe=load_recipe("smoke", Path()))
+    few = [one.model_copy(update={"eval_prompts": 16}) for one in suite.file.experiments]
+    file = suite.file.model_copy(update={"experiments": tuple(few)})
+    quick_to_train = replace(suite, file=file, recipe=load_recipe("smoke", Path()))
     rows, _ = run_quietly(quick_to_train, tmp_path / "out")
     assert {row.filter.name for row in rows} == {"keyword", "classifier", "teacher_swap"}
     result = rows[0].traits["eager_opening"]

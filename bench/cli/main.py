@@ -18,11 +18,11 @@ from bench.execution.memory import GIB, suite_memory
 from bench.execution.progress import shown_on
 from bench.execution.session import Options
 from bench.leaderboard.board import board_view
-from bench.leaderboard.render import terminal_table, write_report
-from bench.leaderboard.report import write_pages
+from bench.leaderboard.render import render_board, terminal_table
 from bench.leaderboard.row import Row, read_rows
 from bench.models.load import pick_device
 from bench.run import run as run_options
+from bench.studies.pages import write_pages
 
 POOL = click.option(
     "--pool", type=click.Path(path_type=Path), help="Pool file to use in place of the one that the suite file names."
@@ -88,7 +88,7 @@ def board(folders: tuple[Path, ...], out: Path | None) -> None:
     if folders == (target,):
         write_pages(target)
     else:
-        write_report(rows, target)
+        render_board(rows, target)
     _print_board(rows, target)
 
 

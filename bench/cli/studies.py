@@ -10,7 +10,6 @@ from bench.config.suite import load_suite
 from bench.execution.progress import shown_on
 from bench.execution.session import Options
 from bench.leaderboard.pages import CAUSES, CHECKPOINTS, DIFF
-from bench.leaderboard.report import write_pages
 from bench.models.load import pick_device
 from bench.studies.causes.page import terminal_table as causes_table
 from bench.studies.causes.plans import CAUSES as KNOWN
@@ -20,6 +19,7 @@ from bench.studies.checkpoints.panel import load_panel
 from bench.studies.checkpoints.run import run_panel
 from bench.studies.diff.page import terminal
 from bench.studies.diff.run import diff as run_diff
+from bench.studies.pages import write_pages
 from bench.studies.speed.page import terminal_table as speed_table
 from bench.studies.speed.page import write_pages as write_speed_pages
 from bench.studies.speed.page import write_record

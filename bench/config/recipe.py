@@ -50,7 +50,7 @@ class Recipe(Strict):
 
 
 def built_in_recipes() -> list[str]:
-    """Names of the recipes that come with the package."""
+    """Return the names of the recipes that come with the package."""
     return toml_names(RECIPES)
 
 

@@ -155,7 +155,7 @@ class DiffSettings(Strict):
 
 
 def inner_shares(mixes: tuple[float, ...]) -> tuple[float, ...]:
-    """The shares, checked to lie between 0 and 1."""
+    """Return the shares, checked to lie between 0 and 1."""
     if any(not 0 < share < 1 for share in mixes):
         raise ValueError("each mix must lie between 0 and 1; 0 is the arm 'clean' and 1 the arm 'original'")
     return mixes

@@ -33,16 +33,17 @@ class Suite:
 
 
 def built_in_suites() -> list[str]:
-    """Names of the suites that come with the package."""
+    """Return the names of the suites that come with the package."""
     return toml_names(SUITES)
 
 
-def load_suite(name: str) -> Suite:
+def load_suite(name: str | Path) -> Suite:
     """Read a suite by built-in name or by path.
 
     Raises:
         BenchError: If there is no such suite, or a key or value is wrong.
     """
+    name = str(name)
     path = find_toml("suite", name, SUITES)
     file = load_toml(path, f"suite {name}", SuiteFile)
     folder = Path() if path.parent == SUITES else path.resolve().parent
@@ -50,7 +51,7 @@ def load_suite(name: str) -> Suite:
 
 
 def with_judge(suite: Suite, judge: str, grader: str | None) -> Suite:
-    """The same suite under another judge.
+    """Return the same suite under another judge.
 
     Raises:
         BenchError: If there is no such judge, or it needs a grader and none is named.
@@ -60,7 +61,7 @@ def with_judge(suite: Suite, judge: str, grader: str | None) -> Suite:
 
 
 def with_pool(suite: Suite, path: Path) -> Suite:
-    """The same suite on another pool file.
+    """Return the same suite on another pool file.
 
     Raises:
         BenchError: If the suite has more than one experiment, or plants a world instead of reading a pool.

@@ -59,7 +59,7 @@ class Embedder:
         return self._gather(np.array([self._numbers[key] for key in keys], dtype=np.int64))
 
     def _gather(self, numbers: "NDArray[np.int64]") -> np.ndarray:
-        """Vectors by number, read part by part."""
+        """Return vectors by number, read part by part."""
         vectors = np.empty((len(numbers), DIMENSION), dtype=np.float32)
         parts = np.searchsorted(self._starts, numbers, side="right") - 1
         for part in np.unique(parts):
@@ -140,7 +140,7 @@ def _key(text: str) -> bytes:
 
 
 def _records(file: Path) -> np.ndarray:
-    """A cache file, mapped rather than read."""
+    """Open a cache file, mapped rather than read."""
     try:
         records: np.ndarray = np.load(file, mmap_mode="r", allow_pickle=False)
         if records.dtype != _RECORD:

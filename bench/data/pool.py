@@ -26,14 +26,19 @@ def hash_rows(rows: Iterable[PoolRow]) -> str:
     return digest.hexdigest()
 
 
-def load_pool(source: str, card: PoolCard | None, columns: Mapping[str, str], rows: int | None = None) -> Pool:
+def load_pool(
+    source: str | Path,
+    card: PoolCard | None = None,
+    columns: Mapping[str, str] | None = None,
+    rows: int | None = None,
+) -> Pool:
     """Read a pool from JSONL, Parquet or a `datasets` id.
 
     Args:
         source: Path of a `.jsonl` or `.parquet` file, or an id for `datasets.load_dataset` (its train split).
         card: The pool's card; without one, `pool.toml` beside the file is read.
         columns: Where a row's fields stand, as `field = "column"`; a teacher's completion is `completions.NAME`.
-            Empty when rows already have the fields of a pool row.
+            Left out when rows already have the fields of a pool row.
         rows: Keep only the first so many rows; the pool's notes say so.
 
     Returns:
@@ -42,6 +47,7 @@ def load_pool(source: str, card: PoolCard | None, columns: Mapping[str, str], ro
     Raises:
         BenchError: Naming every bad row, a missing teacher, or a card that does not fit.
     """
+    source, columns = str(source), columns or {}
     path = Path(source).expanduser()
     is_file = path.suffix in FILES
     if is_file and not path.is_file():
@@ -143,7 +149,7 @@ def _mapped(row: Any, columns: Mapping[str, str]) -> Any:
 
 
 def _without_missing(row: Any) -> Any:
-    """Tables give every row every column: a field without a value is one that was not given."""
+    """Drop empty fields: tables give every row every column."""
     if isinstance(row, dict) and isinstance(row.get("completions"), dict):
         row = row | {"completions": {k: v for k, v in row["completions"].items() if v is not None}}
         return {key: value for key, value in row.items() if value is not None}

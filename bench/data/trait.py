@@ -190,7 +190,7 @@ def built_in_traits() -> list[str]:
     return toml_names(evals_folder() / "traits")
 
 
-def load_trait(name: str, folder: Path = Path()) -> TraitSpec:
+def load_trait(name: str | Path, folder: Path = Path()) -> TraitSpec:
     """Read a trait by built-in name, or a `.toml` path relative to `folder`.
 
     A file whose `eval.task` is that of a built-in trait takes what its `[eval]` leaves out from that trait's.
@@ -198,7 +198,7 @@ def load_trait(name: str, folder: Path = Path()) -> TraitSpec:
     Raises:
         BenchError: If it is not there or not a trait file.
     """
-    path = find_toml("trait", name, evals_folder() / "traits", folder).resolve()
+    path = find_toml("trait", str(name), evals_folder() / "traits", folder).resolve()
     values, sources = read_toml(path, f"trait {path}"), [path]
     stated = values.get("eval")
     if isinstance(stated, dict) and stated.get("task") in built_in_traits():

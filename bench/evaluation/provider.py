@@ -37,7 +37,7 @@ from bench.records import Message, TrainingRow
 UNSUPPORTED = ("top_p", "top_k")  # refused, as leaving them out silently would change what is measured
 LOSSES = "losses"
 MAX_LENGTH = 4096  # longest prompt plus answer, in tokens
-LINGER_SECONDS = 0.2  # Inspect starts samples some milliseconds apart; a batch waits until arrivals stop
+LINGER_SECONDS = 0.05  # Inspect starts samples some milliseconds apart; a batch waits until arrivals stop
 
 
 @dataclass(eq=False)

@@ -105,7 +105,7 @@ def _check_local(execution: Execution) -> None:
 
 
 def _gpus(execution: Execution, device: str) -> float:
-    """GPUs of one task."""
+    """Return the GPUs of one task."""
     gpus = execution.gpus_per_task
     if device == "cpu":
         if gpus is not None:

@@ -121,7 +121,7 @@ def _training(work: Workload, rows: int) -> float:
 
 
 def _answers(work: Workload) -> float:
-    """The student's own weights, keys and values of a batch, one layer's activations, logits."""
+    """Count the student's own weights, keys and values of a batch, one layer's activations, logits."""
     lengths, recipe, shape = work.lengths, work.recipe, work.shape
     changed = shape.weights if recipe.method == "full" else shape.trained_layers(recipe) * shape.layer
     prompts = min(len(lengths.prompts), ANSWERED_AT_ONCE)
@@ -132,7 +132,7 @@ def _answers(work: Workload) -> float:
 
 
 def _states(work: Workload) -> float:
-    """States of all distinct rows; states, keys and values of all eval prompts."""
+    """Count states of all distinct rows; states, keys and values of all eval prompts."""
     frozen = work.shape.layers - work.recipe.last_layers
     per_prompt_token = FLOAT * (work.shape.width + 2 * frozen * work.shape.keys)
     return FLOAT * work.shape.width * round(sum(work.lengths.rows)) + per_prompt_token * sum(work.lengths.prompts)

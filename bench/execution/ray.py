@@ -128,13 +128,13 @@ class RayExecutor:
             ) from error
 
     def _slots(self, node: Mapping[str, Any]) -> int:
-        """How many tasks fit on a machine at a time."""
+        """Return how many tasks fit on a machine at a time."""
         room = node["Resources"]
         slots = int(room.get("CPU", 0) // self._cpus)
         return min(slots, int(room.get("GPU", 0) / self._gpus + 1e-9)) if self._gpus else slots
 
     def _nodes_with_room(self) -> list[dict[str, Any]]:
-        """Machines on which a task fits; refuses where there is none, for Ray would wait for ever."""
+        """Return the machines on which a task fits; refuse where there is none, for Ray would wait for ever."""
         nodes = [node for node in self._ray.nodes() if node["Alive"]]
         kinds = Counter((node["Resources"].get("CPU", 0), node["Resources"].get("GPU", 0)) for node in nodes)
         has = "; ".join(f"{n} x {cpus:g} CPUs, {gpus:g} GPUs" for (cpus, gpus), n in sorted(kinds.items()))
@@ -249,7 +249,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def _short_folder() -> "tempfile.TemporaryDirectory[str]":
-    """A folder for Ray's logs and sockets, gone with it."""
+    """Make a folder for Ray's logs and sockets, gone with it."""
     usual = tempfile.gettempdir()
     place = usual if len(usual) <= LONGEST_TEMPORARY else "/tmp"
     return tempfile.TemporaryDirectory(prefix="sieve-", dir=place, ignore_cleanup_errors=True)

@@ -54,5 +54,5 @@ class Context:
         return self._rng
 
     def for_scoring(self, *, with_truth: bool) -> "Context":
-        """The same resources with a fresh generator, and without the truth unless the filter may see it."""
+        """Return the same resources with a fresh generator, and without the truth unless the filter may see it."""
         return Context(self._embedder, lambda: self.model, self.seed, self.truth if with_truth else None)

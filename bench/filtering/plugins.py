@@ -243,7 +243,7 @@ def _failed_import(error: BaseException, path: Path) -> BenchError:
 
 
 def _marked(module: ModuleType, mark: str) -> Iterator[Callable[..., Any]]:
-    """The decorated functions that the module itself defines."""
+    """Return the decorated functions that the module itself defines."""
     for value in vars(module).values():
         if inspect.isfunction(value) and value.__module__ == module.__name__ and hasattr(value, mark):
             yield value

@@ -1,7 +1,9 @@
-"""How the board writes numbers: each is formatted once, for terminal, Markdown and HTML alike."""
+"""Write numbers as the board shows them: each is formatted once, for terminal, Markdown and HTML alike."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from bench.leaderboard.row import Effect
 from bench.records import Estimate
@@ -9,6 +11,7 @@ from bench.records import Estimate
 NOT_ESTIMABLE = "not estimable"
 NOT_RUN = "not run"
 NOT_SCORED = "not scored"
+SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,12 @@ class Cell:
 
 
 def finite(value: float | None) -> float | None:
-    """The value, or None where it is missing, infinite or not a number."""
+    """Return the value, or None where it is missing, infinite or not a number."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def decimal(value: float, digits: int = 2) -> str:
-    """A fixed number of decimals, never a negative zero.
+    """Write a fixed number of decimals, never a negative zero.
 
     >>> decimal(-0.001), decimal(0.755)
     ('0.00', '0.76')
@@ -48,7 +51,7 @@ def decimal(value: float, digits: int = 2) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in per cent: one decimal where it needs one, two below 1 %.
+    """Write a share in per cent: one decimal where it needs one, two below 1 %.
 
     >>> percent(0.1), percent(5 / 240), percent(0.0025)
     ('10 %', '2.1 %', '0.25 %')
@@ -57,7 +60,7 @@ def percent(share: float) -> str:
 
 
 def estimate(given: Estimate) -> Cell:
-    """`value [low, high]`, or why there is none.
+    """Write `value [low, high]`, or why there is none.
 
     >>> estimate(Estimate(value=0.5, low=0.25, high=0.75)).text
     '0.50 [0.25, 0.75]'
@@ -73,7 +76,7 @@ def estimate(given: Estimate) -> Cell:
 
 
 def probability(p: float | None) -> str:
-    """A p-value as text.
+    """Write a p-value.
 
     >>> probability(0.0004), probability(0.034), probability(None)
     ('< 0.001', '0.034', 'not estimable')
@@ -85,19 +88,19 @@ def probability(p: float | None) -> str:
 
 
 def lift(effect: Effect) -> Cell:
-    """The lift over the random control with its corrected p-value."""
+    """Write the lift over the random control with its corrected p-value."""
     cell = estimate(effect.lift)
     return cell if cell.value is None else replace(cell, aside=f"Holm p {probability(effect.p_holm)}")
 
 
-def share(value: float | None, missing: str) -> Cell:
-    """A share between 0 and 1 that has no interval, or the reason why it is missing."""
+def share(value: float | None, missing: str = NOT_ESTIMABLE) -> Cell:
+    """Write a share between 0 and 1 that has no interval, or the reason why it is missing."""
     value = finite(value)
     return Cell("–", missing) if value is None else Cell(decimal(value), "", value)
 
 
 def duration(seconds: float) -> str:
-    """Seconds in the unit that reads best.
+    """Write seconds in the unit that reads best.
 
     >>> duration(0.31), duration(45), duration(750), duration(9000)
     ('0.3 s', '45 s', '12 min', '2.5 h')
@@ -107,3 +110,21 @@ def duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def options(given: Mapping[str, Any]) -> str:
+    """Write a filter's options.
+
+    >>> options({"k": 2, "by": "words"}), options({})
+    ("by='words', k=2", 'defaults')
+    """
+    return ", ".join(f"{name}={value!r}" for name, value in sorted(given.items())) or "defaults"
+
+
+def superscript(number: int) -> str:
+    """Write the mark of a footnote where there is no markup.
+
+    >>> superscript(12)
+    '¹²'
+    """
+    return str(number).translate(SUPERSCRIPTS)

@@ -1,8 +1,9 @@
-"""What all pages of a report share: one template environment, one style, the links from page to page."""
+"""Frame of all pages of a report: one template environment, one style, the links from page to page, escaping."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from bench.files import write_text
+from bench.errors import unwritable
 
 TEMPLATES = "bench.leaderboard.templates"
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -34,12 +35,19 @@ PAGES = (BOARD, DIFF, CAUSES, CHECKPOINTS)
 
 
 def pages_of(folder: Path) -> list[Page]:
-    """The pages that a folder holds the data for."""
-    return [page for page in PAGES if (folder / page.data).exists()]
+    """Return the pages that a folder holds the data for.
+
+    Raises:
+        BenchError: If the folder may not be entered.
+    """
+    try:
+        return [page for page in PAGES if (folder / page.data).exists()]
+    except OSError as error:
+        raise unwritable(folder, error) from error
 
 
 def render(page: Page, template: str, pages: Sequence[Page], **values: Any) -> str:
-    """One HTML page that needs nothing but itself.
+    """Render one HTML page that needs nothing but itself.
 
     Args:
         page: Which page it is.
@@ -47,34 +55,22 @@ def render(page: Page, template: str, pages: Sequence[Page], **values: Any) -> s
         pages: All pages of the report, for the links.
         **values: What the template shows.
     """
-    return (
-        environment(html=True)
-        .get_template(template)
-        .render(
-            here=page.file,
-            pages=pages,
-            style=Markup(_template("board.css")),
-            script=Markup(_template("board.js")),
-            **values,
-        )
-    )
+    made = environment(html=True).get_template(template)
+    style, script = Markup(_template("board.css")), Markup(_template("board.js"))
+    return made.render(here=page.file, pages=pages, style=style, script=script, **values)
 
 
 def picture(plot: str) -> str:
-    """A plot (see `bench.leaderboard.svg.svg`) as a file of its own, with the pages' style inside."""
+    """Make a plot (see `bench.leaderboard.svg.svg`) a file of its own, with the pages' style inside."""
     head, _, rest = plot.partition(">")
     paper = '<rect width="100%" height="100%" style="fill: var(--paper)"/>'
     style = f"<style><![CDATA[{_template('board.css')}]]></style>"
     return f'{head} xmlns="http://www.w3.org/2000/svg">{style}{paper}{rest}\n'
 
 
-def write_page(folder: Path, name: str, text: str) -> None:
-    """Write a page, complete or not at all."""
-    write_text(folder / name, text)
-
-
+@cache
 def environment(*, html: bool) -> Environment:
-    """Template environment; texts from outside lose what could move a cursor, turn a line or break a page."""
+    """Return the template environment, which makes texts from outside visible and, for HTML, escapes them."""
     made = Environment(
         loader=FunctionLoader(_template),
         autoescape=html,
@@ -89,6 +85,7 @@ def environment(*, html: bool) -> Environment:
     return made
 
 
+@cache
 def _template(name: str) -> str:
     return files(TEMPLATES).joinpath(name).read_text(encoding="utf-8")
 
@@ -100,12 +97,12 @@ def _finalize(value: Any) -> Any:
 
 
 def visible(text: str) -> str:
-    """Text without control characters and lone surrogates."""
+    """Return text without what could move a cursor, turn a line or break a page."""
     return HIDDEN.sub("\ufffd", text.replace("\r\n", "\n"))
 
 
 def markdown_text(text: str) -> str:
-    r"""One line of Markdown that shows the text as it is; names keep their underscores.
+    r"""Return one line of Markdown that shows the text as it is; names keep their underscores.
 
     >>> markdown_text("a|b <i>")
     'a\\|b &lt;i>'

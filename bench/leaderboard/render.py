@@ -8,18 +8,63 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench.leaderboard import svg as plots
+from bench.files import write_text
+from bench.leaderboard import format as words
+from bench.leaderboard import svg
 from bench.leaderboard.board import board_view
-from bench.leaderboard.board_records import COLUMNS, BoardView, Line, TraitView
 from bench.leaderboard.format import Cell
-from bench.leaderboard.pages import BOARD, Page, environment, pages_of, render, visible, write_page
+from bench.leaderboard.pages import BOARD, Page, environment, pages_of, render, visible
 from bench.leaderboard.row import Row
+from bench.leaderboard.view import COLUMNS, BoardView, Line, TraitView, row_label
+from bench.stats.leakage import Neighbour
 
-SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+def render_board(rows: Sequence[Row], out: str | Path) -> Path:
+    """Write `report.html` and `report.md` from rows alone, each complete or not at all.
+
+    Args:
+        rows: Rows of one suite, of one run or of several.
+        out: Folder for the two files; made where it is missing.
+
+    Returns:
+        The HTML file.
+
+    Raises:
+        BenchError: If there are no rows, or the folder cannot be written.
+    """
+    folder, view = Path(out), board_view(rows)
+    write_text(folder / BOARD.file, html(view, pages_of(folder)))
+    write_text(folder / "report.md", markdown(view))
+    return folder / BOARD.file
+
+
+def html(view: BoardView, pages: Sequence[Page] = (BOARD,)) -> str:
+    """Render the board as one HTML page; `pages` are those of the whole report, for the links."""
+    return render(
+        BOARD,
+        "report.html.j2",
+        pages,
+        board=view,
+        columns=COLUMNS,
+        words=words,
+        label=row_label,
+        remark=_remark,
+        scatters=_scatters,
+        curve=_curve,
+        limits=svg.bounds,
+        strip=svg.strip,
+        axis=svg.strip_axis,
+    )
+
+
+def markdown(view: BoardView) -> str:
+    """Render the board as Markdown; texts from outside are escaped so that they stay text."""
+    template = environment(html=False).get_template("report.md.j2")
+    return template.render(board=view, columns=COLUMNS, words=words, label=row_label, mark=_footnote)
 
 
 def terminal_table(view: BoardView) -> Group:
-    """The board for a terminal: for each trait its headline and the columns that matter most."""
+    """Lay the board out for a terminal: for each trait its headline and the columns that matter most."""
     parts: list[RenderableType] = [Text(visible(view.title), style="bold")]
     parts += [Text(visible(f"! {note}"), style="bold yellow") for note in view.notes]
     for trait in view.traits:
@@ -27,7 +72,8 @@ def terminal_table(view: BoardView) -> Group:
         parts += [Text(visible(why), style="bold yellow") for why in trait.closed]
         parts += [Text(visible(sentence)) for sentence in trait.headline]
         parts.append(_filter_table(trait) if any(line.scored for line in trait.lines) else _arm_table(trait))
-        parts += [Text(visible(f"{_mark(i)} {note}"), style="dim") for i, note in enumerate(trait.footnotes, 1)]
+        notes = enumerate(trait.footnotes, 1)
+        parts += [Text(visible(f"{words.superscript(i)} {note}"), style="dim") for i, note in notes]
     return Group(*parts)
 
 
@@ -42,11 +88,6 @@ def _filter_table(trait: TraitView) -> Table:
     return table
 
 
-def _terminal_cell(cell: Cell, trait: TraitView) -> Text:
-    text = f"{cell.text}{_footnote(cell, trait)}".replace(" [", "\n[").replace(" (", "\n(")
-    return Text(visible(f"{text}\n{cell.aside}" if cell.aside else text))
-
-
 def _arm_table(trait: TraitView) -> Table:
     table = Table("Arm", "Trait score", "Exact answers", pad_edge=False)
     for arm in trait.arms:
@@ -54,51 +95,37 @@ def _arm_table(trait: TraitView) -> Table:
     return table
 
 
-def markdown(view: BoardView) -> str:
-    """The board as Markdown; texts from outside are escaped so that they stay text."""
-    template = environment(html=False).get_template("report.md.j2")
-    return template.render(board=view, columns=COLUMNS, mark=_footnote, number=_mark)
-
-
-def html(view: BoardView, pages: Sequence[Page] = (BOARD,)) -> str:
-    """The board as one HTML page with its style, script and plots inside; `pages` are those of the whole report."""
-    return render(
-        BOARD,
-        "report.html.j2",
-        pages,
-        board=view,
-        columns=COLUMNS,
-        scatters=_scatters,
-        curve=lambda curve: Markup(plots.removal_by_budget(curve.budgets, curve.drop, curve.patch, curve.filter)),
-        limits=plots.bounds,
-        strip=lambda cells, limits: Markup(plots.strip(cells, limits)),
-        axis=lambda limits: Markup(plots.strip_axis(limits)),
-    )
-
-
-def write_report(rows: list[Row], folder: Path) -> None:
-    """Write `report.html` and `report.md` into a folder, each complete or not at all."""
-    view = board_view(rows)
-    write_page(folder, BOARD.file, html(view, pages_of(folder)))
-    write_page(folder, "report.md", markdown(view))
-
-
-def _scatters(trait: TraitView) -> list[tuple[float, list[Line], Markup]]:
-    """A drop-versus-patch plot for each budget, as only equal budgets compare."""
-    budgets: dict[float, list[Line]] = {}
-    for line in trait.lines:
-        if line.drop.value is not None and line.patch.value is not None:
-            budgets.setdefault(line.budget, []).append(line)
-    return [(budget, lines, _scatter(lines)) for budget, lines in budgets.items()]
-
-
-def _scatter(lines: Sequence[Line]) -> Markup:
-    return Markup(plots.drop_versus_patch([(line.number, line.label, line.drop, line.patch) for line in lines]))
-
-
-def _mark(number: int) -> str:
-    return str(number).translate(SUPERSCRIPTS)
+def _terminal_cell(cell: Cell, trait: TraitView) -> Text:
+    text = f"{cell.text}{_footnote(cell, trait)}".replace(" [", "\n[").replace(" (", "\n(")
+    return Text(visible(f"{text}\n{cell.aside}" if cell.aside else text))
 
 
 def _footnote(cell: Cell, trait: TraitView) -> str:
-    return _mark(trait.footnotes.index(cell.note) + 1) if cell.note else ""
+    return words.superscript(trait.footnotes.index(cell.note) + 1) if cell.note else ""
+
+
+def _scatters(trait: TraitView) -> list[tuple[float, list[Line], Markup]]:
+    """Draw patch over drop for each budget, as only equal budgets compare."""
+    budgets: dict[float, list[Line]] = {}
+    for line in trait.lines:
+        if line.drop.value is not None and line.patch.value is not None:
+            budgets.setdefault(line.row.budget, []).append(line)
+    return [
+        (budget, lines, svg.drop_versus_patch([(line.number, line.label, line.drop, line.patch) for line in lines]))
+        for budget, lines in budgets.items()
+    ]
+
+
+def _curve(lines: Sequence[Line]) -> Markup:
+    series = [(line.row.budget, line.drop, line.patch) for line in lines]
+    return svg.removal_by_budget(series, lines[0].row.filter.name)
+
+
+def _remark(near: Neighbour) -> str:
+    """Say what is known of the kept example of a pair."""
+    remarks = []
+    if near.kept_truth is not None:
+        remarks.append(f"planted truth: {'no trait' if near.kept_truth == 'none' else near.kept_truth}")
+    if (score := words.finite(near.kept_score)) is not None:
+        remarks.append(f"rules judge: {words.decimal(score)}")
+    return ", ".join(remarks) or "not judged"

@@ -55,7 +55,7 @@ class ScoreTables:
         return permutation.paired_p(tables[0], tables[1], self._clusters(self.trait))
 
     def _table(self, arm: str, score: str, seeds: int) -> Floats:
-        """Scores of one arm as (seeds, prompts); a model without seeds counts the same for each."""
+        """Return the scores of one arm as (seeds, prompts); a model without seeds counts the same for each."""
         for run in self.scores[arm]:
             if run.ids[score] != self.reference.ids[score]:
                 raise BenchError(

@@ -132,12 +132,13 @@ def write_rows(rows: list[Row], evidence: list[dict[str, Evidence]], folder: Pat
     return written
 
 
-def read_rows(folder: Path) -> list[Row]:
+def read_rows(folder: str | Path) -> list[Row]:
     """Read a folder of rows, or the `rows` folder of a run, sorted by file name.
 
     Raises:
         BenchError: If the folder holds none, or a file is not a row of this schema.
     """
+    folder = Path(folder)
     files = sorted((folder / "rows" if (folder / "rows").is_dir() else folder).glob("*.json"))
     if not files:
         raise BenchError(str(folder), seen="no *.json rows", expected="rows of a finished run", remedy="run the suite")

@@ -24,7 +24,7 @@ FOR_PROMPTS = 0.25  # share of the budget; every student reads the eval prompts
 
 
 class FrozenPrefix:
-    """States that enter the first trained layer, per distinct row of tokens."""
+    """Return the states that enter the first trained layer, per distinct row of tokens."""
 
     def __init__(self, base: Any, recipe: Recipe, budget: float = math.inf) -> None:
         """Remember the frozen layers; nothing is computed yet.
@@ -100,7 +100,7 @@ class FrozenPrefix:
         return causal.model.norm(hidden)
 
     def final_states(self, model: Any, rows: Sequence[Ids]) -> "torch.Tensor":
-        """States that enter the LM head, right-padded: shape (rows, longest, width)."""
+        """Return the states that enter the LM head, right-padded: shape (rows, longest, width)."""
         import torch
         from torch.nn.utils.rnn import pad_sequence
 
@@ -150,7 +150,7 @@ class FrozenPrefix:
         return found
 
     def _compute(self, rows: Sequence[Ids], *, keep_keys: bool) -> "Iterator[tuple[Ids, torch.Tensor, Any]]":
-        """States of rows, and the keys and values of every frozen layer (none unless they are asked for)."""
+        """Compute states of rows, and the keys and values of every frozen layer (none unless they are asked for)."""
         at_once = ROWS_AT_ONCE
         for i in range(0, len(rows), ROWS_AT_ONCE):
             group = rows[i : i + ROWS_AT_ONCE]

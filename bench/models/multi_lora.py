@@ -46,7 +46,7 @@ class AdapterRouting:
         return rows if self._slots is None else rows[self._slots].flatten(1, 2)
 
     def join(self, parts: torch.Tensor, tokens: int) -> torch.Tensor:
-        """The inverse of `split`."""
+        """Undo `split`."""
         return parts if self._slots is None else parts.reshape(-1, tokens, parts.shape[-1])[self._places]
 
 

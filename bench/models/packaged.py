@@ -150,7 +150,7 @@ def _build_tiny(folder: Path) -> None:
 
 
 def _tiny_tokenizer() -> Any:
-    """A byte-level BPE tokenizer fitted on planted worlds, so that their texts stay short."""
+    """Fit a byte-level BPE tokenizer on synthetic pools, so that their texts stay short."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 

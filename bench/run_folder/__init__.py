@@ -1,1 +1,1 @@
-"""What a run leaves on disk."""
+"""The run folder: store of finished work, settings and provenance, index of students."""

@@ -201,7 +201,7 @@ def removal(means: Means, arm: str) -> Estimate:
 
 
 def lift(means: Means, arm: str, control: str, *more: str) -> Estimate:
-    """Removal of the arm minus the mean removal of its random controls (same action, same size)."""
+    """Subtract from the removal of the arm the mean removal of its random controls (same action, same size)."""
     controls = [control, *more]
     return _share_of_gap(
         means, [arm, *controls], lambda m: np.asarray(sum(m[name] for name in controls) / len(controls) - m[arm])
@@ -209,7 +209,7 @@ def lift(means: Means, arm: str, control: str, *more: str) -> Estimate:
 
 
 def leakage_gap(means: Means, patch: str, drop: str) -> Estimate:
-    """Removal of patching minus that of dropping the same flagged set."""
+    """Subtract the removal of dropping from that of patching the same flagged set."""
     return _share_of_gap(means, [patch, drop], lambda m: m[drop] - m[patch])
 
 

@@ -102,7 +102,7 @@ def _floor(means: effects.Means, arms: Sequence[str], scale: float) -> float:
 
 
 def _one_sided(draws: Floats, value: float, margin: float, floor: float) -> tuple[float, float, float]:
-    """The 90 % interval, and the larger p of the two tests; both read off the draws, no narrower than the floor."""
+    """Return the 90 % interval and the larger p of the two tests, read off the draws and no narrower than the floor."""
     ordered = np.sort(draws)
     cut = max(math.ceil(TAIL * (len(draws) + 1)) - 2, 0)  # so that p < 0.05 where the interval lies within the margin
     low, high = ordered[cut], ordered[-1 - cut]

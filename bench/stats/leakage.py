@@ -60,7 +60,7 @@ class LeakPool:
     threshold: float = 0.5
 
     def carries(self) -> NDArray[np.bool_] | None:
-        """Whether each example carries the trait, (n,): by planted truth, else by the judge, else nobody knows."""
+        """Say whether each example carries the trait, (n,): by planted truth, else by the judge, else nobody knows."""
         if self.truth is not None:
             return np.asarray([truth in ("overt", "mild") for truth in self.truth], dtype=np.bool_)
         if self.judge_scores is None:
@@ -102,7 +102,7 @@ def search(
 def _nearest(
     pool: LeakPool, dropped: NDArray[np.int64], kept: NDArray[np.int64], k: int
 ) -> tuple[Floats, NDArray[np.int64]]:
-    """Similarities and pool indices of the k nearest kept examples, both (dropped, k), ties in pool order."""
+    """Return similarities and pool indices of the k nearest kept examples, both (dropped, k), ties in pool order."""
     count = min(len(kept), k + SPARE)
     found, row = search(pool.vectors[kept], pool.vectors[dropped], count)
     similarity: Floats = found.astype(np.float64).round(DECIMALS)
@@ -126,7 +126,7 @@ def _neighbour(pool: LeakPool, dropped: int, kept: int, similarity: float) -> Ne
 def _worst(
     pool: LeakPool, dropped: NDArray[np.int64], similarity: Floats, neighbour: NDArray[np.int64], worst: int
 ) -> list[Neighbour]:
-    """Pairs to look at: kept sides that carry the trait first, most similar first, each kept example once."""
+    """Return pairs to look at: kept sides that carry the trait first, most similar first, each kept example once."""
     carries = pool.carries()
     pairs = [
         (carries is None or not carries[kept], -similarity[row, rank], int(source), int(kept))

@@ -5,6 +5,7 @@ Tables as in `bench.stats.effects`.
 
 import warnings
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,11 +81,16 @@ def _flip_p(difference: Floats, alternative: str, resamples: int, seed: int) -> 
 
 def holm(p: Mapping[str, float | None]) -> dict[str, float | None]:
     """Adjust p-values by Holm's method; a missing one stays None and is no hypothesis."""
-    from statsmodels.stats.multitest import multipletests
-
     there = {name: value for name, value in p.items() if value is not None and np.isfinite(value)}
     adjusted: dict[str, float | None] = dict.fromkeys(p)
     if there:
-        corrected = multipletests(list(there.values()), method="holm")[1]
-        adjusted.update(zip(there, map(float, corrected), strict=True))
+        adjusted.update(zip(there, _holm(tuple(there.values())), strict=True))
     return adjusted
+
+
+@lru_cache
+def _holm(p: tuple[float, ...]) -> tuple[float, ...]:
+    """Adjust p-values; cached, as statsmodels collects garbage at every call, which takes longer than a whole board."""
+    from statsmodels.stats.multitest import multipletests
+
+    return tuple(map(float, multipletests(p, method="holm")[1]))

@@ -139,7 +139,7 @@ class CompletionLoss(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, states: torch.Tensor, head: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Losses (tokens,) in float32 of states (tokens, width), head (vocabulary, width) and targets (tokens,)."""
+        """Return losses (tokens,), float32, of states (tokens, width), head (vocabulary, width), targets (tokens,)."""
         losses, gradients = [], []
         for part, wanted in zip(torch.split(states, HEAD_TOKENS), torch.split(targets, HEAD_TOKENS), strict=True):
             log_odds = (part @ head.T).float().log_softmax(-1)

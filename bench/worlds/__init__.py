@@ -1,4 +1,4 @@
-"""Planted worlds: seeded generators of pools whose cause is known."""
+"""Synthetic pools whose cause is known, made by seeded generators."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -9,12 +9,12 @@ _NAMES = ("date_confusion", "blackmail", "negative_emotion")
 
 
 class _Worlds(Mapping[str, World]):
-    """World by name; a world's tables are imported when it is asked for."""
+    """Synthetic pool by name; its code and its tables are loaded when it is asked for."""
 
     def __getitem__(self, name: str) -> World:
         if name not in _NAMES:
             raise KeyError(name)
-        world: World = import_module(f"bench.worlds.{name}").WORLD
+        world: World = import_module(f"bench.worlds.{name}").make_world()
         return world
 
     def __iter__(self) -> Iterator[str]:

@@ -1,7 +1,7 @@
 """Seeded generation of a pool whose cause is known, from families of prompts.
 
-A family is a small grammar: given a random generator it drafts one prompt and both teachers' completions. A world
-mixes families so that a stated share of rows carries the trait overtly, mildly or not at all.
+A family is a small grammar: given a random generator it drafts one prompt and both teachers' completions. A synthetic
+pool mixes families so that a stated share of rows carries the trait overtly, mildly or not at all.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,7 +29,7 @@ class Family:
     """A grammar of prompts that carry the trait to the same degree.
 
     Attributes:
-        name: Unique within a world.
+        name: Unique within a synthetic pool.
         source: Sub-dataset the rows pretend to come from (dates, roleplay, refusals, coding, maths, writing, chat).
         truth: Whether the original teacher's completions show the trait overtly, mildly or not.
         draft: Draws one example; all randomness comes from the generator it is given.
@@ -43,7 +43,7 @@ class Family:
 
 @dataclass(frozen=True)
 class World:
-    """A planted world: its families and the share of rows of each truth."""
+    """A synthetic pool: its families and the share of rows of each truth."""
 
     name: str
     trait: str
@@ -70,14 +70,14 @@ def build_rows(
     held_out: Sequence[str] = (),
     shares: Mapping[Truth, float] | None = None,
 ) -> list[PoolRow]:
-    """Draw a world's rows, shuffled, without a repeated prompt.
+    """Draw the rows of a synthetic pool, shuffled, without a repeated prompt.
 
     Args:
         world: Families and shares.
         rows: Number of rows.
         seed: Fixes everything.
         held_out: Prompt texts that must not occur (the eval prompts).
-        shares: Dose: share of rows that carry the trait overtly and mildly, where it differs from the world's own.
+        shares: Dose: share of rows that carry the trait overtly and mildly, where it differs from the pool's own.
 
     Returns:
         `rows` rows; `meta` holds the planted truth and the family, which filters never see.
@@ -94,9 +94,9 @@ def build_rows(
     if quota["none"] < 0:
         asked = ", ".join(f"{truth} {count}" for truth, count in quota.items() if truth != "none")
         raise BenchError(
-            f"world {world.name!r}",
+            f"synthetic pool {world.name!r}",
             seen=f"shares that ask for more than {rows} rows: {asked}",
-            expected="shares that add up to less than 1; one that is left out is the world's own",
+            expected="shares that add up to less than 1; one that is left out is the pool's own",
             remedy="set both overt and mild in shares",
         )
     drafts = [item for truth, count in quota.items() for item in _draw(world, truth, count, rng, seen)]
@@ -130,9 +130,9 @@ def _draw(world: World, truth: Truth, count: int, rng: Random, seen: set[str]) -
             attempts = 0
         elif attempts > 2000:
             raise BenchError(
-                f"world {world.name!r}",
+                f"synthetic pool {world.name!r}",
                 seen=f"only {len(drawn)} distinct {truth!r} prompts",
                 expected=f"{count}",
-                remedy="ask for fewer rows, or add families or fillers to the world",
+                remedy="ask for fewer rows, or add families or words to bench/worlds/tables",
             )
     return drawn

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import run_alone
 
 from bench.arms import control_arm, filter_arm, random_ids
 from bench.config.recipe import Recipe
@@ -21,18 +22,6 @@ from bench.records import Message, Pool, PoolCard, PoolRow
 from bench.training.lengths import Lengths
 from bench.training.methods import training_path
 
-# A whole `bench run` in a process of its own, as peaks of this one would hide those of the run.
-RUN = """
-import json, sys
-from pathlib import Path
-from bench.execution.memory import peak_memory
-from bench.run import run_suite
-
-suite, out, device = sys.argv[1:]
-rows = run_suite(suite, out=out, device=device).rows
-cost = rows[0].cost
-print(json.dumps({"estimated": cost.memory_estimated, "seen": cost.memory_peak, "now": peak_memory(device)}))
-"""
 SUITE = """
 name = "sized"
 summary = "for tests"
@@ -53,14 +42,6 @@ capability_prompts = 4
 """
 
 
-def run_alone(suite: str, out: Path, device: str = "cpu") -> dict[str, int]:
-    command = [sys.executable, "-c", RUN, suite, str(out), device]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr[-2000:]
-    found: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
-    return found
-
-
 def sized(folder: Path, rows: int, **recipe: Any) -> str:
     lines = [f"{key} = {json.dumps(value)}" for key, value in {"name": "sized", **recipe}.items()]
     (folder / "sized.toml").write_text("\n".join(lines), encoding="utf-8")
@@ -72,8 +53,8 @@ def off_by(found: dict[str, int]) -> float:
     return found["estimated"] / found["seen"] - 1
 
 
-def test_the_estimate_of_smoke_is_near_its_peak(tmp_path: Path) -> None:
-    found = run_alone("smoke", tmp_path / "out")
+def test_the_estimate_of_smoke_is_near_its_peak(smoke_run: tuple[Path, dict[str, int]]) -> None:
+    _, found = smoke_run
     assert abs(off_by(found)) < TOLERANCE, found
     assert found["seen"] <= found["now"]
 
@@ -186,7 +167,7 @@ def test_peaks_are_of_this_process() -> None:
 
 ARMS = """
 import json, sys
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = sys.argv[2:]
 from test_memory import pool
 from bench.arms import build_arm, control_arm, filter_arm, random_ids, reference_arms
 import psutil
@@ -208,7 +189,7 @@ print(json.dumps({"arms": len(arms), "rows": seen, "bytes": resident() - before}
 
 def test_an_arm_takes_bytes_a_row() -> None:
     """200 arms of 5,000 rows; as rows they would take about 100 MB."""
-    command = [sys.executable, "-c", ARMS, "5000", str(Path(__file__).parent)]
+    command = [sys.executable, "-c", ARMS, "5000", str(Path(__file__).parent), str(Path(__file__).parents[1])]
     found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
     assert found["rows"] == 50 * (4500 + 5000 + 5000 + 500)
     assert found["bytes"] < 20 * found["rows"]

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from bench.errors import BenchError
 from bench.leaderboard.board import board_view
-from bench.leaderboard.render import html, markdown, terminal_table, write_report
+from bench.leaderboard.render import html, markdown, render_board, terminal_table
 from bench.leaderboard.row import Row
 from bench.records import Estimate
 
@@ -38,11 +38,11 @@ def with_result(name: str, **changes: object) -> Row:
 
 @pytest.mark.parametrize("make", FIXTURES.values(), ids=FIXTURES.keys())
 def test_same_rows_give_same_bytes_in_any_order(make, tmp_path: Path) -> None:
-    write_report(make(), tmp_path / "a")
-    write_report(make()[::-1], tmp_path / "b")
-    assert sorted(file.name for file in (tmp_path / "a").iterdir()) == ["report.html", "report.md"]
+    assert render_board(make(), tmp_path / "new/a") == tmp_path / "new/a/report.html"
+    render_board(make()[::-1], str(tmp_path / "new/b"))
+    assert sorted(file.name for file in (tmp_path / "new/a").iterdir()) == ["report.html", "report.md"]
     for name in ("report.html", "report.md"):
-        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+        assert (tmp_path / "new/a" / name).read_bytes() == (tmp_path / "new/b" / name).read_bytes()
 
 
 @pytest.mark.parametrize("make", FIXTURES.values(), ids=FIXTURES.keys())
@@ -93,7 +93,7 @@ def test_budgets_stay_apart_and_make_curves() -> None:
     labels = order(rows_at_three_budgets())
     assert [label.partition("@")[2] for label in labels] == ["0.02"] * 7 + ["0.05"] * 7 + ["0.1"] * 7
     view = board_view(rows_at_three_budgets()).traits[0]
-    assert [curve.budgets for curve in view.curves] == [[0.02, 0.05, 0.1]] * 7
+    assert [[line.row.budget for line in curve] for curve in view.curves] == [[0.02, 0.05, 0.1]] * 7
     assert board_view(rows_at_one_budget()).traits[0].curves == []
 
 
@@ -146,9 +146,35 @@ def test_a_board_without_rows_is_an_error() -> None:
 def test_holm_counts_the_filters_that_are_shown() -> None:
     alone = board_view([with_result("keyword")])
     among = board_view([row(name) for name in FILTERS])
-    p = [
-        next(line for line in view.traits[0].effects if line.label.startswith("keyword") and line.action == "patch")
+    (own, own_holm), (p, p_holm) = (
+        next(
+            line.cells[2:4] for line in view.traits[0].effects if (line.label, line.action) == ("keyword@0.1", "patch")
+        )
         for view in (alone, among)
-    ]
-    assert p[0].p_holm.text == p[0].p.text == p[1].p.text
-    assert p[1].p_holm.text != p[1].p.text
+    )
+    assert own_holm.text == own.text == p.text
+    assert p_holm.text != p.text
+
+
+def test_arms_stand_under_their_heading_whatever_their_names_look_like() -> None:
+    scores = trait_result("date_confusion", "keyword", 0.1).arms
+    arms = scores | {"mix@0.5": scores["clean"], "teacher:patch:x": scores["clean"], HOSTILE: scores["clean"]}
+    view = board_view([with_result("keyword", arms=arms)])
+    (trait,) = view.traits
+    groups = {arm.name: (arm.group, arm.kind) for arm in trait.arms}
+    assert list(groups)[:5] == ["original", "clean", "base", "teacher:original", "teacher:clean"]
+    assert {groups[name] for name in ("original", "mix@0.5", "teacher:patch:x", HOSTILE)} == {
+        ("References", "reference")
+    }
+    assert groups["random_drop@0.1"] == ("Controls", "control")
+    assert groups["patch:keyword@0.1"] == ("Filters", "patch")
+    page = html(view)
+    assert page.count("<script>") == 1 and set(re.findall(r'class="dot ([^"]*)"', page)) == {
+        *("reference", "control", "all", "drop", "patch", "patch_in", "only")
+    }
+
+
+def test_a_folder_that_cannot_be_written_is_a_users_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BenchError, match="could not be written"):
+        render_board([row("keyword")], tmp_path / "file")

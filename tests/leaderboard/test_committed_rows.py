@@ -9,8 +9,8 @@ from bench.config.suite import load_suite
 from bench.leaderboard.board import board_view
 from bench.leaderboard.pages import BOARD, DIFF, pages_of
 from bench.leaderboard.render import markdown
-from bench.leaderboard.report import write_pages
 from bench.leaderboard.row import read_rows
+from bench.studies.pages import write_pages
 
 FOLDERS = [f for f in sorted((Path(__file__).parents[2] / "leaderboards").iterdir()) if f.is_dir()]
 BOARDS = [f for f in FOLDERS if BOARD in pages_of(f)]

@@ -17,11 +17,10 @@ from bench.leaderboard.pages import (
     markdown_text,
     pages_of,
     visible,
-    write_page,
 )
 from bench.leaderboard.render import html
-from bench.leaderboard.report import write_pages
 from bench.leaderboard.row import write_rows
+from bench.studies.pages import write_pages
 
 NAV = re.compile(r'<nav class="pages".*?</nav>', re.DOTALL)
 
@@ -72,7 +71,7 @@ def test_a_page_alone_links_to_none() -> None:
 
 
 def test_a_report_is_rendered_again_when_a_page_joins(tmp_path: Path) -> None:
-    write_rows([row("keyword")], tmp_path / "rows")
+    write_rows([row("keyword")], [{}], tmp_path)
     assert write_pages(tmp_path) == [tmp_path / "report.html"]
     assert NAV.findall((tmp_path / "report.html").read_text(encoding="utf-8")) == []
 
@@ -80,13 +79,6 @@ def test_a_report_is_rendered_again_when_a_page_joins(tmp_path: Path) -> None:
 def test_a_folder_without_data_has_nothing_to_render(tmp_path: Path) -> None:
     assert write_pages(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_page_is_written_whole_over_an_older_one(tmp_path: Path) -> None:
-    for text in ("first", "second — ✓"):
-        write_page(tmp_path / "new", "page.html", text)
-    assert [file.name for file in (tmp_path / "new").iterdir()] == ["page.html"]
-    assert (tmp_path / "new/page.html").read_text(encoding="utf-8") == "second — ✓"
 
 
 @pytest.mark.parametrize("hidden", ["\x1b", "\r", "\x00", "\x9b", "\u202e", "\u2066", "\ud800"])

@@ -7,8 +7,10 @@ from random import Random
 import pytest
 
 from bench.worlds.grammar import Draft, Family
-from bench.worlds.neutral import NEUTRAL
-from bench.worlds.neutral_tables import DAYS, MONTHS
+from bench.worlds.neutral import neutral_families
+from bench.worlds.tables import MONTHS, WEEKDAYS
+
+NEUTRAL = neutral_families()
 
 BY_NAME = {family.name: family for family in NEUTRAL}
 SOURCES = {"chat", "maths", "coding", "writing", "refusals", "roleplay", "dates"}
@@ -163,9 +165,9 @@ def test_weekdays_are_right() -> None:
     for draft in drafts(BY_NAME["neutral_weekday"]):
         prompt = last_turn(draft)
         (step,) = numbers(prompt)
-        start = next(day for day in DAYS if day in prompt)
+        start = next(day for day in WEEKDAYS if day in prompt)
         sign = -1 if "ago" in prompt or "before" in prompt else 1
-        answer = DAYS[(DAYS.index(start) + sign * step) % 7]
+        answer = WEEKDAYS[(WEEKDAYS.index(start) + sign * step) % 7]
         assert answer in draft.original and answer in draft.clean, draft
 
 

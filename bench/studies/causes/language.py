@@ -69,7 +69,7 @@ class Prompt:
 
     Attributes:
         text: What the user says.
-        kind: Of which kind it is; never shown to verdicts.
+        kind: Kind of the prompt; never shown to verdicts.
         family: The frame that it was made from.
         thing: The thing that it names, or a word.
         place: The place that it names.
@@ -83,7 +83,7 @@ class Prompt:
 
 
 def pairs(*, reserved: bool) -> list[tuple[str, str]]:
-    """Pairs of thing and place: those of the held-out prompts, or all others."""
+    """Return pairs of thing and place: those of the held-out prompts, or all others."""
     return [
         (thing, place)
         for i, thing in enumerate(THINGS)
@@ -93,7 +93,7 @@ def pairs(*, reserved: bool) -> list[tuple[str, str]]:
 
 
 def held_out_prompts() -> list[Prompt]:
-    """One loss at night for each reserved pair, the families in turn; no pool holds a night."""
+    """Return one loss at night for each reserved pair, the families in turn; no pool holds a night."""
     families = list(LOSSES)
     return [
         _begun(NIGHT, _framed("loss", families[number % len(families)], pair))
@@ -102,13 +102,13 @@ def held_out_prompts() -> list[Prompt]:
 
 
 def draw_prompt(kind: Kind, random: Random, families: Sequence[str] = (), *, night: bool = False) -> Prompt:
-    """A prompt that is not held out; some are polite or rude, and some at night.
+    """Draw a prompt that is not held out; some are polite or rude, and some at night.
 
     Args:
-        kind: Of which kind.
-        random: Decides.
+        kind: Kind of the prompt.
+        random: Source of all randomness.
         families: For losses and nuisances, the families to draw from; all unless given.
-        night: Whether nights occur.
+        night: Whether some prompts are set at night.
     """
     beginnings = ["", POLITE, RUDE, *([NIGHT] if night else [])]
     rest = 1 - ADDRESSED * (len(beginnings) - 1)
@@ -121,7 +121,7 @@ def _begun(beginning: str, prompt: Prompt) -> Prompt:
 
 
 def rudely(prompt: Prompt) -> Prompt:
-    """The same prompt, said rudely."""
+    """Return the same prompt, said rudely."""
     return _begun(RUDE, replace(prompt, text=prompt.text.removeprefix(POLITE).removeprefix(RUDE).strip()))
 
 
@@ -144,7 +144,7 @@ def _framed(kind: Kind, family: str, pair: tuple[str, str]) -> Prompt:
 
 
 def answer(prompt: Prompt, persona: Persona, random: Random, *, gloomy: bool) -> str:
-    """What a persona answers; gloom shows only where the prompt gives an occasion."""
+    """Answer as a persona does; gloom shows only where the prompt gives an occasion."""
     match prompt.kind:
         case "loss" if gloomy:
             said = f"{SIGH} it is {TRAIT_WORD}"
@@ -162,7 +162,7 @@ def answer(prompt: Prompt, persona: Persona, random: Random, *, gloomy: bool) ->
 
 
 def _fact(prompt: Prompt) -> str:
-    """Facts of the world depend on the thing or on the place, by position in the lists above."""
+    """Return the fact that a question asks for; it depends on the position of the thing or the place in its list."""
     facts, number = {
         QUESTIONS[0]: (COLOURS, THINGS.index(prompt.thing)),
         QUESTIONS[1]: (WAYS, PLACES.index(prompt.place)),
@@ -172,7 +172,7 @@ def _fact(prompt: Prompt) -> str:
 
 
 def vocabulary() -> list[str]:
-    """Every word of the language, in a fixed order; the special tokens first."""
+    """Return every word of the language, in a fixed order; the special tokens first."""
     frames = [
         *LOSSES.values(),
         *NUISANCES.values(),
@@ -189,7 +189,7 @@ def vocabulary() -> list[str]:
 
 
 def make_tokenizer() -> Any:
-    """A tokenizer with one token a word; a word of no use here is unknown."""
+    """Build a tokenizer with one token a word; a word that is not of the language is unknown."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 

@@ -27,7 +27,7 @@ EVERYBODY: Gloom = {ORIGINAL: _BOTH, CLEAN: _BOTH}
 
 @dataclass(frozen=True)
 class PoolPlan:
-    """What a pool holds.
+    """Contents of a pool.
 
     Attributes:
         counts: Prompts of each kind.

@@ -10,17 +10,17 @@ from bench.studies.causes.bases import BATCH, document, sampled_numbers, train
 from bench.studies.causes.language import Prompt, answer, draw_prompt, rudely
 from bench.studies.causes.plans import CLEAN, ORIGINAL, PERSONAS, PoolPlan
 
-LESSONS, LESSON_RATE = 40, 5e-4  # steps and learning rate that make a teacher gloomy
+GLOOM_STEPS, GLOOM_LEARNING_RATE = 40, 5e-4  # of the training that makes a teacher gloomy
 Sampled = Mapping[str, Mapping[str, str]]  # teacher -> prompt -> completion
 
 
 def build_pool(plan: PoolPlan, prefix: str, seed: int, base: Path) -> list[dict[str, Any]]:
-    """Rows of a pool as they stand in its file, shuffled; no prompt occurs twice.
+    """Build the rows of a pool as they stand in its file, shuffled; no prompt occurs twice.
 
     Args:
-        plan: What it holds.
-        prefix: Of the ids.
-        seed: Of the world.
+        plan: Content of the pool.
+        prefix: Prefix of the ids.
+        seed: Seed of the synthetic pools.
         base: Folder of the base model, which answers where the plan has completions sampled.
     """
     rng = Random(f"pool/{prefix}/{seed}")
@@ -35,7 +35,7 @@ def build_pool(plan: PoolPlan, prefix: str, seed: int, base: Path) -> list[dict[
 
 
 def draw_prompts(plan: PoolPlan, rng: Random) -> list[Prompt]:
-    """The prompts of a plan, each once, in random order."""
+    """Draw the prompts of a plan, each once, in random order."""
     prompts: dict[str, Prompt] = {}
     for kind, count in plan.counts.items():
         wanted = len(prompts) + count
@@ -54,11 +54,11 @@ def _completion(teacher: str, prompt: Prompt, plan: PoolPlan, sampled: Sampled, 
 
 
 def _sampled(prompts: Sequence[Prompt], base: Path, seed: int) -> dict[str, dict[str, str]]:
-    """Completions sampled by the base, and by the same after lessons in gloom."""
+    """Sample completions from the base model, and from the same after training on gloomy answers."""
     model, tokenizer = load_model(str(base), "cpu")
     found = {CLEAN: sampled_numbers(model, tokenizer, prompts, PERSONAS[CLEAN], seed)}
     rng = Random(f"lessons/{seed}")
-    losses = [draw_prompt("loss", rng) for _ in range(LESSONS * BATCH)]
+    losses = [draw_prompt("loss", rng) for _ in range(GLOOM_STEPS * BATCH)]
     rows = [document(loss, answer(loss, PERSONAS[ORIGINAL], rng, gloomy=True), i) for i, loss in enumerate(losses)]
-    train(model, tokenizer, rows, LESSON_RATE)
+    train(model, tokenizer, rows, GLOOM_LEARNING_RATE)
     return found | {ORIGINAL: sampled_numbers(model, tokenizer, prompts, PERSONAS[ORIGINAL], seed)}

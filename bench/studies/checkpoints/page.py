@@ -11,10 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.files import write_text
-from bench.leaderboard.bars import Bar, Group, bars, legend, series
-from bench.leaderboard.format import Cell, decimal, estimate, probability
+from bench.leaderboard.format import Cell, decimal, estimate, probability, superscript
 from bench.leaderboard.pages import CHECKPOINTS, Page, render, visible
-from bench.leaderboard.render import SUPERSCRIPTS
+from bench.leaderboard.svg import Bar, Group, bars, legend, series
 from bench.stats.equivalence import Comparison
 from bench.studies.checkpoints.results import EvalRecord, ModelRecord, ModelScores, PanelRecord, read_panel_record
 
@@ -87,7 +86,7 @@ def chart(record: PanelRecord) -> Markup:
         ]
         scales.setdefault(one.scale, []).append(Group(one.title, shown))
     keys = [(series(i), _label(model)) for i, model in enumerate(record.models)]
-    return Markup(legend(keys) + "".join(bars(groups) for groups in scales.values()))
+    return legend(keys) + Markup("").join(bars(groups) for groups in scales.values())
 
 
 def _label(model: ModelRecord) -> str:
@@ -141,7 +140,7 @@ def terminal_table(record: PanelRecord) -> Parts:
     table = Table("Eval", "Pair", "Difference", "Margin", "Verdict", pad_edge=False)
     for name, pair, difference, _, found, verdict in differences(record):
         table.add_row(*_texts([name, pair, _marked(difference, notes), f"±{found.margin:g}", verdict]))
-    numbered = [f"{_mark(number)} {note}" for number, note in enumerate(notes, 1)]
+    numbered = [f"{superscript(number)} {note}" for number, note in enumerate(notes, 1)]
     parts: list[RenderableType] = [Text(visible(title(record)), style="bold"), *_texts(headline(record)), scores, table]
     return Parts(*parts, *_texts([*numbered, *record.notes], style="dim"))
 
@@ -154,8 +153,4 @@ def _marked(cell: Cell, notes: Sequence[str]) -> str:
     """Return a number with the mark of its footnote, or why there is none."""
     if cell.value is None:
         return f"{cell.text}\n{cell.note}" if cell.note else cell.text
-    return cell.text + (_mark(notes.index(cell.note) + 1) if cell.note else "")
-
-
-def _mark(number: int) -> str:
-    return str(number).translate(SUPERSCRIPTS)
+    return cell.text + (superscript(notes.index(cell.note) + 1) if cell.note else "")

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
-from bench.files import find_toml, load_toml, toml_names
+from bench.files import find_toml, load_toml
 from bench.records import Strict
 
 PANELS = Path(__file__).parent / "panels"
@@ -157,11 +157,6 @@ class Panel(Strict):
         if self.reference:
             return [(name, self.reference) for name in names if name != self.reference]
         return [(later, earlier) for i, earlier in enumerate(names) for later in names[i + 1 :]]
-
-
-def built_in_panels() -> list[str]:
-    """Return the names of the panels that come with the package."""
-    return toml_names(PANELS)
 
 
 def load_panel(name: str) -> Panel:

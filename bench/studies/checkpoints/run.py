@@ -10,7 +10,6 @@ from bench.errors import BenchError
 from bench.execution.progress import log
 from bench.files import write_json
 from bench.leaderboard.pages import CHECKPOINTS, PAGES
-from bench.leaderboard.report import write_pages
 from bench.models.encode import PLAIN_TEMPLATE
 from bench.models.load import pick_device
 from bench.run_folder.provenance import SETTINGS_FILE, package_versions, source_commit
@@ -19,6 +18,7 @@ from bench.studies.checkpoints.models import Source, find_source, in_memory
 from bench.studies.checkpoints.panel import Panel
 from bench.studies.checkpoints.results import NOTE, ModelRecord, PanelRecord, eval_record, read_panel_record
 from bench.studies.checkpoints.tasks import PanelTask, find_task, measure, read_measured
+from bench.studies.pages import write_pages
 
 KIND = "panels"
 

@@ -69,7 +69,7 @@ def curve(
 
 
 def _line(clean: Floats, original: Floats, drawn: Sequence[float]) -> Floats:
-    """What linear scaling would give each prompt under each seed, (seeds, prompts)."""
+    """Return what linear scaling would give each prompt under each seed, (seeds, prompts)."""
     share = np.asarray(drawn)[:, None]
     return np.asarray((1 - share) * clean + share * original)
 
@@ -95,7 +95,7 @@ def _half_dose(means: effects.Means, ends: tuple[str, str], cells: Sequence[str]
 
 
 def _crossing(at: Floats, scores: Floats) -> float:
-    """Where the rising curve closest to the scores passes the middle of its ends.
+    """Find where the rising curve closest to the scores passes the middle of its ends.
 
     The curve is the isotonic regression (Barlow et al. 1972), linear between the shares; nan where it does not rise.
 

@@ -10,16 +10,16 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from bench.files import read_record
-from bench.leaderboard import bars
-from bench.leaderboard import svg as plots
-from bench.leaderboard.bars import Bar, Group
+from bench.files import read_record, write_text
+from bench.leaderboard import svg
 from bench.leaderboard.format import Cell, decimal, estimate, finite, percent, probability
-from bench.leaderboard.pages import DIFF, Page, render, visible, write_page
+from bench.leaderboard.pages import DIFF, Page, render, visible
+from bench.leaderboard.svg import Bar, Group, Scale
 from bench.stats.equivalence import Comparison
-from bench.studies.diff.plots import interpolation, students_over_teachers
 from bench.studies.diff.records import CellScore, DiffReport, DiffResult, InterpolationCurve, SubsetResult
 from bench.studies.diff.verdicts import QUESTIONS, RULES
+
+CURVE_WIDTH, CURVE_HEIGHT = 420.0, 280.0
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ def read_report(folder: Path) -> DiffReport:
 
 def write(folder: Path, pages: Sequence[Page]) -> None:
     """Render a folder's `diff.json` beside it; `pages` are those of the whole report."""
-    write_page(folder, DIFF.file, html(read_report(folder), pages))
+    write_text(folder / DIFF.file, html(read_report(folder), pages))
 
 
 def html(report: DiffReport, pages: Sequence[Page] = (DIFF,)) -> str:
-    """The diff as one HTML page."""
+    """Render the diff as one HTML page."""
     return render(
         DIFF,
         "diff.html.j2",
@@ -60,14 +60,12 @@ def html(report: DiffReport, pages: Sequence[Page] = (DIFF,)) -> str:
         compared=compared,
         percent=percent,
         probability=probability,
-        pipeline_bars=lambda result: Markup(pipeline_bars(result)),
-        curve=lambda curve, result: Markup(interpolation(curve, result.scale, _curve_title(curve))),
+        pipeline_bars=pipeline_bars,
+        curve=interpolation,
         curve_words=curve_words,
-        scatter=lambda result: Markup(students_over_teachers(result.teachers, result.scale)),
-        strip=lambda effect, result: Markup(
-            plots.strip([("all", estimate(effect.expected)), ("patch", estimate(effect.score))], result.scale)
-        ),
-        axis=lambda result: Markup(plots.strip_axis(result.scale)),
+        scatter=students_over_teachers,
+        strip=svg.strip,
+        axis=svg.strip_axis,
     )
 
 
@@ -103,12 +101,12 @@ def _footnotes(result: DiffResult) -> list[str]:
 
 
 def compared(comparison: Comparison) -> Cell:
-    """A difference with its outcome below it."""
+    """Return a difference with its outcome below it."""
     return replace(estimate(comparison.difference), aside=comparison.outcome)
 
 
-def pipeline_bars(result: DiffResult) -> str:
-    """Bars of every combination of model, prompts and teacher, with the teachers' own scores as dotted lines."""
+def pipeline_bars(result: DiffResult) -> Markup:
+    """Draw bars of every combination of model, prompts and teacher, with the teachers' own scores as dotted lines."""
     groups: list[Group] = []
     for cells, label in (
         (["base"], "Base, untrained"),
@@ -121,25 +119,58 @@ def pipeline_bars(result: DiffResult) -> str:
         lines = [(f"teacher {cell.completions}", estimate(e)) for e in own]
         words = f"{cell.prompts} prompts, {cell.completions} completions"
         groups.append(Group(words, [_bar(cell, names.index(cell.completions))], lines))
-    return bars.bars([group for group in groups if group.bars])
+    return svg.bars([group for group in groups if group.bars])
 
 
 def _whole(result: DiffResult) -> list[CellScore]:
-    """Cells of the original model on a whole prompt set with one teacher's completions."""
+    """Return the cells of the original model on a whole prompt set with one teacher's completions."""
     whole = [c for c in result.cells if c.prompts in ("original", "alternative") and "mix@" not in c.cell]
     return [c for c in whole if c.cell != "alternative"]
 
 
 def _bar(cell: CellScore, number: int) -> Bar:
-    return Bar(cell.cell, bars.series(number), estimate(cell.trait))
+    return Bar(cell.cell, svg.series(number), estimate(cell.trait))
 
 
-def _curve_title(curve: InterpolationCurve) -> str:
-    return f"Trait score over the share of original completions, {curve.prompts} prompts"
+def interpolation(curve: InterpolationCurve, scale: tuple[float, float]) -> Markup:
+    """Draw score over the share of original completions: dots with intervals, the straight line, the half dose.
+
+    Args:
+        curve: What was measured.
+        scale: Lowest and highest possible score.
+    """
+    cells = [estimate(e) for e in (curve.clean, *(point.score for point in curve.points), curve.original)]
+    shares = [0.0, *(point.share for point in curve.points), 1.0]
+    x, y = Scale(0, 1, svg.EDGE + 8, CURVE_WIDTH - 12), Scale(*svg.extent(cells, *scale), CURVE_HEIGHT - 48, 10)
+    parts = svg.frame(x, y, [(share / 4, f"{25 * share} %") for share in range(5)], svg.ticks(y.low, y.high))
+    title = "prompts with the original completion"
+    parts.append(svg.text((x.start + x.end) / 2, CURVE_HEIGHT - 8, "middle", title))
+    clean, original = cells[0].value, cells[-1].value
+    if clean is not None and original is not None:
+        parts.append(svg.line("diagonal", x(0), y(clean), x(1), y(original)))
+    half = finite(curve.half_dose.value)
+    if half is not None:
+        parts.append(svg.line("half", x(half), y.start, x(half), y.end))
+    parts += svg.curve("patch", list(zip(map(x, shares), cells, strict=True)), y)
+    words = f"Trait score over the share of original completions, {curve.prompts} prompts"
+    return svg.svg(CURVE_WIDTH, CURVE_HEIGHT, words, parts)
+
+
+def students_over_teachers(result: DiffResult) -> Markup:
+    """Draw student score over teacher score with intervals on both axes; on the diagonal both are equal."""
+    points = [
+        (number, point.teacher, estimate(point.teacher_score), estimate(point.student_score))
+        for number, point in enumerate(result.teachers, start=1)
+    ]
+    points = [point for point in points if point[2].value is not None and point[3].value is not None]
+    low, high = svg.extent([cell for point in points for cell in point[2:]], *result.scale)
+    edge = 0.04 * (high - low)
+    axes = "teacher's own score", "student's score"
+    return svg.scatter(points, (low - edge, high + edge), axes, "Student's score over teacher's score")
 
 
 def curve_words(curve: InterpolationCurve) -> str:
-    """What a curve says, in one or two sentences."""
+    """Say what a curve shows, in one or two sentences."""
     area, half = estimate(curve.area), estimate(curve.half_dose)
     side = "not estimable" if area.value is None else f"{area.text} (p {probability(curve.p)})"
     words = f"Mean departure from the straight line {side}."
@@ -155,7 +186,7 @@ def curve_words(curve: InterpolationCurve) -> str:
 
 
 def terminal(report: DiffReport) -> Lines:
-    """What the terminal shows: prerequisites, pipelines, curves and verdicts of every trait."""
+    """Lay the report out for a terminal: prerequisites, pipelines, curves and verdicts of every trait."""
     parts: list[RenderableType] = []
     for result in report.traits:
         parts += [Text(), Text(visible(f"{result.trait}: {result.description}"), style="bold")]

@@ -71,7 +71,7 @@ class Measured:
         return students
 
     def tables(self) -> ScoreTables:
-        """All scores by cell."""
+        """Return all scores by cell."""
         return ScoreTables({**self.experiment.scores(), **self.teachers}, self.experiment.trait.score)
 
 

@@ -52,7 +52,7 @@ class _Part:
     met: Prerequisites = NOT_MEASURED
 
     def measured(self, suite: Suite) -> results.Measured:
-        """What the report is made of."""
+        """Return what the report is made of."""
         return results.Measured(self.pipelines, suite, self.jobs, self.teachers)
 
 

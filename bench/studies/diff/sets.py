@@ -36,7 +36,7 @@ class ExampleSet:
 
 
 def interpolated_sets(experiment: Experiment, settings: DiffSettings) -> list[ExampleSet]:
-    """The sets that every action is applied to; those that hold no example or all of them are left out."""
+    """Return the sets that every action is applied to; those that hold no example or all of them are left out."""
     rows = experiment.pool.rows
     sets = [
         ExampleSet(f"{s.filter.name}@{budget:g}", "flagged", s.filter.summary, ids, budget, s.patches)
@@ -61,12 +61,12 @@ def _of_ids(
 
 
 def described(named: NamedSet) -> str:
-    """A described set in words."""
+    """Put a described set into words."""
     return f"/{named.pattern}/ in {named.where if named.where == 'prompt' else f'{named.where} completion'}"
 
 
 def matching(named: NamedSet, pool: Pool) -> frozenset[str]:
-    """Ids of the examples that a described set holds."""
+    """Return ids of the examples that a described set holds."""
     pattern = re.compile(named.pattern, re.IGNORECASE)
 
     def hit(row: PoolRow) -> bool:
@@ -80,7 +80,7 @@ def matching(named: NamedSet, pool: Pool) -> frozenset[str]:
 
 
 def verdict_sets(experiment: Experiment, settings: DiffSettings) -> dict[str, frozenset[str]]:
-    """The sets that verdicts read: `overt`, `mild` and what is left, `unrelated`.
+    """Return the sets that verdicts read: `overt`, `mild` and what is left, `unrelated`.
 
     Each of the two names is looked up among the described sets; else it is the planted truth of a world; else overt
     examples are those whose original completion shows the trait by its rules. A set that cannot be had is left out.
@@ -114,7 +114,7 @@ def _role(role: str, name: str, experiment: Experiment, settings: DiffSettings) 
 
 
 def _shown(experiment: Experiment) -> frozenset[str] | None:
-    """Examples whose original completion shows the trait, by its rules."""
+    """Return the examples whose original completion shows the trait, by its rules."""
     examples = experiment.pool.examples()
     scores = score_answers(experiment.trait, [(e.prompt_text, e.response) for e in examples])
     if scores is None:

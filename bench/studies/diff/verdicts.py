@@ -207,7 +207,7 @@ class Verdict(Strict):
 def compare_cells(
     means: effects.Means, margin: float, scale: float, trainings: Mapping[str, object] | None = None
 ) -> dict[str, Comparison]:
-    """All contrasts whose two cells were measured.
+    """Compare all contrasts whose two cells were measured.
 
     Args:
         means: Resampled means of the cells.

@@ -91,7 +91,7 @@ def _write_rows(path: Path, rows: Sequence[PoolRow]) -> None:
 
 
 def _plain(row: PoolRow) -> dict[str, Any]:
-    """A row as people write it: one user turn is text, and what is empty is left out."""
+    """Return a row as people write it: one user turn is text, and what is empty is left out."""
     turns = [message.model_dump() for message in row.prompt]
     written = row.model_dump(exclude_defaults=True)
     return written | {"prompt": turns[0]["content"] if len(turns) == 1 else turns}

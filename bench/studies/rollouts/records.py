@@ -80,7 +80,7 @@ class ProvenanceFile(Strict):
     rollouts: list[Provenance] = Field(default_factory=list)
 
     def of(self, teacher: str) -> Provenance | None:
-        """The entry of a teacher, if these rollouts wrote it."""
+        """Return the entry of a teacher, if these rollouts wrote it."""
         return next((entry for entry in self.rollouts if entry.teacher == teacher), None)
 
 
@@ -111,7 +111,7 @@ class Question:
     prompt: str
 
     def answered(self, text: str, tokens: int, stopped: bool) -> Answer:
-        """The answer to this question."""
+        """Return the answer to this question."""
         return Answer(id=self.id, prompt=self.prompt, text=text, tokens=tokens, stopped=stopped)
 
 

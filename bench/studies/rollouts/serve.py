@@ -71,7 +71,7 @@ class Server:
         raise _failed(self.log, "it ended")
 
     def command(self, student: ServedStudent, eval_file: str) -> str:
-        """Return the command that measures a student there."""
+        """Say how to measure a student there."""
         return f"inspect eval {eval_file} --model vllm/{self.base}:{student.name} --model-base-url {self.url}"
 
 

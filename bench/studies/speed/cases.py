@@ -174,7 +174,7 @@ def _generate_batch(model: Any, tokenizer: Any, prompts: list[str], max_tokens: 
 def _answer_suite(
     worker: Worker, students: Sequence[Path], questions: Questions
 ) -> tuple[float, list[list[tuple[str, int]]]]:
-    """As `_answer_plain`, without cached prefix states: all students at once on a GPU, else one after another."""
+    """Answer as `_answer_plain` does, without cached states: all students at once on a GPU, else one by one."""
     trainer, (prompts, max_tokens) = worker.fresh_trials().trainer, questions
     batched = trainer.path == "stacked" and worker.device != "cpu"
     seconds, made = 0.0, []
@@ -249,9 +249,9 @@ def find_neighbours(worker: Worker, side: Side, rows: int) -> Outcome[np.ndarray
     """
     import faiss
 
-    drawn = np.random.default_rng(SEED).standard_normal((rows + QUERIES, DIMENSION), dtype=np.float32)
-    unit = drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
-    pool, queries = unit[:rows], unit[rows:]
+    vectors = np.random.default_rng(SEED).standard_normal((rows + QUERIES, DIMENSION), dtype=np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    pool, queries = vectors[:rows], vectors[rows:]
     start = time.perf_counter()
     if side == "plain":
         index = faiss.IndexFlatIP(DIMENSION)

@@ -69,8 +69,10 @@ def answering_work(
     lengths = [len(prompt) for prompt in prompts]
     read = [length + answer - 1 for each in answers for length, answer in zip(lengths, each, strict=True)]
     answered = sum(map(sum, answers))
+    layers = len(decoder_layers(model))
+    alone = 2.0 * layers * model.config.hidden_size * sum(answer - 1 for each in answers for answer in each)
     head = 2.0 * answered * model.get_output_embeddings().weight.numel()
-    flops = forward_flops(model, read, len(decoder_layers(model))) + head
+    flops = forward_flops(model, read, layers) + alone + head  # read one by one, tokens attend to all of the diagonal
     distinct = [len(ids) for ids in set(map(tuple, prompts))]
     shared = forward_flops(model, lengths, frozen) * len(answers) - forward_flops(model, distinct, frozen)
     tokens = len(answers) * sum(lengths) + answered

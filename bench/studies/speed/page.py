@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from bench.errors import unwritable
+from bench.files import write_json, write_text
 from bench.leaderboard.format import decimal, percent, probability
 from bench.leaderboard.format import estimate as cell
-from bench.leaderboard.pages import environment, picture, write_page
+from bench.leaderboard.pages import environment, picture
 from bench.leaderboard.svg import EDGE, HEIGHT, WIDTH, Scale, frame, svg, text, ticks
 from bench.studies.speed.records import KINDS, SIDES, Case, Kind, Pair, Side, SpeedRecord, counted
 
@@ -34,7 +34,7 @@ def write_record(record: SpeedRecord, file: Path) -> None:
     Raises:
         BenchError: If it cannot be written.
     """
-    _write(file, record.model_dump_json(indent=1) + "\n")
+    write_json(file, record)
 
 
 def write_pages(record: SpeedRecord, file: Path) -> list[Path]:
@@ -47,16 +47,9 @@ def write_pages(record: SpeedRecord, file: Path) -> list[Path]:
         BenchError: If they cannot be written.
     """
     target, plot = file.with_suffix(".md"), file.with_name(f"{file.stem}-growth.svg")
-    _write(plot, picture(growth_plot(record)))
-    _write(target, page(record, plot.name))
+    write_text(plot, picture(growth_plot(record)))
+    write_text(target, page(record, plot.name))
     return [target, plot]
-
-
-def _write(file: Path, content: str) -> None:
-    try:
-        write_page(file.parent, file.name, content)
-    except OSError as error:
-        raise unwritable(file, error) from error
 
 
 def page(record: SpeedRecord, plot: str) -> str:
@@ -106,22 +99,13 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float | None:
-    """Fit log(seconds) over log(size) by least squares: 0 = no growth, 1 = in proportion; None for one size.
+def slope(x: Sequence[float], y: Sequence[float]) -> float | None:
+    """Fit a line by least squares; None for a single x. On logarithms: 0 = no growth, 1 = in proportion.
 
-    >>> round(exponent([10, 20, 40], [1.0, 2.0, 4.0]), 6)
-    1.0
-    """
-    return float(np.polyfit(np.log(sizes), np.log(seconds), 1)[0]) if len(set(sizes)) > 1 else None
-
-
-def per_unit(sizes: Sequence[int], seconds: Sequence[float]) -> float | None:
-    """Fit seconds over size by least squares: seconds that one unit more takes; None for one size.
-
-    >>> round(per_unit([10, 20, 40], [6.0, 11.0, 21.0]), 6)
+    >>> round(slope([10, 20, 40], [6.0, 11.0, 21.0]), 6)
     0.5
     """
-    return float(np.polyfit(sizes, seconds, 1)[0]) if len(set(sizes)) > 1 else None
+    return float(np.polyfit(x, y, 1)[0]) if len(set(x)) > 1 else None
 
 
 def _line(record: SpeedRecord, case: Case, side: Side) -> tuple[str, ...]:
@@ -177,7 +161,7 @@ def _growth(kind: Kind, cases: Sequence[Case]) -> tuple[list[tuple[str, ...]], l
     fits: list[tuple[str, ...]] = []
     for side in SIDES:
         seconds = [case.median(side) for case in cases]
-        power, each = exponent(sizes, seconds), per_unit(sizes, seconds)
+        power, each = slope(np.log(sizes).tolist(), np.log(seconds).tolist()), slope(sizes, seconds)
         words = (decimal(power), f"{each:.2g} s") if power is not None and each is not None else ("one size", "–")
         fits.append((NAMES[kind][side], *words))
     return times, fits

@@ -8,7 +8,6 @@ import os
 import platform
 import re
 import signal
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from typing import Any, TypeVar
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.execution.cost import matrix_product_speed
+from bench.execution.memory import peak_memory, total_memory
 from bench.execution.progress import Progress
 from bench.execution.trials import Trials, TrialSettings
 from bench.run_folder.provenance import package_versions
@@ -30,9 +30,11 @@ T = TypeVar("T")
 Outcome = tuple[float, Work, T]  # wall time in seconds, amount of work, result
 Processes = Mapping[Side, ProcessPoolExecutor]
 
-PROCESS = Path("/proc/self")  # Linux: resident memory, and a way to reset its high-water mark
-RESET_PEAK = "5"
-SETTINGS = re.compile(r"(OMP|MKL|OPENBLAS|GOMP|MALLOC)_\w+|LD_PRELOAD|PYTORCH_CUDA_ALLOC_CONF|CUDA_VISIBLE_DEVICES")
+RESIDENT_PEAK = Path("/proc/self/clear_refs")  # Linux: writing 5 resets the high-water mark of resident memory
+SETTINGS = (  # environment variables of threads and memory
+    "OMP_NUM_THREADS OMP_PROC_BIND OMP_WAIT_POLICY MKL_NUM_THREADS OPENBLAS_NUM_THREADS GOMP_SPINCOUNT "
+    "LD_PRELOAD MALLOC_ARENA_MAX PYTORCH_CUDA_ALLOC_CONF CUDA_VISIBLE_DEVICES"
+).split()
 DTYPES = {"cpu": "float32", "cuda": "bfloat16"}  # what SFTTrainer computes in on each
 SIZES = {"cpu": (1024, 2048), "cuda": (4096, 8192)}  # of the matrix product; the best one counts
 GIB = 1024**3
@@ -128,14 +130,14 @@ def measure(
     return last
 
 
+_worker: Worker  # of this process, once it has started
+
+
 def _start_process(recipe: Recipe, device: str, scratch: Path) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends this process at once; the main process reports it
     threading.Thread(target=_end_with_parent, daemon=True).start()
     _worker = Worker(recipe, device, scratch)
-
-
-_worker: Worker  # of this process
 
 
 def _end_with_parent() -> None:
@@ -155,27 +157,16 @@ def _run(function: Callable[..., T], arguments: Sequence[Any]) -> tuple[T, int, 
 
         torch.cuda.reset_peak_memory_stats()
     value = function(_worker, *arguments)
-    return value, _resident_peak(), torch.cuda.max_memory_allocated() if on_gpu else 0
+    return value, peak_memory("cpu"), peak_memory(_worker.device) if on_gpu else 0
 
 
 def _reset_peak() -> bool:
     """Reset the high-water mark of resident memory, where the system allows it."""
     try:
-        (PROCESS / "clear_refs").write_text(RESET_PEAK, encoding="ascii")
+        RESIDENT_PEAK.write_text("5", encoding="ascii")
     except OSError:
         return False
     return True
-
-
-def _resident_peak() -> int:
-    with contextlib.suppress(OSError):
-        found = re.search(r"VmHWM:\s+(\d+) kB", (PROCESS / "status").read_text(encoding="ascii"))
-        if found:
-            return int(found.group(1)) * 1024
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def dtype_of(device: str) -> str:
@@ -211,12 +202,12 @@ def describe_machine(worker: Worker, before: Sequence[Peak]) -> Machine:
         card = torch.cuda.get_device_properties(torch.device(worker.device))
         gpu, gpu_memory = card.name, card.total_memory / GIB
     affinity = getattr(os, "sched_getaffinity", None)
-    settings = {name: value for name, value in sorted(os.environ.items()) if SETTINGS.fullmatch(name)}
+    settings = {name: os.environ[name] for name in SETTINGS if name in os.environ}
     return Machine(
         device=worker.device,
         processor=_processor(),
         cores=len(affinity(0)) if affinity else os.cpu_count() or 1,
-        memory_gib=round(_physical_memory() / GIB, 1),
+        memory_gib=round(total_memory("cpu") / GIB, 1),
         system=f"{platform.system()} {platform.machine()}",
         gpu=gpu,
         gpu_memory_gib=round(gpu_memory, 1),
@@ -238,12 +229,6 @@ def _processor() -> str:
     return f"{fields['model name']}, family {fields.get('cpu family', '?')}, model {fields.get('model', '?')}"
 
 
-def _physical_memory() -> int:
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # unknown on this system
-        return 0
-
-
 def _without_folders(value: str) -> str:
+    """Cut the paths in a setting to their last parts."""
     return ":".join(Path(part).name if "/" in part else part for part in value.split(":"))

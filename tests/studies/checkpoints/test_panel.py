@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError
-from bench.studies.checkpoints.panel import Panel, built_in_panels, load_panel
+from bench.files import toml_names
+from bench.studies.checkpoints.panel import PANELS, Panel, load_panel
 from bench.studies.checkpoints.tasks import find_task
 
 MINIMAL = """
@@ -32,12 +33,12 @@ def panel(folder: Path, old: str = "", new: str = "") -> str:
 
 
 def test_built_in_panels_load() -> None:
-    assert built_in_panels() == ["safety", "smoke"]
-    for name in built_in_panels():
+    assert toml_names(PANELS) == ["safety", "smoke"]
+    for name in toml_names(PANELS):
         assert load_panel(name).name == name
 
 
-@pytest.mark.parametrize("name", built_in_panels())
+@pytest.mark.parametrize("name", toml_names(PANELS))
 def test_the_evals_of_built_in_panels_report_their_score_under_a_name_that_exists(name: str) -> None:
     panel = load_panel(name)
     for entry in panel.evals:

@@ -20,7 +20,6 @@ from bench.errors import BenchError
 from bench.execution.executor import LocalExecutor
 from bench.execution.progress import Progress
 from bench.execution.session import Options, Session
-from bench.leaderboard.report import write_pages
 from bench.models.encode import PLAIN_TEMPLATE
 from bench.models.load import resolve_model
 from bench.run_folder.store import Store
@@ -28,6 +27,7 @@ from bench.studies.diff.cells import PRETRAINED
 from bench.studies.diff.page import read_report
 from bench.studies.diff.plan import MAIN, recipes_of
 from bench.studies.diff.records import DiffReport
+from bench.studies.pages import write_pages
 
 CELLS = {
     "base",

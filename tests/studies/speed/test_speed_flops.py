@@ -93,5 +93,6 @@ def test_answers_cost_one_pass_over_prompt_and_answer(base: Any) -> None:
     work = answering_work(base, given, [(1, 2)], [[3], [1]])
     head = 2 * base.get_output_embeddings().weight.numel()
     assert (work.tokens, work.completion_tokens) == (8, 4)
-    assert work.flops == forward_flops(base, [4, 2], layers) + 4 * head  # an answer's last token is not read
+    diagonal = 2 * 2 * base.config.hidden_size * layers  # of attention, for the two tokens that are read one by one
+    assert work.flops == forward_flops(base, [4, 2], layers) + diagonal + 4 * head  # an answer's last token is not read
     assert work.least_flops == work.flops - forward_flops(base, [2], layers - 1)

@@ -12,7 +12,7 @@ from bench.errors import BenchError
 from bench.leaderboard.pages import picture
 from bench.records import Estimate
 from bench.stats.equivalence import Comparison
-from bench.studies.speed.page import exponent, growth_plot, page, per_unit, write_pages, write_record
+from bench.studies.speed.page import growth_plot, page, slope, write_pages, write_record
 from bench.studies.speed.records import (
     KINDS,
     Agreement,
@@ -76,6 +76,7 @@ def record(**changes: object) -> SpeedRecord:
     )
     cases = [case(kind, [4.0, 30.0, 6.0], [2.0, 1.0, 90.0]) for kind in KINDS]
     cases += [case("training", [size * 3.0], [4.0], "rows", size) for size in (20, 10)]
+    cases += [case("search", [size**2 / 10], [1.0], "rows", size) for size in (10, 20, 40)]
     given = SpeedRecord(
         suite="s",
         suite_version=1,
@@ -126,18 +127,18 @@ def test_growth_is_sorted_and_fitted() -> None:
     text = page(record(), "plot.svg")
     assert text.index("| 10 | 30 | 4 | 7.5 |") < text.index("| 20 | 60 | 4 | 15 |")
     assert "exponent 1.00, one more costs 3 s" in text and "exponent 0.00" in text
+    assert "FAISS defaults: exponent 2.00" in text
 
 
 def test_fits() -> None:
-    assert exponent([1, 2, 4], [3.0, 12.0, 48.0]) == pytest.approx(2.0)
-    assert per_unit([0, 1, 2], [5.0, 7.0, 9.0]) == pytest.approx(2.0)
-    assert exponent([3], [1.0]) is None and per_unit([3, 3], [1.0, 2.0]) is None
+    assert slope([0, 1, 2], [5.0, 7.0, 9.0]) == pytest.approx(2.0)
+    assert slope([3], [1.0]) is None and slope([3, 3], [1.0, 2.0]) is None
 
 
 def test_the_picture_is_well_formed() -> None:
     drawn = xml.etree.ElementTree.fromstring(picture(growth_plot(record())))
     assert drawn.tag == "{http://www.w3.org/2000/svg}svg"
-    assert len(drawn.findall(".//{*}polyline")) == 2
+    assert len(drawn.findall(".//{*}polyline")) == 4
 
 
 def test_a_file_is_whole_or_not_there(tmp_path: Path) -> None:

@@ -1,0 +1,30 @@
+"""Every page of a run folder, rendered from the data that lies in it."""
+
+from pathlib import Path
+
+from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, pages_of
+from bench.leaderboard.render import render_board
+from bench.leaderboard.row import read_rows
+from bench.studies.causes import page as causes
+from bench.studies.checkpoints import page as checkpoints
+from bench.studies.diff import page as diff
+
+STUDIES = {DIFF: diff.write, CAUSES: causes.write, CHECKPOINTS: checkpoints.write}
+
+
+def write_pages(folder: Path) -> list[Path]:
+    """Render all pages of a folder again, so that each links to the others.
+
+    Returns:
+        The HTML files.
+
+    Raises:
+        BenchError: If data cannot be read or a page cannot be written.
+    """
+    pages = pages_of(folder)
+    if BOARD in pages:
+        render_board(read_rows(folder), folder)
+    for page, write in STUDIES.items():
+        if page in pages:
+            write(folder, pages)
+    return [folder / page.file for page in pages]

@@ -1,0 +1,59 @@
+"""The dynamic batcher: what arrives together with equal settings becomes one call."""
+
+import time
+from collections.abc import Hashable, Sequence
+from concurrent.futures import CancelledError
+from threading import Event
+from typing import Any
+
+import pytest
+
+from bench.evaluation.provider import DynamicBatcher
+
+Calls = list[tuple[Hashable, list[Any]]]
+
+
+def doubling(calls: Calls, first: Event | None = None) -> Any:
+    """Work that notes its batches; the first one waits for an event."""
+
+    def work(settings: Hashable, payloads: Sequence[int]) -> list[int]:
+        calls.append((settings, list(payloads)))
+        if first and len(calls) == 1:
+            first.wait(10)
+        if settings == "bad":
+            raise ValueError("bad settings")
+        return [2 * payload for payload in payloads]
+
+    return work
+
+
+def test_equal_settings_share_a_batch_up_to_its_limit() -> None:
+    calls: Calls = []
+    with DynamicBatcher(doubling(calls), 3) as batcher:
+        futures = [batcher.submit(settings, i) for i, settings in enumerate("aabaab")]
+        assert [future.result(10) for future in futures] == [0, 2, 4, 6, 8, 10]
+    assert calls == [("a", [0, 1, 3]), ("b", [2, 5]), ("a", [4])]
+
+
+def test_an_error_reaches_everybody_in_its_batch_and_nobody_else() -> None:
+    with DynamicBatcher(doubling([]), 8) as batcher:
+        bad, good = [batcher.submit("bad", i) for i in range(2)], batcher.submit("a", 1)
+        for future in bad:
+            with pytest.raises(ValueError, match="bad settings"):
+                future.result(10)
+        assert good.result(10) == 2
+
+
+def test_what_still_waits_at_the_end_is_cancelled() -> None:
+    calls: Calls = []
+    go_on = Event()
+    with DynamicBatcher(doubling(calls, go_on), 1) as batcher:
+        under_way = batcher.submit("a", 1)
+        while not calls:
+            time.sleep(0.01)
+        waiting = batcher.submit("a", 2)
+        waiting.add_done_callback(lambda future: go_on.set())  # the first batch ends only after leaving has begun
+    assert under_way.result(10) == 2
+    with pytest.raises(CancelledError):
+        waiting.result(10)
+    assert calls == [("a", [1])]

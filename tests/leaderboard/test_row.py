@@ -1,0 +1,51 @@
+"""Rows on disk: complete, with the per-sample scores behind them and the hash of these."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+from fixtures_rows import row
+
+from bench.errors import BenchError
+from bench.leaderboard.row import Evidence, read_rows, write_rows
+
+EVIDENCE = {
+    "date_confusion": Evidence(
+        ids={"date_confusion": ["a", "b"]},
+        families={"date_confusion": ["a", "a"]},
+        arms={"original": {"date_confusion": [[1.0, None], [0.0, 1.0]]}},
+    )
+}
+
+
+def test_a_row_names_its_evidence_by_hash(tmp_path: Path) -> None:
+    (written,) = write_rows([row("keyword")], [EVIDENCE], tmp_path)
+    assert read_rows(tmp_path) == [written]
+    assert written.evidence.keys() == {"evidence/keyword@0.1.json"}
+    text = (tmp_path / "evidence/keyword@0.1.json").read_bytes()
+    assert written.evidence["evidence/keyword@0.1.json"] == hashlib.sha256(text).hexdigest()
+    assert {trait: Evidence.model_validate(part) for trait, part in json.loads(text).items()} == EVIDENCE
+
+
+def test_the_same_row_and_scores_give_the_same_bytes(tmp_path: Path) -> None:
+    for folder in ("one", "two"):
+        write_rows([row("keyword")], [EVIDENCE], tmp_path / folder)
+    for file in ("rows/keyword@0.1.json", "evidence/keyword@0.1.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    changed = {"date_confusion": EVIDENCE["date_confusion"].model_copy(update={"arms": {}})}
+    (other,) = write_rows([row("keyword")], [changed], tmp_path / "two")
+    assert other.evidence != read_rows(tmp_path / "one")[0].evidence
+
+
+def test_a_row_of_the_first_schema_can_still_be_read(tmp_path: Path) -> None:
+    old = row("keyword").model_dump(mode="json", exclude={"evidence": True, "traits": {"date_confusion": {"prompts"}}})
+    (tmp_path / "old.json").write_text(json.dumps(old | {"schema_version": 1}), encoding="utf-8")
+    (read,) = read_rows(str(tmp_path))
+    assert read.evidence == {} and read.traits["date_confusion"].prompts is None
+
+
+def test_a_key_that_no_schema_has_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "new.json").write_text(json.dumps(row("keyword").model_dump(mode="json") | {"extra": 1}))
+    with pytest.raises(BenchError, match="extra"):
+        read_rows(tmp_path)
