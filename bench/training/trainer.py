@@ -17,7 +17,7 @@ from bench.records import TrainingRow
 from bench.training.methods import METHODS, TrainingPath
 from bench.training.task import OnStep, Trained, TrainingTask, encode_in_order
 
-Arm = tuple[Sequence[TrainingRow], int]  # what a student is trained on, and its seed
+TrainingInput = tuple[Sequence[TrainingRow], int]  # the rows of a student, and its seed
 
 
 class Trainer:
@@ -74,7 +74,7 @@ class Trainer:
         """Start the following trainings with so many rows in a forward pass."""
         self.rows_at_once = rows
 
-    def train(self, arms: Sequence[Arm], on_step: OnStep, what: str) -> list[Trained]:
+    def train(self, arms: Sequence[TrainingInput], on_step: OnStep, what: str) -> list[Trained]:
         """Train one student per arm, with fewer rows at once from here on where memory does not suffice.
 
         Args:
@@ -89,7 +89,7 @@ class Trainer:
         trained, self.rows_at_once = first_that_fits(lambda size: self.attempt(arms, on_step, size), sizes, what)
         return trained
 
-    def attempt(self, arms: Sequence[Arm], on_step: OnStep, rows_at_once: int) -> list[Trained]:
+    def attempt(self, arms: Sequence[TrainingInput], on_step: OnStep, rows_at_once: int) -> list[Trained]:
         """Train as `train` does, with so many rows of each student in a forward pass."""
         tokenizer = self.base()[1]
         streams = [encode_in_order(tokenizer, rows, self.recipe, seed) for rows, seed in arms]

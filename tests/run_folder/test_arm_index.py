@@ -13,17 +13,15 @@ from bench.models.engine import StudentEngine
 from bench.models.load import load_model
 from bench.models.packaged import TINY
 from bench.models.student import save_student
-from bench.records import SampleScores, Trial
-from bench.run_folder.arm_index import ARMS_FILE, find_student, write_arms
+from bench.run_folder.arm_index import ARMS_FILE, ArmEntry, find_student, write_arms
 from bench.studies.checkpoints.models import find_source, in_memory
 from bench.studies.checkpoints.panel import ModelEntry
 
 RECIPE = Recipe(name="r", model=TINY, method="full", learning_rate=0.1)
-NO_SCORES = SampleScores(values={}, ids={}, families={}, tasks={}, logs=[], seconds=0.0)
 
 
-def trial(student: str) -> Trial:
-    return Trial(student, NO_SCORES, 1.0)
+def entry(arm: str, student: str, trait: str = "t") -> ArmEntry:
+    return ArmEntry(trait=trait, arm=arm, seed=1, student=student)
 
 
 @pytest.fixture
@@ -41,16 +39,16 @@ def out(tmp_path: Path) -> Path:
 
 
 def test_a_student_is_found_by_arm_and_seed(out: Path) -> None:
-    trials = {(0, "base", 1): trial("base-123"), (0, "original", 1): trial("aaa"), (0, "clean", 1): trial("bbb")}
-    write_arms(out, ["date_confusion"], trials)
+    students = {"base": "base-123", "original": "aaa", "clean": "bbb"}
+    write_arms(out, [entry(arm, student, "date_confusion") for arm, student in students.items()])
     assert len(json.loads((out / ARMS_FILE).read_text())["arms"]) == 2  # the base is no student
     assert find_student(out, "", "original", 1) == (out / "store" / "students" / "aaa", RECIPE)
     assert find_student(out, "date_confusion", "clean", 1)[0].name == "bbb"
 
 
 def test_a_later_run_adds_to_the_index(out: Path) -> None:
-    write_arms(out, ["t"], {(0, "original", 1): trial("aaa"), (0, "clean", 1): trial("aaa")})
-    write_arms(out, ["t"], {(0, "clean", 1): trial("bbb")})
+    write_arms(out, [entry("original", "aaa"), entry("clean", "aaa")])
+    write_arms(out, [entry("clean", "bbb")])
     assert find_student(out, "t", "original", 1)[0].name == "aaa"
     assert find_student(out, "t", "clean", 1)[0].name == "bbb"
 
@@ -60,7 +58,7 @@ def test_what_is_not_there_is_named(out: Path, tmp_path: Path) -> None:
         find_student(tmp_path / "nowhere", "", "original", 1)
     with pytest.raises(BenchError, match="trains nothing anew"):
         find_student(out, "", "original", 1)
-    write_arms(out, ["t", "u"], {(0, "original", 1): trial("aaa"), (1, "original", 1): trial("bbb")})
+    write_arms(out, [entry("original", "aaa"), entry("original", "bbb", "u")])
     with pytest.raises(BenchError, match="add trait"):
         find_student(out, "", "original", 1)
     with pytest.raises(BenchError, match="did you mean 'original, seed 1'"):
@@ -81,7 +79,7 @@ def test_students_of_one_base_are_different_models(out: Path, monkeypatch: pytes
             super().__init__(model, tokenizer)
 
     monkeypatch.setattr("bench.studies.checkpoints.models.StudentEngine", Seen)
-    write_arms(out, ["t"], {(0, "original", 1): trial("aaa"), (0, "clean", 1): trial("bbb")})
+    write_arms(out, [entry("original", "aaa"), entry("clean", "bbb")])
     weights, sources = [], []
     for arm in ("original", "clean"):
         source = find_source(ModelEntry(name=arm, run="run", arm=arm, seed=1), out.parent)
