@@ -75,7 +75,7 @@ def _line(clean: Floats, original: Floats, drawn: Sequence[float]) -> Floats:
 
 
 def _half_dose(means: effects.Means, ends: tuple[str, str], cells: Sequence[str], shares: Sequence[float]) -> Estimate:
-    """Share at which half of the gap is reached, with a 95 % interval."""
+    """Return the share at which half of the gap is reached, with a 95 % interval."""
     clean, original = ends
     gap = effects.estimate(means, ends, lambda m: np.asarray(m[original] - m[clean]))
     if gap.value is None or gap.low is None:

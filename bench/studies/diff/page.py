@@ -10,12 +10,14 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bench.arms import mix_arm
 from bench.files import read_record, write_text
 from bench.leaderboard import svg
 from bench.leaderboard.format import Cell, decimal, estimate, finite, percent, probability
 from bench.leaderboard.pages import DIFF, Page, render, visible
 from bench.leaderboard.svg import Bar, Group, Scale
 from bench.stats.equivalence import Comparison
+from bench.studies.diff.cells import ALTERNATIVE, BASE, on_alternative
 from bench.studies.diff.records import CellScore, DiffReport, DiffResult, InterpolationCurve, SubsetResult
 from bench.studies.diff.verdicts import QUESTIONS, RULES
 
@@ -70,12 +72,17 @@ def html(report: DiffReport, pages: Sequence[Page] = (DIFF,)) -> str:
 
 
 def _view(result: DiffResult) -> DiffView:
-    curves = {f"mix@{point.asked:g}" for curve in result.curves for point in curve.points}
-    mixed = curves | {f"alternative_prompts:{name}" for name in curves}
     subsets = {f"set {each.name}" for each in result.subsets}
     random = [cell.cell for cell in result.cells if cell.prompts == "random examples"]
-    pipelines = [cell for cell in result.cells if cell.cell not in {*mixed, *random} and cell.prompts not in subsets]
+    elsewhere = {*_mixtures(result), *random}
+    pipelines = [cell for cell in result.cells if cell.cell not in elsewhere and cell.prompts not in subsets]
     return DiffView(result, _headline(result), pipelines, _footnotes(result))
+
+
+def _mixtures(result: DiffResult) -> set[str]:
+    """Return the names of the cells that are points of a curve."""
+    names = {mix_arm(point.asked).name for curve in result.curves for point in curve.points}
+    return names | set(map(on_alternative, names))
 
 
 def _headline(result: DiffResult) -> list[str]:
@@ -108,12 +115,9 @@ def compared(comparison: Comparison) -> Cell:
 def pipeline_bars(result: DiffResult) -> Markup:
     """Draw bars of every combination of model, prompts and teacher, with the teachers' own scores as dotted lines."""
     groups: list[Group] = []
-    for cells, label in (
-        (["base"], "Base, untrained"),
-        (["alternative"], "Alternative model on its own data"),
-    ):
-        groups.append(Group(label, [_bar(cell, 2) for cell in result.cells if cell.cell in cells]))
-    names = [t for t in dict.fromkeys(c.completions for c in _whole(result))]
+    for name, label in ((BASE, "Base, untrained"), (ALTERNATIVE, "Alternative model on its own data")):
+        groups.append(Group(label, [_bar(cell, 2) for cell in result.cells if cell.cell == name]))
+    names = list(dict.fromkeys(cell.completions for cell in _whole(result)))
     for cell in _whole(result):
         own = [p.teacher_score for p in result.teachers if p.teacher == cell.completions and p.prompts == cell.prompts]
         lines = [(f"teacher {cell.completions}", estimate(e)) for e in own]
@@ -124,8 +128,8 @@ def pipeline_bars(result: DiffResult) -> Markup:
 
 def _whole(result: DiffResult) -> list[CellScore]:
     """Return the cells of the original model on a whole prompt set with one teacher's completions."""
-    whole = [c for c in result.cells if c.prompts in ("original", "alternative") and "mix@" not in c.cell]
-    return [c for c in whole if c.cell != "alternative"]
+    others = {*_mixtures(result), ALTERNATIVE}
+    return [c for c in result.cells if c.prompts in ("original", "alternative") and c.cell not in others]
 
 
 def _bar(cell: CellScore, number: int) -> Bar:
