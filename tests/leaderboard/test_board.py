@@ -36,6 +36,17 @@ def with_result(name: str, **changes: object) -> Row:
     return row(name, date_confusion=trait_result("date_confusion", name, 0.1).model_copy(update=changes))
 
 
+@pytest.fixture(scope="module", params=FIXTURES.values(), ids=FIXTURES.keys())
+def rendered(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Both sets of rows in all three forms."""
+    return outputs(request.param())
+
+
+@pytest.fixture(scope="module")
+def one_budget() -> dict[str, str]:
+    return outputs(rows_at_one_budget())
+
+
 @pytest.mark.parametrize("make", FIXTURES.values(), ids=FIXTURES.keys())
 def test_same_rows_give_same_bytes_in_any_order(make, tmp_path: Path) -> None:
     assert render_board(make(), tmp_path / "new/a") == tmp_path / "new/a/report.html"
@@ -45,21 +56,19 @@ def test_same_rows_give_same_bytes_in_any_order(make, tmp_path: Path) -> None:
         assert (tmp_path / "new/a" / name).read_bytes() == (tmp_path / "new/b" / name).read_bytes()
 
 
-@pytest.mark.parametrize("make", FIXTURES.values(), ids=FIXTURES.keys())
-def test_every_filter_is_in_every_output(make) -> None:
-    for kind, text in outputs(make()).items():
+def test_every_filter_is_in_every_output(rendered: dict[str, str]) -> None:
+    for kind, text in rendered.items():
         assert [name for name in FILTERS if name not in shown(text)] == [], kind
 
 
-@pytest.mark.parametrize("make", FIXTURES.values(), ids=FIXTURES.keys())
-def test_missing_numbers_are_words(make) -> None:
-    for kind, text in outputs(make()).items():
+def test_missing_numbers_are_words(rendered: dict[str, str]) -> None:
+    for kind, text in rendered.items():
         assert not re.search(r"\b(nan|None|inf)\b", shown(text), re.IGNORECASE), kind
         assert "nan" not in re.findall(r'data-sort="([^"]*)"', text), kind
 
 
-def test_what_is_not_estimable_says_why() -> None:
-    for kind, text in outputs(rows_at_one_budget()).items():
+def test_what_is_not_estimable_says_why(one_budget: dict[str, str]) -> None:
+    for kind, text in one_budget.items():
         assert "not estimable" in text and MISSING.note in text, kind
 
 
@@ -69,8 +78,8 @@ def test_a_number_that_is_not_finite_is_not_estimable() -> None:
         assert not re.search(r"\b(nan|inf)\b", shown(text), re.IGNORECASE), kind
 
 
-def test_a_closed_gate_is_told_and_raw_scores_stay() -> None:
-    for kind, text in outputs(rows_at_one_budget()).items():
+def test_a_closed_gate_is_told_and_raw_scores_stay(one_budget: dict[str, str]) -> None:
+    for kind, text in one_budget.items():
         section = shown(text).rpartition("negative emotion where nothing")[2]
         assert "not scored: gap 0.04 [-0.03, 0.11] does not clear 0.20" in section, kind
         assert "random_patch@0.1" in section and "0.85" in section, kind
@@ -111,8 +120,8 @@ def test_hostile_text_stays_text() -> None:
     assert "<script>" not in texts["markdown"] and "\\|" in texts["markdown"]
 
 
-def test_the_page_needs_nothing_from_elsewhere() -> None:
-    page = outputs(rows_at_one_budget())["html"]
+def test_the_page_needs_nothing_from_elsewhere(one_budget: dict[str, str]) -> None:
+    page = one_budget["html"]
     assert re.findall(r"""(?:src|href)\s*=\s*["']?(?!#)[^"'>\s]+""", page) == []
     assert not re.search(r"https?://|@import|url\(", page)
 
@@ -146,10 +155,9 @@ def test_a_board_without_rows_is_an_error() -> None:
 def test_holm_counts_the_filters_that_are_shown() -> None:
     alone = board_view([with_result("keyword")])
     among = board_view([row(name) for name in FILTERS])
+    wanted = ("keyword@0.1", "patch")
     (own, own_holm), (p, p_holm) = (
-        next(
-            line.cells[2:4] for line in view.traits[0].effects if (line.label, line.action) == ("keyword@0.1", "patch")
-        )
+        next(line.cells[2:4] for line in view.traits[0].effects if (line.label, line.action) == wanted)
         for view in (alone, among)
     )
     assert own_holm.text == own.text == p.text

@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from fixtures_diff import invented
 from fixtures_rows import row
 
+from bench.files import write_text
 from bench.leaderboard.board import board_view
 from bench.leaderboard.pages import (
     BOARD,
@@ -74,11 +76,23 @@ def test_a_report_is_rendered_again_when_a_page_joins(tmp_path: Path) -> None:
     write_rows([row("keyword")], [{}], tmp_path)
     assert write_pages(tmp_path) == [tmp_path / "report.html"]
     assert NAV.findall((tmp_path / "report.html").read_text(encoding="utf-8")) == []
+    (tmp_path / "diff.json").write_text(invented().model_dump_json(), encoding="utf-8")
+    pages = write_pages(tmp_path)
+    assert pages == [tmp_path / "report.html", tmp_path / "diff.html"]
+    for page, other in zip(pages, reversed(pages), strict=True):
+        assert f'href="{other.name}"' in nav(page.read_text(encoding="utf-8"))
 
 
 def test_a_folder_without_data_has_nothing_to_render(tmp_path: Path) -> None:
     assert write_pages(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_is_written_whole_over_an_older_one(tmp_path: Path) -> None:
+    for text in ("first", "second — ✓"):
+        write_text(tmp_path / "new" / "page.html", text)
+    assert [file.name for file in (tmp_path / "new").iterdir()] == ["page.html"]
+    assert (tmp_path / "new/page.html").read_text(encoding="utf-8") == "second — ✓"
 
 
 @pytest.mark.parametrize("hidden", ["\x1b", "\r", "\x00", "\x9b", "\u202e", "\u2066", "\ud800"])
