@@ -6,6 +6,12 @@ from typing import Any
 import click
 from rich.console import Console
 
+from bench.config.suite import load_suite
+from bench.models.load import pick_device
+from bench.studies.speed.page import terminal_table, write_pages, write_record
+from bench.studies.speed.records import check_writable, read_record
+from bench.studies.speed.run import run_speed
+
 console = Console()
 
 
@@ -25,9 +31,6 @@ console = Console()
 @click.option("--render", type=click.Path(path_type=Path), help="Make the page of a measured file again, nothing else.")
 def speed(out: Path, render: Path | None, **options: Any) -> None:
     """Measure training, generation, embedding and search of a suite beside plain loops, and write a page."""
-    from bench.studies.speed.page import terminal_table, write_pages
-    from bench.studies.speed.records import read_record
-
     file = render or _measure(out, **options)
     record = read_record(file)
     pages = write_pages(record, file)
@@ -38,11 +41,6 @@ def speed(out: Path, render: Path | None, **options: Any) -> None:
 
 def _measure(out: Path, suite: str, arms: str, seeds: int, repeats: int, device: str) -> Path:
     """Measure a suite and write the result; return its file."""
-    from bench.config.suite import load_suite
-    from bench.models.load import pick_device
-    from bench.studies.speed.page import write_record
-    from bench.studies.speed.records import check_writable
-    from bench.studies.speed.run import run_speed
 
     def say(text: str) -> None:
         console.print(text, markup=False, highlight=False, soft_wrap=True)

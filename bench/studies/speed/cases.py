@@ -15,11 +15,14 @@ import numpy as np
 
 from bench.data.embedding import DIMENSION, Embedder
 from bench.execution.batched import train_together
+from bench.models.engine import Ask
+from bench.models.student import load_student, save_student
 from bench.plan import Job
 from bench.stats.leakage import SPARE, search
 from bench.studies.speed.flops import answering_work, embedding_work, training_work
 from bench.studies.speed.records import Case, Kind, Side, Work, counted
 from bench.studies.speed.workers import Outcome, Worker
+from bench.training.trl import encode_in_order, train_with_trl
 
 Students = tuple[list[Path], list[list[float]]]  # their folders, and the losses of each one's steps
 Questions = tuple[list[str], int]  # prompts rendered with the chat template, and the most new tokens
@@ -66,8 +69,6 @@ def _cut(job: Job, rows: int) -> Job:
 
 def train(worker: Worker, side: Side, jobs: Sequence[Job]) -> Outcome[Students]:
     """Train each job: with a fresh SFTTrainer, or as `bench run` does from an empty store."""
-    from bench.training.trl import encode_in_order
-
     base, tokenizer = worker.base()
     seconds, students = _train_plain(worker, jobs) if side == "plain" else _train_suite(worker, jobs)
     streams = [encode_in_order(tokenizer, job.rows or (), worker.recipe, job.seed) for job in jobs]
@@ -75,9 +76,6 @@ def train(worker: Worker, side: Side, jobs: Sequence[Job]) -> Outcome[Students]:
 
 
 def _train_plain(worker: Worker, jobs: Sequence[Job]) -> tuple[float, Students]:
-    from bench.models.student import save_student
-    from bench.training.trl import encode_in_order, train_with_trl
-
     base, tokenizer = worker.base()
     folders, losses = [worker.new_folder() for _ in jobs], []
     start = time.perf_counter()
@@ -135,8 +133,6 @@ def _answer_plain(
     worker: Worker, students: Sequence[Path], questions: Questions
 ) -> tuple[float, list[list[tuple[str, int]]]]:
     """Return the seconds, and text and number of tokens of each student's answers."""
-    from bench.models.student import load_student
-
     (base, tokenizer), (prompts, max_tokens) = worker.base(), questions
     seconds, answers = 0.0, []
     for folder in students:
@@ -175,8 +171,6 @@ def _answer_suite(
     worker: Worker, students: Sequence[Path], questions: Questions
 ) -> tuple[float, list[list[tuple[str, int]]]]:
     """As `_answer_plain`, without cached prefix states: all students at once on a GPU, else one after another."""
-    from bench.models.engine import Ask
-
     trainer, (prompts, max_tokens) = worker.fresh_bench().trainer, questions
     batched = trainer.path == "stacked" and worker.device != "cpu"
     seconds, made = 0.0, []
