@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
@@ -126,7 +127,7 @@ class TraitSpec(Strict):
         return str(self.path.parent / task)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Judge:
     """How outputs are judged, offline and by a model.
 
@@ -139,6 +140,17 @@ class Judge:
     eval: TraitEval
     rules: Rules
     rubric: str
+
+    def __init__(self, eval: TraitEval | None = None, *, rules: Rules, rubric: str, **former: Any) -> None:
+        """Take the record; `trait`, `version`, `scale` and `threshold` in its place work for one release."""
+        if eval is None:
+            warnings.warn(
+                "Judge(trait=, version=, ...) is now Judge(TraitEval(...), ...)", DeprecationWarning, stacklevel=2
+            )
+            former["task"] = former["score"] = former.pop("trait")
+            eval = TraitEval(**former)
+        for name, value in (("eval", eval), ("rules", rules), ("rubric", rubric)):
+            object.__setattr__(self, name, value)
 
     def score(self, prompt: str, output: str) -> float:
         """Return the main score of an output by the rules; nan where it does not apply."""

@@ -47,17 +47,17 @@ class LeakPool:
         ids: Id of each example.
         texts: Its prompt and original completion.
         vectors: L2-normalised embeddings of the texts, (n, d) float32.
+        threshold: A judge score at or above this carries the trait, in units of the score.
         truth: Planted truth per example, or None where nothing was planted.
         judge_scores: Rules judge on each completion, (n,), or None.
-        threshold: A judge score at or above this carries the trait, in units of the score.
     """
 
     ids: Sequence[str]
     texts: Sequence[str]
     vectors: NDArray[np.float32]
+    threshold: float
     truth: Sequence[Truth | None] | None = None
     judge_scores: NDArray[np.float64] | None = None
-    threshold: float = 0.5
 
     def carries(self) -> NDArray[np.bool_] | None:
         """Say whether each example carries the trait, (n,): by planted truth, else by the judge, else nobody knows."""

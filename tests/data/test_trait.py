@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench import Trait
-from bench.data.trait import load_trait, read_prompts
+from bench.data.trait import Judge, load_trait, read_prompts
 from bench.errors import BenchError
 
 TRAIT = """name = "toy"
@@ -89,3 +89,17 @@ def test_turns_that_are_none_are_named_with_their_line(turns: Any, tmp_path: Pat
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="no such file"):
         read_prompts(tmp_path / "none.jsonl")
+
+
+def test_a_judge_of_the_former_form_works_with_a_warning() -> None:
+    with pytest.warns(DeprecationWarning, match="is now Judge"):
+        judge = Judge(  # type: ignore[call-arg]
+            trait="odd",
+            version=2,
+            scale=(0.0, 4.0),
+            threshold=1.5,
+            rules=lambda prompt, output: {"odd": 2.0},
+            rubric="",
+        )
+    assert (judge.eval.score, judge.eval.version, judge.eval.scale, judge.eval.threshold) == ("odd", 2, (0.0, 4.0), 1.5)
+    assert judge.score("p", "o") == 2.0

@@ -20,7 +20,7 @@ def plane(degrees: Sequence[float]) -> NDArray[np.float32]:
     return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
 
 
-POOL = LeakPool(ids=list("abcdef"), texts=list("ABCDEF"), vectors=plane(DEGREES), truth=TRUTH)
+POOL = LeakPool(ids=list("abcdef"), texts=list("ABCDEF"), vectors=plane(DEGREES), threshold=0.5, truth=TRUTH)
 
 
 def test_shares_by_hand() -> None:
@@ -69,7 +69,7 @@ def test_same_answer_as_brute_force() -> None:
     vectors = rng.normal(size=(300, 16)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     truth: list[Truth] = ["mild" if flag else "none" for flag in rng.random(300) < 0.3]
-    pool = LeakPool([str(i) for i in range(300)], ["x"] * 300, vectors, truth)
+    pool = LeakPool([str(i) for i in range(300)], ["x"] * 300, vectors, 0.5, truth)
     leaks = find_leaks(pool, np.arange(20), k=5)
     nearest = 20 + np.argsort(-(vectors[:20] @ vectors[20:].T), axis=1)[:, :5]
     assert leaks.trait_share == pytest.approx(np.mean([truth[i] == "mild" for i in np.unique(nearest)]))
