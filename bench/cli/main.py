@@ -18,6 +18,7 @@ from bench.execution.memory import GIB, suite_memory
 from bench.execution.progress import shown_on
 from bench.execution.session import Options
 from bench.leaderboard.board import board_view
+from bench.leaderboard.pages import BOARD, pages_of
 from bench.leaderboard.render import render_board, terminal_table
 from bench.leaderboard.row import Row, read_rows
 from bench.models.load import pick_device
@@ -84,10 +85,13 @@ def rejudge(suite: str, pool: Path | None, judge: str, grader: str | None, **opt
 def board(folders: tuple[Path, ...], out: Path | None) -> None:
     """Render the pages of a run folder again, or one board of several folders to compare their filters."""
     target = out or folders[0]
+    made = write_pages(target) if folders == (target,) else []
+    if made and BOARD not in pages_of(target):  # a study's folder, without rows
+        for page in made:
+            say(f"page: {page}")
+        return
     rows = [row for folder in folders for row in read_rows(folder)]
-    if folders == (target,):
-        write_pages(target)
-    else:
+    if not made:
         render_board(rows, target)
     _print_board(rows, target)
 

@@ -1,5 +1,6 @@
 """The command line: what newcomers type, and what they see when it is wrong."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from click.testing import CliRunner, Result
 from bench.cli.main import main
 from bench.filtering.check import new_filter
 
+ROOT = Path(__file__).parents[2]
 BROKEN = """
 import numpy as np
 from bench import filter_plugin
@@ -99,3 +101,19 @@ def test_the_judges_are_validated_against_labels() -> None:
 def test_a_board_needs_rows(tmp_path: Path) -> None:
     result = bench("board", str(tmp_path))
     assert result.exit_code == 2 and "no *.json rows" in result.output
+
+
+def test_the_page_of_a_study_without_rows_is_rendered_again(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "leaderboards" / "blackmail", tmp_path / "blackmail")
+    (tmp_path / "blackmail" / "diff.html").unlink()
+    result = bench("board", str(tmp_path / "blackmail"))
+    assert result.exit_code == 0 and "diff.html" in result.output
+    assert (tmp_path / "blackmail" / "diff.html").is_file()
+
+
+@pytest.mark.parametrize(("former", "present"), [("stages", "checkpoints"), ("bench", "speed")])
+def test_former_names_of_commands_run_and_say_the_present_one(former: str, present: str, tmp_path: Path) -> None:
+    result = bench(former, "no-such-thing", "--out", str(tmp_path))
+    assert f"`bench {former}` is now `bench {present}`" in result.stderr
+    assert result.exit_code == 2 and "no-such-thing" in result.output
+    assert former not in bench("--help").output.split("Commands:")[1].split()
