@@ -13,7 +13,6 @@ from markupsafe import Markup
 
 from bench.errors import unwritable
 
-TEMPLATES = "bench.leaderboard.templates"
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -87,7 +86,7 @@ def environment(*, html: bool) -> Environment:
 
 @cache
 def _template(name: str) -> str:
-    return files(TEMPLATES).joinpath(name).read_text(encoding="utf-8")
+    return files("bench.leaderboard").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _finalize(value: Any) -> Any:

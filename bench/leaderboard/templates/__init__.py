@@ -1,1 +1,0 @@
-"""Templates, style and script of the rendered board; `bench.leaderboard.render` loads them."""
