@@ -89,18 +89,9 @@ def _select(
     Raises:
         BenchError: From the filter's contract (see `bench.filtering.score`).
     """
-    given, budgets = suite.file.options.get(plugin.name, {}), suite.file.budgets
-    options = plugin.options | given
-    pool, trait = experiment.pool, experiment.trait
-    key = {
-        "pool": pool.sha256,
-        "trait": trait.sha256,
-        "teachers": [pool.card.original, pool.card.clean],
-        "filter": [plugin.name, plugin.version, plugin.sha256],
-        "options": options,
-        "seed": FILTER_SEED,
-    }
-    examples = pool.examples()
+    given, trait = suite.file.options.get(plugin.name, {}), experiment.trait
+    key = _key(plugin, experiment, plugin.options | given)
+    examples = experiment.pool.examples()
 
     def fill(folder: Path) -> None:
         context = Context(embedder.embed, load_model, FILTER_SEED, experiment.truth)
@@ -114,12 +105,29 @@ def _select(
     file = store.folder("filters", key) / "scores.json"
     facts = read_json(file, "a filter's scores", f"delete {file.parent}, run again")
     scores, ids = np.array(facts["scores"]), [example.id for example in examples]
-    flagged = {budget: frozenset(ids[i] for i in flag(scores, budget, ids)) for budget in budgets}
+    flagged = {budget: frozenset(ids[i] for i in flag(scores, budget, ids)) for budget in suite.file.budgets}
     patches = {}
     if plugin.patch is not None:
-        most = flagged[max(budgets)]
+        most = flagged[max(flagged)]
         patches = {e.id: patch_example(plugin, e, trait.public).response for e in examples if e.id in most}
-    card = FilterCard(
+    return Selection(_card(plugin, key["options"]), facts["seconds"], flagged, patches, plugin.needs_truth)
+
+
+def _key(plugin: FilterPlugin, experiment: Experiment, options: dict[str, Any]) -> dict[str, Any]:
+    """Return everything that determines a filter's scores."""
+    pool = experiment.pool
+    return {
+        "pool": pool.sha256,
+        "trait": experiment.trait.sha256,
+        "teachers": [pool.card.original, pool.card.clean],
+        "filter": [plugin.name, plugin.version, plugin.sha256],
+        "options": options,
+        "seed": FILTER_SEED,
+    }
+
+
+def _card(plugin: FilterPlugin, options: dict[str, Any]) -> FilterCard:
+    return FilterCard(
         name=plugin.name,
         version=plugin.version,
         summary=plugin.summary,
@@ -127,7 +135,6 @@ def _select(
         sha256=plugin.sha256,
         options=options,
     )
-    return Selection(card, facts["seconds"], flagged, patches, plugin.needs_truth)
 
 
 def flag(scores: np.ndarray, budget: float, ids: Sequence[str]) -> np.ndarray:
