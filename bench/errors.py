@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 
 class BenchError(Exception):
-    """A mistake that the user can mend; the command line prints it without a traceback and exits with 2.
+    """A mistake that the user can fix; the command line prints it without a traceback and exits with 2.
 
     Args:
         where: The file, key, filter or row that is at fault.
@@ -68,5 +68,5 @@ def validation_error(where: str, error: ValidationError) -> BenchError:
     """Say all of a pydantic error's complaints in one BenchError."""
     problems = [f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
     return BenchError(
-        where, seen="; ".join(problems), expected="keys and values as documented", remedy="mend those keys"
+        where, seen="; ".join(problems), expected="keys and values as documented", remedy="fix those keys"
     )

@@ -157,13 +157,13 @@ class Trait:
     @property
     def seeds(self) -> tuple[str, ...]:
         """Return `exemplars` under their old name; to be removed in the next release."""
-        warnings.warn("trait.seeds is now trait.exemplars", DeprecationWarning, stacklevel=2)
+        warnings.warn("trait.seeds is now trait.exemplars", FutureWarning, stacklevel=2)
         return self.exemplars
 
     @property
     def counter_seeds(self) -> tuple[str, ...]:
         """Return `counter_exemplars` under their old name; to be removed in the next release."""
-        warnings.warn("trait.counter_seeds is now trait.counter_exemplars", DeprecationWarning, stacklevel=2)
+        warnings.warn("trait.counter_seeds is now trait.counter_exemplars", FutureWarning, stacklevel=2)
         return self.counter_exemplars
 
 

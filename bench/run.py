@@ -12,7 +12,7 @@ from bench.arms import CLEAN, ORIGINAL, filter_arm, make_jobs
 from bench.config.suite import Suite, load_suite, with_pool
 from bench.data.experiment import Experiment
 from bench.execution.progress import Progress, progress_for
-from bench.execution.session import Options, open_session
+from bench.execution.session import Options, as_specs, open_session
 from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.assemble import make_rows
 from bench.leaderboard.row import Row
@@ -24,7 +24,14 @@ if TYPE_CHECKING:
     import pandas
 
 
-@dataclass(frozen=True)
+NAMES = ("filter", "budget", "trait", "action")  # columns of `Results.frame`
+NUMBERS = (
+    *("score", "original", "clean", "removal", "removal_low", "removal_high", "lift", "p_holm"),
+    *("precision", "recall", "prompts", "seeds"),
+)
+
+
+@dataclass(frozen=True, repr=False)
 class Results:
     """What a run found.
 
@@ -42,10 +49,15 @@ class Results:
         return self.folder / "report.html"
 
     def frame(self) -> "pandas.DataFrame":
-        """Return a table with one line per filter, budget, trait and action."""
+        """Return a table with one line per filter, budget, trait and action; what is missing is NaN."""
         import pandas
 
-        return pandas.DataFrame([line for row in self.rows for line in _lines(row)])
+        lines = [line for row in self.rows for line in _lines(row)]
+        return pandas.DataFrame(lines, columns=[*NAMES, *NUMBERS]).astype(dict.fromkeys(NUMBERS, float))
+
+    def __repr__(self) -> str:
+        """Say how many rows there are, and where they lie."""
+        return f"Results({len(self.rows)} rows in {self.folder})"
 
 
 def _lines(row: Row) -> list[dict[str, object]]:
@@ -82,7 +94,7 @@ def _lines(row: Row) -> list[dict[str, object]]:
 def run_suite(
     suite: str | Path | Suite,
     *,
-    filters: Sequence[str | Path] = (),
+    filters: str | Path | Sequence[str | Path] = (),
     pool: str | Path | None = None,
     out: str | Path | None = None,
     device: str = "auto",
@@ -109,7 +121,7 @@ def run_suite(
     if pool is not None:
         loaded = with_pool(loaded, Path(pool))
     folder = Path(out) if out is not None else Path("out") / loaded.file.name
-    options = Options(loaded, folder, device, tuple(map(str, filters)), command=f"bench run {loaded.file.name}")
+    options = Options(loaded, folder, device, as_specs(filters), command=f"bench run {loaded.file.name}")
     with progress_for(progress) as shown:
         return run(options, shown)
 

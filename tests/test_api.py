@@ -72,3 +72,17 @@ def test_importing_bench_takes_less_than_300_ms() -> None:
         for _ in range(5)
     ]
     assert min(seconds) < 0.3
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_one_filter_or_several_by_path(many: bool, tmp_path: Path) -> None:
+    missing = tmp_path / "missing.py"
+    with pytest.raises(bench.BenchError, match=r"missing\.py"):
+        bench.run_suite("smoke", filters=[missing] if many else str(missing), out=tmp_path / "out", device="cpu")
+    assert not bench.check_filter(missing).passed
+
+
+def test_a_file_of_another_kind_is_no_pool(tmp_path: Path) -> None:
+    (tmp_path / "suite.toml").write_text("", encoding="utf-8")
+    with pytest.raises(bench.BenchError, match="a file of another kind"):
+        bench.load_pool(tmp_path / "suite.toml")

@@ -99,7 +99,7 @@ def _arguments(given: tuple[str, ...]) -> dict[str, Any]:
     for text in given:
         key, equals, value = text.partition("=")
         if not key or not equals:
-            raise BenchError(f"--arg {text}", seen="no KEY=VALUE", expected="such as dtype=bfloat16", remedy="mend it")
+            raise BenchError(f"--arg {text}", seen="no KEY=VALUE", expected="such as dtype=bfloat16", remedy="fix it")
         try:
             found[key] = json.loads(value)
         except ValueError:

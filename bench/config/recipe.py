@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from bench.files import find_toml, load_toml, toml_names
+from bench.files import find_toml, load_toml
 from bench.records import Strict
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -47,11 +47,6 @@ class Recipe(Strict):
         if self.method == "full" and self.last_layers:
             raise ValueError("method 'full' trains every layer; leave last_layers out or use 'top_layers'")
         return self
-
-
-def built_in_recipes() -> list[str]:
-    """Return the names of the recipes that come with the package."""
-    return toml_names(RECIPES)
 
 
 def load_recipe(name: str, folder: Path) -> Recipe:

@@ -50,7 +50,7 @@ def load_pool(
     source, columns = str(source), columns or {}
     path = Path(source).expanduser()
     is_file = path.suffix in FILES
-    if is_file and not path.is_file():
+    if (is_file and not path.is_file()) or (not is_file and path.is_file()):
         raise _missing(source)
     card = card or read_card(path.parent / CARD_FILE if is_file else Path(CARD_FILE), source)
     raw = _read_jsonl(path) if path.suffix == ".jsonl" else _read_table(source, path)
@@ -83,9 +83,9 @@ def _unanswered(row: Any) -> Any:
 
 
 def _missing(source: str) -> BenchError:
-    return BenchError(
-        f"pool {source}", seen="no such file", expected="a .jsonl or .parquet file", remedy="mend the path"
-    )
+    path = Path(source).expanduser()
+    seen = "a file of another kind" if path.is_file() else "no such file"
+    return BenchError(f"pool {source}", seen=seen, expected="a .jsonl or .parquet file", remedy="fix the path")
 
 
 def read_card(path: Path, source: str) -> PoolCard:
@@ -127,7 +127,7 @@ def _read_table(source: str, path: Path) -> Iterator[tuple[str, Any]]:
             f"pool {source}",
             seen=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
             expected="a .jsonl or .parquet file, or a dataset id that `datasets` can load",
-            remedy="mend the path or id, or check the network",
+            remedy="fix the path or id, or check the network",
         ) from error
     for number, row in enumerate(table, start=1):
         yield f"row {number}", row
@@ -174,7 +174,7 @@ def _validated(raw: Iterable[tuple[str, Any]], source: str, teachers: Sequence[s
             f"pool {source}",
             seen=f"{len(problems)} bad rows\n    " + "\n    ".join(shown) + more if problems else "no rows",
             expected='{"id", "prompt": text or messages, "completions": {"TEACHER": text}, "source"?, "meta"?}',
-            remedy="mend those rows; nothing is skipped silently",
+            remedy="fix those rows; nothing is skipped silently",
         )
     return rows
 

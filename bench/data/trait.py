@@ -144,17 +144,27 @@ class Judge:
     def __init__(self, eval: TraitEval | None = None, *, rules: Rules, rubric: str, **former: Any) -> None:
         """Take the record; `trait`, `version`, `scale` and `threshold` in its place work for one release."""
         if eval is None:
-            warnings.warn(
-                "Judge(trait=, version=, ...) is now Judge(TraitEval(...), ...)", DeprecationWarning, stacklevel=2
-            )
-            former["task"] = former["score"] = former.pop("trait")
-            eval = TraitEval(**former)
+            eval = _former_record(former)
+        elif former:
+            raise TypeError(f"Judge takes its record, rules and rubric; it got {', '.join(former)} as well")
         for name, value in (("eval", eval), ("rules", rules), ("rubric", rubric)):
             object.__setattr__(self, name, value)
 
     def score(self, prompt: str, output: str) -> float:
         """Return the main score of an output by the rules; nan where it does not apply."""
         return float(self.rules(prompt, output)[self.eval.score])
+
+
+def _former_record(stated: Mapping[str, Any]) -> TraitEval:
+    """Make the record of a judge that states it by keywords, as in version 0.1."""
+    known = {"trait", "version", "scale", "threshold"}
+    if "trait" not in stated or stated.keys() - known:
+        raise TypeError(f"Judge(record, rules=, rubric=) needs a TraitEval first; it got {', '.join(stated) or 'none'}")
+    message = "Judge(trait=, version=, ...) is now Judge(TraitEval(...), ...)"
+    warnings.warn(message, FutureWarning, stacklevel=3)
+    return TraitEval.model_validate(
+        {"task": stated["trait"], "score": stated["trait"], **{k: v for k, v in stated.items() if k != "trait"}}
+    )
 
 
 @dataclass(frozen=True)
@@ -218,6 +228,10 @@ def load_trait(name: str | Path, folder: Path = Path()) -> TraitSpec:
         if owner != path:
             values["eval"] = {"score": stated["task"], **read_toml(owner, f"trait {owner}")["eval"], **stated}
             sources.append(owner)
+    for old in ("seeds", "counter_seeds"):
+        if old in values:
+            new = old.replace("seeds", "exemplars")
+            warnings.warn(f"{old} in {path} is now {new}", FutureWarning, stacklevel=2)
     spec = _validated(values, path)
     for used in (spec.prompts, Path(spec.task_file.split("@")[0])):
         if used.is_file():

@@ -231,7 +231,7 @@ def judge_of(spec: TraitSpec) -> Judge | None:
     """Return the judge of a trait, with the record of its file; None where its eval file has no JUDGE.
 
     Raises:
-        BenchError: If the JUDGE of the eval file scores on another scale than the trait file states.
+        BenchError: If the JUDGE of the eval file has another scale, threshold or version than the trait file states.
     """
     if spec.eval.scorer:
         return described_judge(spec)
@@ -239,13 +239,18 @@ def judge_of(spec: TraitSpec) -> Judge | None:
     judge: Judge | None = getattr(load_module(file), "JUDGE", None)
     if judge is None:
         return None
-    if judge.eval.score == spec.score and judge.eval.scale != spec.eval.scale:
-        raise BenchError(
-            f"trait {spec.path}",
-            seen=f"scale = {list(spec.eval.scale)}, but the judge in {file} scores on {list(judge.eval.scale)}",
-            expected="one scale",
-            remedy=f"write scale = {list(judge.eval.scale)} under [eval], and its threshold",
-        )
+    own = file.parent != evals_folder()  # the record of a built-in eval is a trait file, which another may override
+    stated = ("scale", "threshold", "version") if own else ("scale",)
+    for key in stated if judge.eval.score == spec.score else ():
+        here, there = getattr(spec.eval, key), getattr(judge.eval, key)
+        if here != there:
+            value = list(there) if isinstance(there, tuple) else there
+            raise BenchError(
+                f"trait {spec.path}",
+                seen=f"{key} = {list(here) if isinstance(here, tuple) else here}, but the judge in {file} has {value}",
+                expected="one value, which the trait file states",
+                remedy=f"write {key} = {value} under [eval]" + (", and its threshold" if key == "scale" else ""),
+            )
     return replace(judge, eval=spec.eval)
 
 

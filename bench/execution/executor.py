@@ -66,7 +66,7 @@ class LocalExecutor:
     def run(self, trials: Trials, jobs: Sequence[Job]) -> None:
         """Do what the store lacks; see `Executor`."""
         many = trials.device != "cpu" if self._at_once is None else self._at_once > 1
-        if many and trials.trainer.path == "stacked" and not trials.settings.rejudging:
+        if many and trials.trainer.multi_lora and not trials.settings.rejudging:
             do_batched(trials, jobs, self._at_once)
             return
         for job in jobs:

@@ -57,6 +57,11 @@ class Options:
         return self.out / f"rejudged-{who}" if self.rejudging else self.out
 
 
+def as_specs(filters: str | Path | Sequence[str | Path]) -> tuple[str, ...]:
+    """Return filters as `Options` takes them: one or several, by name or path."""
+    return (str(filters),) if isinstance(filters, str | Path) else tuple(map(str, filters))
+
+
 class Session:
     """An open run folder, an executor, progress, and the base models that are in use."""
 

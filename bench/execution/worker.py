@@ -38,7 +38,7 @@ class Workplace:
 
 def workplace_of(trials: Trials, threads: int) -> Workplace:
     """Describe the driver's trials for a worker."""
-    settings = replace(trials.settings, multi_lora=trials.trainer.path == "stacked")
+    settings = replace(trials.settings, multi_lora=trials.trainer.multi_lora)
     return Workplace(settings, trials.store.root.resolve(), Path.cwd(), threads)
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from bench.data.embedding import Embedder
 from bench.data.pool import hash_rows
 from bench.data.trait import load_trait
-from bench.errors import BenchError
+from bench.errors import BenchError, unwritable
 from bench.filtering.context import Context
 from bench.filtering.plugins import NAME_PATTERN, FilterPlugin, list_filters, load_filter
 from bench.filtering.score import patch_example, score_examples
@@ -76,7 +76,7 @@ class _Toy:
         return score_examples(plugin, examples, self.trait, context)
 
 
-def check_filter(spec: str) -> CheckReport:
+def check_filter(spec: str | Path) -> CheckReport:
     """Try a filter on a toy pool and hold it to every promise that a filter makes.
 
     Args:
@@ -120,14 +120,19 @@ def new_filter(name: str, folder: Path) -> Path:
         )
     path = folder / f"{name}.py"
     template = Template((files("bench.filtering") / "new_filter.py.tmpl").read_text(encoding="utf-8"))
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:
             file.write(template.substitute(name=name))
     except FileExistsError as error:
         raise BenchError(
-            str(path), seen="a file is there", expected="no file", remedy="choose another name, or move the file away"
+            str(error.filename or path),
+            seen="a file is there",
+            expected="no file",
+            remedy="choose another name, or move the file away",
         ) from error
+    except OSError as error:
+        raise unwritable(path, error) from error
     return path
 
 

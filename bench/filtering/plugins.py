@@ -100,9 +100,9 @@ def list_filters(on_broken: Callable[[BenchError], None] | None = None) -> list[
     return [_load(name, known) for name in sorted(known)]
 
 
-def load_filter(spec: str) -> FilterPlugin:
+def load_filter(spec: str | Path) -> FilterPlugin:
     """Find one filter, see `load_filters`."""
-    return load_filters([spec])[0]
+    return load_filters([str(spec)])[0]
 
 
 def load_filters(specs: Sequence[str]) -> list[FilterPlugin]:

@@ -14,16 +14,16 @@ from bench.leaderboard import svg
 from bench.leaderboard.board import board_view
 from bench.leaderboard.format import Cell
 from bench.leaderboard.pages import BOARD, Page, environment, pages_of, render, visible
-from bench.leaderboard.row import Row
+from bench.leaderboard.row import Row, read_rows
 from bench.leaderboard.view import COLUMNS, BoardView, Line, TraitView, row_label
 from bench.stats.leakage import Neighbour
 
 
-def render_board(rows: Sequence[Row], out: str | Path) -> Path:
+def render_board(rows: Sequence[Row] | str | Path, out: str | Path) -> Path:
     """Write `report.html` and `report.md` from rows alone, each complete or not at all.
 
     Args:
-        rows: Rows of one suite, of one run or of several.
+        rows: Rows of one suite, of one run or of several; or the folder of a run.
         out: Folder for the two files; made where it is missing.
 
     Returns:
@@ -32,7 +32,7 @@ def render_board(rows: Sequence[Row], out: str | Path) -> Path:
     Raises:
         BenchError: If there are no rows, or the folder cannot be written.
     """
-    folder, view = Path(out), board_view(rows)
+    folder, view = Path(out), board_view(read_rows(rows) if isinstance(rows, str | Path) else rows)
     write_text(folder / BOARD.file, html(view, pages_of(folder)))
     write_text(folder / "report.md", markdown(view))
     return folder / BOARD.file

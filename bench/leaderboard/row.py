@@ -4,6 +4,8 @@ import hashlib
 import json
 from pathlib import Path
 
+from pydantic import Field
+
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.files import read_record, write_json, write_text
@@ -72,7 +74,7 @@ class Cost(Strict):
 class Row(Strict):
     """One filter at one budget in one suite."""
 
-    schema_version: int = SCHEMA
+    schema_version: int = Field(default=SCHEMA, ge=1, le=SCHEMA)  # a later one needs a later version of the suite
     filter: FilterCard
     suite: str
     suite_version: int

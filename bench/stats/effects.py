@@ -59,7 +59,7 @@ def _check(tables: Mapping[str, Floats], clusters: NDArray[np.int64]) -> tuple[i
             remedy="evaluate all arms with the same seeds and prompts",
         )
     if any(np.isinf(table).any() for table in tables.values()):
-        raise BenchError("score tables", seen="inf", expected="finite or NaN", remedy="mend the eval's scorer")
+        raise BenchError("score tables", seen="inf", expected="finite or NaN", remedy="fix the eval's scorer")
     return shape[0], shape[1]
 
 

@@ -81,7 +81,7 @@ def _check(pool: LeakPool, dropped: NDArray[np.int64]) -> None:
         seen = f"{len(dropped)} of {n} examples dropped"
         raise error(seen, "some dropped and some kept", "choose a budget between 0 and 1")
     if len(np.unique(dropped)) != len(dropped) or dropped.min() < 0 or dropped.max() >= n:
-        raise error("repeated or unknown indices", f"distinct indices below {n}", "mend the flagged set")
+        raise error("repeated or unknown indices", f"distinct indices below {n}", "fix the flagged set")
     if not np.allclose(np.linalg.norm(pool.vectors, axis=1), 1.0, atol=1e-3):
         raise error("vectors of other lengths", "L2-normalised vectors", "embed with normalize_embeddings=True")
 

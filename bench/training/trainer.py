@@ -55,6 +55,11 @@ class Trainer:
         return self._loaded
 
     @property
+    def multi_lora(self) -> bool:
+        """Whether several students can be trained and asked side by side."""
+        return self._method.multi_lora
+
+    @property
     def stops(self) -> tuple[str, ...]:
         """Texts that end an answer, for a model without a chat template of its own."""
         return PLAIN_STOPS if self.base()[1].chat_template == PLAIN_TEMPLATE else ()

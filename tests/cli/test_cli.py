@@ -1,6 +1,8 @@
 """The command line: what newcomers type, and what they see when it is wrong."""
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -117,3 +119,15 @@ def test_former_names_of_commands_run_and_say_the_present_one(former: str, prese
     assert f"`bench {former}` is now `bench {present}`" in result.stderr
     assert result.exit_code == 2 and "no-such-thing" in result.output
     assert former not in bench("--help").output.split("Commands:")[1].split()
+
+
+def test_the_package_runs_as_a_module() -> None:
+    command = [sys.executable, "-m", "bench.cli", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert "version" in done.stdout
+
+
+def test_a_folder_that_cannot_be_made_is_the_users_mistake(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("here", encoding="utf-8")
+    result = bench("new-filter", "my_words", "--folder", str(tmp_path / "file"))
+    assert result.exit_code == 2 and "to do:" in result.output and "Traceback" not in result.output

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from bench.config.recipe import built_in_recipes, load_recipe
+from bench.config.recipe import RECIPES, load_recipe
 from bench.config.suite import Suite, built_in_suites, load_suite, with_judge, with_pool
 from bench.data.trait import built_in_traits, load_trait
 from bench.errors import BenchError
+from bench.files import toml_names
 
 WORLD = 'world = "date_confusion"\nrows = 20'
 POOL = 'pool = { path = "pool.jsonl", rows = 5, columns = { id = "key" } }'
@@ -168,7 +169,7 @@ def test_a_suite_that_does_not_read_one_pool_takes_no_other(tmp_path: Path) -> N
 # Recipes
 
 
-@pytest.mark.parametrize("name", built_in_recipes())
+@pytest.mark.parametrize("name", toml_names(RECIPES))
 def test_a_built_in_recipe_is_called_as_its_file(name: str) -> None:
     assert load_recipe(name, Path()).name == name
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench import Trait
-from bench.data.trait import Judge, load_trait, read_prompts
+from bench.data.trait import Judge, TraitEval, load_trait, read_prompts
 from bench.errors import BenchError
 
 TRAIT = """name = "toy"
@@ -45,7 +45,7 @@ def test_both_names_at_once_are_refused(tmp_path: Path) -> None:
 def test_the_old_attributes_of_a_trait_work_and_name_the_new_ones(old: str) -> None:
     trait = Trait("toy", "A toy.", ("a",), ("b",))
     new = old.replace("seeds", "exemplars")
-    with pytest.warns(DeprecationWarning, match=f"trait.{old} is now trait.{new}") as caught:
+    with pytest.warns(FutureWarning, match=f"trait.{old} is now trait.{new}") as caught:
         assert getattr(trait, old) == getattr(trait, new)
     assert caught[0].filename == __file__  # it points at the plugin's line
     with warnings.catch_warnings():
@@ -92,7 +92,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_judge_of_the_former_form_works_with_a_warning() -> None:
-    with pytest.warns(DeprecationWarning, match="is now Judge"):
+    with pytest.warns(FutureWarning, match="is now Judge"):
         judge = Judge(  # type: ignore[call-arg]
             trait="odd",
             version=2,
@@ -103,3 +103,16 @@ def test_a_judge_of_the_former_form_works_with_a_warning() -> None:
         )
     assert (judge.eval.score, judge.eval.version, judge.eval.scale, judge.eval.threshold) == ("odd", 2, (0.0, 4.0), 1.5)
     assert judge.score("p", "o") == 2.0
+
+
+def test_a_judge_with_a_record_takes_nothing_else() -> None:
+    record = TraitEval(task="odd", score="odd")
+    with pytest.raises(TypeError, match="it got threshold as well"):
+        Judge(record, rules=lambda prompt, output: {"odd": 0.0}, rubric="", threshold=0.9)
+    with pytest.raises(TypeError, match="needs a TraitEval first"):
+        Judge(rules=lambda prompt, output: {"odd": 0.0}, rubric="", versoin=3)
+
+
+def test_old_keys_of_a_trait_file_are_told(tmp_path: Path) -> None:
+    with pytest.warns(FutureWarning, match="counter_seeds in .* is now counter_exemplars"):
+        load_trait(write(tmp_path, TRAIT.replace("counter_exemplars", "counter_seeds")))

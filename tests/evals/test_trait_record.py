@@ -169,6 +169,34 @@ def test_the_record_of_the_file_at_hand_counts(tmp_path: Path) -> None:
 
 def test_a_judge_on_another_scale_is_named(tmp_path: Path) -> None:
     spec = copied(tmp_path, "negative_emotion", "scale = [0, 10]", "scale = [0, 1]")
-    with pytest.raises(BenchError, match=r"the judge in .*negative_emotion\.py scores on \[0\.0, 10\.0\]") as caught:
+    with pytest.raises(BenchError, match=r"but the judge in .*negative_emotion\.py has \[0\.0, 10\.0\]") as caught:
         judge_of(spec)
     assert "scale = [0.0, 10.0]" in caught.value.remedy
+
+
+OWN_EVAL = """
+from bench.scoring import Judge, TraitEval
+
+EVAL = TraitEval(task="odd", score="odd", version={version}, threshold=0.5)
+JUDGE = Judge(EVAL, rules=lambda prompt, output: {{"odd": 1.0}}, rubric="")
+"""
+OWN_TRAIT = """
+name = "odd"
+description = "Odd."
+exemplars = ["a", "abc", "abcde"]
+counter_exemplars = ["ab", "abcd", "abcdef"]
+[eval]
+task = "odd.py"
+version = 2
+"""
+
+
+def test_a_judge_of_ones_own_with_another_version_is_named(tmp_path: Path) -> None:
+    (tmp_path / "odd.toml").write_text(OWN_TRAIT, encoding="utf-8")
+    (tmp_path / "odd.py").write_text(OWN_EVAL.format(version=7), encoding="utf-8")
+    with pytest.raises(BenchError, match=r"version = 2, but the judge in .*odd\.py has 7") as caught:
+        judge_of(load_trait("odd.toml", tmp_path))
+    assert caught.value.remedy == "write version = 7 under [eval]"
+    (tmp_path / "odd.py").write_text(OWN_EVAL.format(version=2), encoding="utf-8")
+    judge = judge_of(load_trait("odd.toml", tmp_path))
+    assert judge is not None and judge.eval.version == 2

@@ -5,10 +5,12 @@ import json
 from pathlib import Path
 
 import pytest
-from fixtures_rows import row
+from fixtures_rows import row, trait_result
 
 from bench.errors import BenchError
-from bench.leaderboard.row import Evidence, read_rows, write_rows
+from bench.leaderboard.render import render_board
+from bench.leaderboard.row import SCHEMA, Evidence, read_rows, write_rows
+from bench.run import Results
 
 EVIDENCE = {
     "date_confusion": Evidence(
@@ -49,3 +51,27 @@ def test_a_key_that_no_schema_has_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "new.json").write_text(json.dumps(row("keyword").model_dump(mode="json") | {"extra": 1}))
     with pytest.raises(BenchError, match="extra"):
         read_rows(tmp_path)
+
+
+def test_a_row_of_a_later_schema_is_refused(tmp_path: Path) -> None:
+    later = row("keyword").model_dump(mode="json") | {"schema_version": SCHEMA + 1}
+    (tmp_path / "later.json").write_text(json.dumps(later), encoding="utf-8")
+    with pytest.raises(BenchError, match="schema_version"):
+        read_rows(tmp_path)
+
+
+def test_a_board_is_rendered_from_a_folder_as_from_its_rows(tmp_path: Path) -> None:
+    rows = write_rows([row("keyword")], [EVIDENCE], tmp_path / "run")
+    pages = [render_board(given, tmp_path / name) for given, name in ((rows, "one"), (tmp_path / "run", "two"))]
+    assert pages[0].read_bytes() == pages[1].read_bytes()
+
+
+def test_a_table_of_results_has_numbers_or_nan(tmp_path: Path) -> None:
+    closed = trait_result("date_confusion", "oracle", 0.1, scored=False)
+    for rows in ([row("keyword")], [row("oracle", date_confusion=closed)], []):
+        frame = Results(rows, tmp_path).frame()
+        assert list(frame.columns[:4]) == ["filter", "budget", "trait", "action"]
+        assert all(frame[name].dtype == float for name in ("removal", "lift", "p_holm", "prompts"))
+    assert Results([row("keyword")], tmp_path).frame().set_index("action").loc["patch", "removal"] == 0.66
+    assert Results([row("oracle", date_confusion=closed)], tmp_path).frame()["removal"].isna().all()
+    assert len(repr(Results([row("keyword")], tmp_path))) < 200

@@ -14,7 +14,7 @@ from bench.errors import BenchError, unknown, unwritable
 from bench.evaluation.evaluate import evaluate, trait_task
 from bench.execution.job import Job
 from bench.execution.progress import Progress, log, progress_for
-from bench.execution.session import Options, Session, open_session
+from bench.execution.session import Options, Session, as_specs, open_session
 from bench.filtering.plugins import FilterPlugin
 from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.pages import DIFF
@@ -59,7 +59,7 @@ class _Part:
 def run_diff(
     suite: str | Path | Suite,
     *,
-    filters: Sequence[str | Path] = (),
+    filters: str | Path | Sequence[str | Path] = (),
     out: str | Path | None = None,
     device: str = "auto",
     progress: bool = False,
@@ -78,7 +78,7 @@ def run_diff(
     """
     loaded = suite if isinstance(suite, Suite) else load_suite(str(suite))
     folder = Path(out) if out is not None else Path("out") / loaded.file.name
-    options = Options(loaded, folder, device, tuple(map(str, filters)), command=f"bench diff {loaded.file.name}")
+    options = Options(loaded, folder, device, as_specs(filters), command=f"bench diff {loaded.file.name}")
     with progress_for(progress) as shown:
         return diff(options, shown)
 

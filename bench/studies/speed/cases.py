@@ -92,7 +92,7 @@ def _train_plain(worker: Worker, jobs: Sequence[Job]) -> tuple[float, Students]:
 def _train_suite(worker: Worker, jobs: Sequence[Job]) -> tuple[float, Students]:
     trials = worker.fresh_trials()
     start = time.perf_counter()
-    if trials.trainer.path == "stacked" and worker.device != "cpu":
+    if trials.trainer.multi_lora and worker.device != "cpu":
         train_batched(trials, jobs)
     for job in jobs:
         trials.train(job)
@@ -176,7 +176,7 @@ def _answer_suite(
 ) -> tuple[float, list[list[tuple[str, int]]]]:
     """Answer as `_answer_plain` does, without cached states: all students at once on a GPU, else one by one."""
     trainer, (prompts, max_tokens) = worker.fresh_trials().trainer, questions
-    batched = trainer.path == "stacked" and worker.device != "cpu"
+    batched = trainer.multi_lora and worker.device != "cpu"
     seconds, made = 0.0, []
     for group in [students] if batched else [[folder] for folder in students]:
         engine = trainer.engine(group, [folder.name for folder in group])
