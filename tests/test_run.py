@@ -186,7 +186,7 @@ def test_a_killed_run_in_a_fresh_folder_keeps_finished_work_and_gives_the_same_n
     finished: tuple[Suite, Path], tmp_path: Path
 ) -> None:
     suite_file = finished[1].parent / "tiny.toml"
-    command = [sys.executable, "-m", "bench.cli.main", "run", str(suite_file), "--out", str(tmp_path / "out")]
+    command = [sys.executable, "-m", "bench.cli", "run", str(suite_file), "--out", str(tmp_path / "out")]
     process = subprocess.Popen([*command, "--device", "cpu"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     done = tmp_path / "out/store/students"

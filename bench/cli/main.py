@@ -134,6 +134,3 @@ def _duration(seconds: float) -> str:
 
 for tool in (*STUDIES, *MODELS, *TOOLS):
     main.add_command(tool)
-
-if __name__ == "__main__":
-    main()

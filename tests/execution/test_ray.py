@@ -197,7 +197,7 @@ def test_workers_that_die_every_time_are_an_error(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ctrl_c_stops_everything_and_keeps_what_is_finished(tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(SUITE, encoding="utf-8")
-    command = [sys.executable, "-m", "bench.cli.main", "run", str(tmp_path / "tiny.toml"), "--device", "cpu"]
+    command = [sys.executable, "-m", "bench.cli", "run", str(tmp_path / "tiny.toml"), "--device", "cpu"]
     command += ["--out", str(tmp_path / "out"), "--executor", "ray"]
     started = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True

@@ -156,7 +156,7 @@ def test_rollouts_of_vllm_are_those_of_transformers(tmp_path: Path) -> None:
     rows = [{"id": f"r{i}", "prompt": question} for i, question in enumerate(QUESTIONS)]
     pool.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     for name in ("vllm", "hf"):
-        command = [sys.executable, "-m", "bench.cli.main", "rollouts", str(pool), "--teacher", name, "--engine", name]
+        command = [sys.executable, "-m", "bench.cli", "rollouts", str(pool), "--teacher", name, "--engine", name]
         command += ["--model", MODEL, "--max-tokens", str(TOKENS), "--device", "cpu"]
         subprocess.run(command, check=True, cwd=ROOT, env=dict(os.environ) | {"PYTHONPATH": str(ROOT)})
     said = [row.completions for row in load_rows(pool)]

@@ -306,7 +306,7 @@ def test_a_killed_run_gives_what_an_uninterrupted_one_gives(tmp_path: Path) -> N
     command = [
         sys.executable,
         "-m",
-        "bench.cli.main",
+        "bench.cli",
         "rollouts",
         str(pool),
         *options,
