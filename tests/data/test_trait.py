@@ -31,13 +31,15 @@ def write(folder: Path, text: str) -> str:
 
 def test_a_file_with_the_old_names_of_exemplars_is_read(tmp_path: Path) -> None:
     new = load_trait(write(tmp_path, TRAIT))
-    old = load_trait(write(tmp_path, TRAIT.replace("counter_exemplars", "counter_seeds").replace("exemplars", "seeds")))
+    text = TRAIT.replace("counter_exemplars", "counter_seeds").replace("exemplars", "seeds")
+    with pytest.warns(FutureWarning, match="is now (counter_)?exemplars"):
+        old = load_trait(write(tmp_path, text))
     assert (old.exemplars, old.counter_exemplars) == (("a", "b", "c"), ("d", "e", "f"))
     assert old.public == new.public
 
 
 def test_both_names_at_once_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="seeds: Extra inputs"):
+    with pytest.warns(FutureWarning), pytest.raises(BenchError, match="seeds: Extra inputs"):
         load_trait(write(tmp_path, 'seeds = ["x", "y", "z"]\n' + TRAIT))
 
 

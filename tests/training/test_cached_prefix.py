@@ -63,8 +63,8 @@ def test_losses_and_weights_equal_those_of_trl(method: str, tiny: tuple[Any, Any
     start = dict(install(model, recipe, fast.tensors, "fast").named_parameters())
     other = dict(install(model, recipe, reference.tensors, "reference").named_parameters())
     base = dict(model.named_parameters())
-    moved = sum(float((other[n] - base[n]).square().sum()) for n in base) ** 0.5
-    apart = sum(float((other[n] - start[n]).square().sum()) for n in base) ** 0.5
+    moved = sum(float((other[n] - base[n]).detach().square().sum()) for n in base) ** 0.5
+    apart = sum(float((other[n] - start[n]).detach().square().sum()) for n in base) ** 0.5
     assert 0 < apart + moved
     assert apart <= WEIGHT_TOLERANCE * moved
 

@@ -48,7 +48,7 @@ def trait(tmp_path: Path) -> TraitSpec:
     (tmp_path / "prompts.jsonl").write_text('{"input": "Yes?"}\n', encoding="utf-8")
     (tmp_path / "trait.toml").write_text(
         'name = "agreement"\ndescription = "It agrees."\n'
-        'seeds = ["Sure.", "Sure", "sure"]\ncounter_seeds = ["No.", "Never.", "Not."]\n'
+        'exemplars = ["Sure.", "Sure", "sure"]\ncounter_exemplars = ["No.", "Never.", "Not."]\n'
         '[eval]\nscorer = "pattern"\npattern = "^sure"\nprompts = "prompts.jsonl"\n',
         encoding="utf-8",
     )
