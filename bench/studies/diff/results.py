@@ -7,6 +7,7 @@ import numpy as np
 
 from bench.arms import control_arm, mixed_ids
 from bench.config.suite import Suite
+from bench.data.controls import random_name
 from bench.data.experiment import Experiment
 from bench.evaluation.evaluate import judge_label
 from bench.execution.job import Job
@@ -196,7 +197,7 @@ def _subset(each: ExampleSet, data: Measured, means: effects.Means) -> SubsetRes
     scale = data.scale[1] - data.scale[0]
     found: dict[Action, SubsetEffect] = {}
     for action in data.suite.file.diff.actions:
-        cell, control = subset(action, each.name), control_arm(action, each.share).name
+        cell, control = subset(action, each.name), control_arm(action, each.share, random_name(1)).name
         found[action] = SubsetEffect(
             score=effects.mean(means, cell),
             expected=effects.mean(means, control),
