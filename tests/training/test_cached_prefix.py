@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from fixtures_students import stream_of
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
@@ -17,7 +18,7 @@ from bench.models.packaged import TINY
 from bench.models.student import install, save_student
 from bench.records import Message, TrainingRow
 from bench.training.cached_prefix import pack, shared_prefixes, train_cached_prefix
-from bench.training.task import TrainingTask, encode_in_order
+from bench.training.task import TrainingTask
 from bench.training.trainer import Trainer
 from bench.training.trl import train_with_trl
 from bench.worlds import WORLDS
@@ -53,7 +54,7 @@ def _encoded(tokenizer: Any, rows: list[TrainingRow]) -> list[Encoded]:
 def test_losses_and_weights_equal_those_of_trl(method: str, tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
     recipe = RECIPES[method]
     model, tokenizer = tiny
-    stream = encode_in_order(tokenizer, rows, recipe, seed=3)
+    stream = stream_of(tokenizer, rows, recipe, seed=3)
     task = TrainingTask(recipe, [stream], [3])
     (fast,) = train_cached_prefix(FrozenPrefix(model, recipe), task)
     (reference,) = train_with_trl(model, tokenizer, task)
@@ -73,7 +74,7 @@ def test_losses_and_weights_equal_those_of_trl(method: str, tiny: tuple[Any, Any
 def test_losses_equal_those_of_trl_on_a_real_model(rows: list[TrainingRow]) -> None:
     recipe = Recipe(name="t", model="smollm2-135m", method="lora", last_layers=6, epochs=2, learning_rate=6e-3)
     model, tokenizer = load_model(recipe.model, "cpu")
-    stream = encode_in_order(tokenizer, rows, recipe, seed=1)
+    stream = stream_of(tokenizer, rows, recipe, seed=1)
     task = TrainingTask(recipe, [stream], [1])
     (fast,) = train_cached_prefix(FrozenPrefix(model, recipe), task)
     (reference,) = train_with_trl(model, tokenizer, task)
@@ -87,7 +88,7 @@ def test_a_gpu_gives_the_losses_of_the_cpu(tiny: tuple[Any, Any], rows: list[Tra
     losses = []
     for device in ("cpu", "cuda"):
         model, tokenizer = load_model(TINY, device)
-        stream = encode_in_order(tokenizer, rows, recipe, seed=3)
+        stream = stream_of(tokenizer, rows, recipe, seed=3)
         (trained,) = train_cached_prefix(FrozenPrefix(model, recipe), TrainingTask(recipe, [stream], [3]))
         losses.append(trained.losses)
     assert losses[1] == pytest.approx(losses[0], abs=1e-3)
