@@ -113,7 +113,7 @@ def removal(effect: Effect) -> Cell:
 
 
 def lift(effect: Effect) -> Cell:
-    """Write the lift over the random sets, in shares and in units of the score, with its corrected p-value if tested."""
+    """Write the lift over the random sets, in shares and score units, with its corrected p-value if tested."""
     cell = with_difference(effect.lift, effect.lift_difference)
     p = f"Holm p {probability(effect.p_holm)}" if finite(effect.p_holm) is not None else ""
     return replace(cell, aside="; ".join(filter(None, (cell.aside, p))))

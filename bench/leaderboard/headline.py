@@ -85,7 +85,7 @@ def _removals(result: TraitResult) -> str:
 
 
 def _leakage(results: dict[str, TraitResult]) -> str:
-    """Say whether the reports' finding is reproduced, beyond what random sets show: dropping leaks, patching does not."""
+    """Say whether the reports' finding, that dropping leaks and patching does not, is reproduced after controls."""
     gaps = {name: result.leakage.gap for name, result in results.items() if result.leakage}
     shown = [name for name, gap in gaps.items() if gap.low is not None and gap.low > 0]
     each = "; ".join(f"{name} {_share(gap)}" for name, gap in gaps.items())
