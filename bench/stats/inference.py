@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 
 import numpy as np
 
@@ -84,25 +83,19 @@ def _slope(means: Means, group: Sequence[str]) -> float:
 
 
 def holm(p: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Adjust p-values by Holm's method; a missing one stays None and is no hypothesis.
+    """Adjust p-values by Holm's method (1979, Scand. J. Stat. 6); a missing one stays None and is no hypothesis.
 
     Args:
         p: One entry per primary contrast of the whole board (filter x budget x trait, patch against random patch),
             without the bounds `oracle` and `random_flag`.
     """
-    there = {name: value for name, value in p.items() if value is not None and np.isfinite(value)}
+    order = sorted((value, name) for name, value in p.items() if value is not None and math.isfinite(value))
     adjusted: dict[str, float | None] = dict.fromkeys(p)
-    if there:
-        adjusted.update(zip(there, _holm(tuple(there.values())), strict=True))
+    least = 0.0
+    for rank, (value, name) in enumerate(order):
+        least = max(least, min((len(order) - rank) * value, 1.0))
+        adjusted[name] = least
     return adjusted
-
-
-@lru_cache
-def _holm(p: tuple[float, ...]) -> tuple[float, ...]:
-    """Adjust p-values; cached, as statsmodels collects garbage at every call, which takes longer than a whole board."""
-    from statsmodels.stats.multitest import multipletests
-
-    return tuple(map(float, multipletests(p, method="holm")[1]))
 
 
 def smallest_detectable_lift(

@@ -60,8 +60,8 @@ def contrast_limits(means: Means, weights: Weights, q: float) -> tuple[float, fl
     down, up = _arm_limits(means, arms, own, q)
     sign = np.sign(factors)
     size = np.abs(factors)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        correlation = np.nan_to_num(families @ families.T / np.sqrt(np.outer(own, own)))
+    unit = families / np.sqrt(np.where(own > 0, own, 1.0))[:, None]
+    correlation = unit @ unit.T
     np.fill_diagonal(correlation, 1.0)
     middle = value(means, weights)
     below = size * np.where(sign > 0, down, up) * sign
@@ -85,10 +85,8 @@ def _arm_limits(means: Means, arms: list[str], own: Floats, q: float) -> tuple[F
     width = means.scale[1] - means.scale[0]
     share = np.array([means.share(arm) for arm in arms])
     inner = share * (1 - share)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rate = np.where((own > 0) & (inner > 0), own / width**2 / inner, means.spread)  # 1 / effective number
-    if means.training.rate == 0 and not (own > 0).any():
-        rate = np.full(len(arms), means.spread)
+    varies = (own > 0) & (inner > 0)
+    rate = np.where(varies, own / width**2 / np.where(varies, inner, 1.0), means.spread)  # 1 / effective number
     tight = q**2 * rate
     centre = (share + tight / 2) / (1 + tight)
     half = q / (1 + tight) * np.sqrt(rate * (inner + tight / 4))
@@ -107,9 +105,11 @@ def ratio_limits(means: Means, part: Weights, whole: Weights, q: float) -> tuple
     Returns:
         None where the interval is not bounded.
     """
-    ratio = value(means, part) / value(means, whole)
-    low = _edge(lambda r: contrast_limits(means, less(part, whole, r), q)[0], ratio, -1.0)
-    high = _edge(lambda r: contrast_limits(means, less(part, whole, r), q)[1], ratio, 1.0)
+    size = value(means, whole)
+    ratio = value(means, part) / size
+    step = q * variance(means, less(part, whole, ratio))[0] ** 0.5 / size or 0.01
+    low = _edge(lambda r: contrast_limits(means, less(part, whole, r), q)[0], ratio, -step)
+    high = _edge(lambda r: contrast_limits(means, less(part, whole, r), q)[1], ratio, step)
     return None if low is None or high is None else (low, high)
 
 
@@ -123,7 +123,7 @@ def _edge(limit: Callable[[float], float], start: float, step: float) -> float |
     while abs(step) < FURTHEST:
         outside = start + step
         if limit(outside) * -step > 0:
-            return float(brentq(limit, inside, outside, xtol=1e-6))
+            return float(brentq(limit, inside, outside, xtol=1e-5))
         inside, step = outside, 2 * step
     return None
 

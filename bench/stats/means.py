@@ -52,6 +52,7 @@ class Means:
         point: Mean score per arm, in units of the score; NaN where the arm has no score.
         extent: How much data each arm rests on.
         scale: Lowest and highest possible score, None for a score without bounds.
+        seeds: Number of training seeds.
         fixed: Whether the models are taken as they are, so that trainings are not a source of variation.
         index: Arm -> its row in `families` and `training.units`.
         families: Each family's share in the deviation of an arm's mean, (arms, families); the covariance of two arms
@@ -64,17 +65,13 @@ class Means:
     point: dict[str, float]
     extent: dict[str, Extent]
     scale: tuple[float, float] | None
+    seeds: int
     fixed: bool
     index: dict[str, int]
     families: Floats
     training: Training
     spread: float
     degrees: float
-
-    @property
-    def seeds(self) -> int:
-        """Number of training seeds."""
-        return max(extent.seeds for extent in self.extent.values())
 
     def row(self, arm: str) -> int:
         """Return the row of an arm.
@@ -137,6 +134,7 @@ def arm_means(
         point=point,
         extent=extent,
         scale=scale,
+        seeds=max(each.seeds for each in extent.values()),
         fixed=fixed,
         index={arm: row for row, arm in enumerate(tables)},
         families=residuals,
