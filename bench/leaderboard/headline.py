@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from bench.leaderboard import format as words
 from bench.leaderboard.row import BOUNDS, Row, TraitResult
 from bench.records import Action, Estimate
-from bench.stats.effects import MIN_SEEDS, winner
+from bench.stats.effects import MIN_SEEDS
 
 SIGNIFICANT = 0.05
 CEILING = BOUNDS[0]
@@ -69,13 +69,15 @@ def _beats_random(results: dict[str, TraitResult]) -> str:
 
 def _best(results: dict[str, TraitResult]) -> str:
     """Name the filter with the largest lift, with an interval that accounts for the choice."""
-    lifts = {name: e.lift for name, r in results.items() if (e := r.effects.get(r.primary)) and e.lift}
-    chosen = winner(lifts)
-    if chosen is None:
+    winners = {result.winner.model_dump_json(): result.winner for result in results.values() if result.winner}
+    if len(winners) != 1:
+        return ""  # no run compared all these filters with one another
+    (best,) = winners.values()
+    if set(best.among) != set(results):
         return ""
-    name, lift = chosen
-    among = f", interval adjusted for the choice among {len(lifts)}" if len(lifts) > 1 else ""
-    return f"Largest lift over random sets: {name}, {_share(lift)} of the gap{among}; {_removals(results[name])}."
+    among = f", interval adjusted for the choice among {len(results)}" if len(results) > 1 else ""
+    lift = f"{_share(best.lift)} of the gap{among}"
+    return f"Largest lift over random sets: {best.filter}, {lift}; {_removals(results[best.filter])}."
 
 
 def _removals(result: TraitResult) -> str:

@@ -13,9 +13,9 @@ from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment
 from bench.errors import BenchError
 from bench.evaluation.evaluate import judge_label, score_answers
-from bench.leaderboard.row import BOUNDS, ArmScore, Effect, Found, LeakageEffect, Row, TraitResult
+from bench.leaderboard.row import BOUNDS, ArmScore, Effect, Found, LeakageEffect, Row, TraitResult, Winner
 from bench.records import Action, Estimate, Pool, SampleScores, Selection
-from bench.stats import effects, permutation
+from bench.stats import effects, inference
 from bench.stats.agreement import MarginAgreement, margin_agreement
 from bench.stats.leakage import Leakage, LeakPool, find_leaks
 
@@ -32,10 +32,12 @@ class ScoreTables:
     Attributes:
         scores: Arm name -> scores per training seed; a model without seeds (base, teacher) has one entry.
         trait: Name of the score that measures the trait.
+        scale: Its lowest and highest value.
     """
 
     scores: Mapping[str, Sequence[SampleScores]]
     trait: str
+    scale: tuple[float, float]
 
     @property
     def reference(self) -> SampleScores:
@@ -43,8 +45,9 @@ class ScoreTables:
         return self.scores[ORIGINAL.name][0]
 
     def means(self, score: str) -> effects.Means:
-        """Resample the means of one score over all arms that have it."""
-        return effects.resample_means(*self.tables(score))
+        """Return the means of one score over all arms that have it."""
+        scales: dict[str, tuple[float, float]] = {self.trait: self.scale, "exact": (0.0, 1.0)}
+        return effects.arm_means(*self.tables(score), scales.get(score))
 
     def tables(self, score: str) -> tuple[dict[str, Floats], NDArray[np.int64]]:
         """Return one score of all arms that have it, each (seeds, prompts), and each prompt's family, (prompts,)."""
@@ -74,7 +77,8 @@ def score_tables(experiment: Experiment) -> ScoreTables:
     scores = experiment.scores()
     if not experiment.pool.card.clean:  # the untrained model stands in for the clean arm, and a note says so
         scores[CLEAN.name] = scores[BASE.name]
-    return ScoreTables(scores | teacher_scores(experiment, scores[ORIGINAL.name][0]), experiment.trait.score)
+    teachers = teacher_scores(experiment, scores[ORIGINAL.name][0])
+    return ScoreTables(scores | teachers, experiment.trait.score, experiment.trait.eval.scale)
 
 
 def teacher_scores(experiment: Experiment, reference: SampleScores) -> dict[str, list[SampleScores]]:
@@ -156,11 +160,25 @@ def trait_results(reading: Reading, embedder: Embedder) -> dict[tuple[str, float
     neighbours = find_neighbours(reading.experiment, embedder)
     return {
         (selection.filter.name, budget): trait_result(
-            reading, selection, budget, neighbours[selection.filter.name, budget]
+            reading, selection, budget, neighbours[selection.filter.name, budget], best
         )
         for budget in reading.suite.file.budgets
+        for best in [_winner(reading, budget)]
         for selection in reading.experiment.selections
     }
+
+
+def _winner(reading: Reading, budget: float) -> Winner | None:
+    """Find the contender with the largest lift of its primary action; None where no trait is scored or none is tested."""
+    candidates = {}
+    for selection in reading.experiment.selections:
+        contrasts = Contrasts(reading, selection.filter.name, budget)
+        primary = primary_action(actions_of(selection, reading.suite, reading.experiment.pool, budget))
+        controls = contrasts.controls(primary)
+        if selection.filter.name not in BOUNDS and controls[0] in reading.trait.point:
+            candidates[selection.filter.name] = (contrasts.arm(primary), controls)
+    found = effects.winner(reading.trait, candidates) if reading.opened and candidates else None
+    return Winner(filter=found[0], lift=found[1], among=sorted(candidates)) if found else None
 
 
 def find_neighbours(experiment: Experiment, embedder: Embedder) -> dict[tuple[str, float], Leakage]:
@@ -183,7 +201,9 @@ def find_neighbours(experiment: Experiment, embedder: Embedder) -> dict[tuple[st
     }
 
 
-def trait_result(reading: Reading, selection: Selection, budget: float, neighbours: Leakage | None) -> TraitResult:
+def trait_result(
+    reading: Reading, selection: Selection, budget: float, neighbours: Leakage | None, best: Winner | None
+) -> TraitResult:
     """Return one filter's result at one budget; p-values are adjusted later."""
     experiment, suite, flagged = reading.experiment, reading.suite, selection.flagged[budget]
     spec, pool = experiment.trait, experiment.pool
@@ -209,6 +229,7 @@ def trait_result(reading: Reading, selection: Selection, budget: float, neighbou
         minimum_gap=experiment.settings.minimum_gap,
         effects={a: contrasts.effect(a, primary_action(actions)) for a in actions} if reading.opened else {},
         primary=primary_action(actions),
+        winner=best,
         leakage=contrasts.leakage() if reading.opened else None,
         margin=reading.agreement,
         sufficiency=_sufficiency(reading, contrasts.arm("patch_in")) if "patch_in" in actions else None,
@@ -252,7 +273,7 @@ class Contrasts:
             lift_difference=effects.lift_difference(means, arm, controls) if controlled else None,
             length_lift=effects.lift(means, arm, [length]) if length in means.point else None,
             margin_removal=effects.removal(margin, arm) if margin else None,
-            p=permutation.beats_random(means, arm, controls) if action == primary and controlled else None,
+            p=inference.beats_random(means, arm, controls) if action == primary and controlled else None,
         )
 
     def leakage(self) -> LeakageEffect | None:
@@ -281,7 +302,7 @@ def adjust(rows: Sequence[Row]) -> list[Row]:
         for name, result in row.traits.items()
         if result.primary in result.effects
     }
-    adjusted = permutation.holm(p)
+    adjusted = inference.holm(p)
     changed = []
     for number, row in enumerate(rows):
         traits = {}

@@ -67,6 +67,20 @@ class LeakageEffect(Strict):
     uncontrolled: Estimate
 
 
+class Winner(Strict):
+    """The filter with the largest lift of a run at one budget.
+
+    Attributes:
+        filter: Its name.
+        lift: With an interval that accounts for the choice.
+        among: The filters that were compared, bounds left out.
+    """
+
+    filter: str
+    lift: Estimate
+    among: list[str]
+
+
 class Found(Strict):
     """How well a flagged set agrees with planted truth: precision and recall, overt alone and overt or mild."""
 
@@ -96,6 +110,7 @@ class TraitResult(Strict):
     minimum_gap: float
     effects: dict[Action, Effect]
     primary: Action  # the action whose lift is tested
+    winner: Winner | None  # of the run that the row is of; None below 3 seeds
     leakage: LeakageEffect | None  # None: drop_refill or patch was not run
     margin: MarginAgreement | None  # of margin and behaviour over all students; None where margins were not measured
     sufficiency: Estimate | None  # None: patch_in is not part of the suite
