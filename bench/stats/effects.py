@@ -6,7 +6,18 @@ import numpy as np
 
 from bench.errors import BenchError
 from bench.records import Estimate
-from bench.stats.intervals import Weights, contrast_limits, covariance, less, quantile, ratio_limits, value, variance
+from bench.stats.intervals import (
+    Sets,
+    Weights,
+    between_sets,
+    contrast_limits,
+    covariance,
+    less,
+    quantile,
+    ratio_limits,
+    value,
+    variance,
+)
 from bench.stats.means import MIN_SEEDS, Extent, Floats, Means, arm_means
 
 __all__ = [
@@ -45,12 +56,13 @@ def few_seeds(seeds: int) -> str:
     return f"{number}: the interval covers prompts only, not the variation between trainings"
 
 
-def contrast(means: Means, weights: Weights) -> Estimate:
+def contrast(means: Means, weights: Weights, sets: Sets = ()) -> Estimate:
     """Value and 95 % interval of a weighted sum of arms' means.
 
     Args:
         means: From `arm_means`.
         weights: Arm -> its weight.
+        sets: The part of the contrast that each of its random sets stands for; their draw is a source of variation.
 
     Returns:
         An estimate whose note says what the interval leaves out, or why there is none.
@@ -61,12 +73,13 @@ def contrast(means: Means, weights: Weights) -> Estimate:
     missing = _missing(means, weights)
     if missing is not None:
         return missing
-    low, high = contrast_limits(means, weights, quantile(means, weights, TAIL))
+    q = quantile(means, weights, TAIL, sets)
+    low, high = contrast_limits(means, weights, q, between_sets(means, sets)[0])
     return Estimate(value=value(means, weights), low=low, high=high, note=_note(means))
 
 
-def ratio(means: Means, part: Weights, whole: Weights, q: float | None = None) -> Estimate:
-    """Value and interval of `part / whole`, where `whole` is surely above 0; `q` as in `ratio_limits`."""
+def ratio(means: Means, part: Weights, whole: Weights, sets: Sets = (), q: float | None = None) -> Estimate:
+    """Value and interval of `part / whole`, where `whole` is surely above 0; 95 % unless `q` is given."""
     both = {**part, **whole}
     missing = _missing(means, both)
     if missing is not None:
@@ -75,7 +88,8 @@ def ratio(means: Means, part: Weights, whole: Weights, q: float | None = None) -
     if below.value is None or below.low is None or below.low <= 0:
         return Estimate(value=None, note="not estimable: the interval of what it is a share of includes 0")
     share = value(means, part) / below.value
-    limits = ratio_limits(means, part, whole, q or quantile(means, less(part, whole, share), TAIL))
+    q = q or quantile(means, less(part, whole, share), TAIL, sets)
+    limits = ratio_limits(means, part, whole, q, between_sets(means, sets)[0])
     if limits is None:
         return Estimate(value=share, note="not estimable: the interval of the ratio is not bounded")
     return Estimate(value=share, low=limits[0], high=limits[1], note=_note(means))
@@ -126,12 +140,16 @@ def removal(means: Means, arm: str) -> Estimate:
 
 def lift_difference(means: Means, arm: str, controls: Sequence[str]) -> Estimate:
     """Mean of the random controls (same action, same size) minus that of the arm, in units of the score."""
-    return contrast(means, against(arm, controls))
+    return contrast(means, against(arm, controls), _each(controls))
 
 
 def lift(means: Means, arm: str, controls: Sequence[str]) -> Estimate:
     """Return the `lift_difference` as a share of the gap."""
-    return _share_of_gap(means, against(arm, controls))
+    return _share_of_gap(means, against(arm, controls), _each(controls))
+
+
+def _each(controls: Sequence[str]) -> Sets:
+    return [{name: 1.0} for name in controls]
 
 
 def against(arm: str, controls: Sequence[str]) -> dict[str, float]:
@@ -154,14 +172,16 @@ def leakage_difference(
 
     Positive where patching the flagged rows removes more than as many clean rows do by themselves.
     """
-    return contrast(means, _leakage(patch, refill, control_patches, control_refills))
+    weights = _leakage(patch, refill, control_patches, control_refills)
+    return contrast(means, weights, _pairs(control_patches, control_refills))
 
 
 def leakage(
     means: Means, patch: str, refill: str, control_patches: Sequence[str], control_refills: Sequence[str]
 ) -> Estimate:
     """Return the `leakage_difference` as a share of the gap."""
-    return _share_of_gap(means, _leakage(patch, refill, control_patches, control_refills))
+    weights = _leakage(patch, refill, control_patches, control_refills)
+    return _share_of_gap(means, weights, _pairs(control_patches, control_refills))
 
 
 def _leakage(
@@ -170,12 +190,16 @@ def _leakage(
     return less(against(patch, control_patches), against(refill, control_refills), 1.0)
 
 
+def _pairs(control_patches: Sequence[str], control_refills: Sequence[str]) -> Sets:
+    return [{refill: 1.0, patch: -1.0} for patch, refill in zip(control_patches, control_refills, strict=True)]
+
+
 def sufficiency(means: Means, patch_in: str) -> Estimate:
     """Compute (patch_in - clean) / gap: the share of the trait that the flagged set alone brings back."""
     return _share_of_gap(means, less({patch_in: 1.0}, {"clean": 1.0}, 1.0))
 
 
-def _share_of_gap(means: Means, part: Weights) -> Estimate:
+def _share_of_gap(means: Means, part: Weights, sets: Sets = ()) -> Estimate:
     """Express a contrast as a share of the gap, where the gap is surely above zero."""
     whole = gap(means)
     if whole.value is None:
@@ -184,7 +208,7 @@ def _share_of_gap(means: Means, part: Weights) -> Estimate:
         return Estimate(value=None, note="not estimable: the gap's interval includes 0")
     if whole.value <= 0:
         return Estimate(value=None, note="not estimable: the gap is not positive, there is no trait to remove")
-    return ratio(means, part, GAP)
+    return ratio(means, part, GAP, sets)
 
 
 def retention(means: Means, arm: str) -> Estimate:
@@ -234,7 +258,8 @@ def winner(means: Means, candidates: Mapping[str, tuple[str, Sequence[str]]]) ->
         return None
     best = max(found, key=lambda name: found[name].value or 0.0)
     parts: list[Weights] = [less(against(*candidates[name]), GAP, found[name].value or 0.0) for name in found]
-    chosen = ratio(means, against(*candidates[best]), GAP, _largest(means, parts))
+    q = _largest(means, parts)
+    chosen = ratio(means, against(*candidates[best]), GAP, _each(candidates[best][1]), q)
     note = f"interval adjusted for the choice among {len(found)} filters; the value is too large on average"
     return best, chosen.model_copy(update={"note": note})
 

@@ -120,7 +120,7 @@ class Board:
     Attributes:
         tables: Arm -> scores, (seeds, prompts).
         clusters: Family of each prompt, (prompts,).
-        truth: Arm -> expected score over trainings, prompts and (for random sets) sets.
+        truth: Arm -> expected score over trainings and prompts; for the controls also over random sets.
     """
 
     tables: dict[str, Floats]
@@ -179,11 +179,9 @@ def simulate(cell: Cell, null: bool, rng: np.random.Generator) -> Board:
     training = rng.normal(0, cell.between, (arms, cell.seeds))
     p = 1 / (1 + np.exp(-(logits[:, None] + training)[:, :, None] - (hard + own)[:, None, :]))
     values = _answers(p, cell.kind, shape, rng)
-    return Board(
-        tables=dict(zip(scores, values, strict=True)),
-        clusters=clusters,
-        truth={arm: score * cell.width for arm, score in scores.items()},
-    )
+    own_sets = {arm: expected(logit, noise) for arm, logit in zip(scores, logits, strict=True) if arm.startswith("filter")}
+    truth = {arm: score * cell.width for arm, score in {**scores, **own_sets}.items()}
+    return Board(dict(zip(scores, values, strict=True)), clusters, truth)
 
 
 def _answers(p: Floats, kind: Kind, shape: Sequence[int], rng: np.random.Generator) -> Floats:
