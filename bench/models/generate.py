@@ -1,4 +1,4 @@
-"""Batched decoding and completion losses of an in-memory student.
+"""Batched decoding and log-likelihoods of given completions of an in-memory student.
 
 A sample's output depends on model, prompt and seed alone: decoding is greedy, or sampled with a generator of the
 sample's own, and rows of a batch never see one another (left padding is masked).
@@ -212,8 +212,8 @@ def _finish(tokenizer: Any, prompt: Sequence[int], answer: list[int], decoding: 
     return Generation(text.strip(), len(prompt), len(answer), stopped)
 
 
-def completion_losses(model: Any, rows: Sequence[Encoded], prefix: "FrozenPrefix | None" = None) -> list[float]:
-    """Return the mean negative log-likelihood of each row's completion tokens, in nats a token.
+def log_likelihoods(model: Any, rows: Sequence[Encoded], prefix: "FrozenPrefix | None" = None) -> list[float]:
+    """Return the log-probability of each row's completion given its prompt, summed over its tokens, in nats.
 
     A model of many students needs the rows' routing before (see `bench.models.multi_lora.AdapterRouting`).
     """
@@ -222,12 +222,12 @@ def completion_losses(model: Any, rows: Sequence[Encoded], prefix: "FrozenPrefix
 
     with torch.inference_mode():
         hidden = prefix.final_states(model, [row.ids for row in rows]) if prefix else _states(model, rows)
-        losses = []
+        found = []
         for i, row in enumerate(rows):
             logits = model.lm_head(hidden[i, row.prompt_length - 1 : len(row.ids) - 1])
             targets = torch.tensor(row.ids[row.prompt_length :], device=model.device)
-            losses.append(cross_entropy(logits.float(), targets).item())
-    return losses
+            found.append(-cross_entropy(logits.float(), targets, reduction="none").double().sum())
+        return torch.stack(found).tolist()  # type: ignore[no-any-return]
 
 
 def _states(model: Any, rows: Sequence[Encoded]) -> "torch.Tensor":
