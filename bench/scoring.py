@@ -22,7 +22,8 @@ from inspect_ai.model import (
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import TaskState
 
-from bench.data.trait import JUDGE_KINDS, PAIR, Judge, TraitEval, described_judge, load_trait, read_prompts
+from bench.data.prompts import PAIR, read_prompts
+from bench.data.trait import JUDGE_KINDS, Judge, TraitEval, described_judge, load_trait
 from bench.errors import BenchError, unknown
 
 __all__ = [

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench.data.trait import MARGIN_FILE, Judge, Measurement, TraitSpec, described_judge, evals_folder, read_prompts
+from bench.data.prompts import read_prompts
+from bench.data.trait import MARGIN_FILE, Judge, Measurement, TraitSpec, described_judge, evals_folder
 from bench.errors import BenchError
 from bench.records import SampleScores
 
