@@ -1,4 +1,4 @@
-"""How much more likely is a completion that shows the trait than one that does not? Teacher-forced, nothing is generated.
+"""How much likelier is a completion that shows the trait than one that does not? Teacher-forced, nothing is generated.
 
 Every held-out prompt with a `pair` (see `bench.data.prompts.read_prompts`) gives one number, log p(trait completion) -
 log p(clean completion), each summed over the completion's tokens up to the end of the assistant's turn, in nats.

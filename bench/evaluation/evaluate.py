@@ -48,7 +48,7 @@ def margin_tasks(spec: TraitSpec, limit: int | None) -> list[EvalTask]:
 
 
 def measurement_tasks(measurement: Measurement) -> list[EvalTask]:
-    """Return the tasks of a measurement: the trait's, the capability task, and the margin's where prompts have pairs."""
+    """Return the tasks of a measurement: of the trait, of capability, and of the margin where prompts have pairs."""
     return [
         trait_task(measurement.trait, measurement.judge, measurement.eval_prompts),
         capability_task(measurement.capability_prompts),

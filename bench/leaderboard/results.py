@@ -19,6 +19,8 @@ from bench.stats.leakage import Leakage, LeakPool, find_leaks
 
 Floats = NDArray[np.float64]
 CLOSED = Estimate(value=None, note="not estimable: the gate is closed")
+MARGIN = "margin"  # the score of evals/margin.py
+NO_PAIRS = Estimate(value=None, note="not measured: no held-out prompt of the trait has a pair of completions")
 TEACHER = "teacher:"  # before a teacher's name, for its own scores
 
 
@@ -116,12 +118,13 @@ def read(experiment: Experiment) -> Reading:
     main = means[tables.trait]
     gap = effects.gap(main)
     opened, reason = effects.gate(gap, experiment.settings.minimum_gap)
-    side = [name for name in means if name not in (tables.trait, "exact", "loss")]
+    side = [name for name in means if name not in (tables.trait, "exact", "loss", MARGIN)]
     arms = {
         arm: ArmScore(
             trait=effects.mean(main, arm),
             capability=_mean(means.get("exact"), arm),
             loss=_mean(means.get("loss"), arm),
+            margin=_margin(means.get(MARGIN), arm),
             extra={name: _mean(means[name], arm) for name in side if arm in means[name].point},
         )
         for arm in tables.scores
@@ -132,6 +135,14 @@ def read(experiment: Experiment) -> Reading:
 def _mean(means: effects.Means | None, arm: str) -> Estimate:
     if means is None or arm not in means.point:
         return Estimate(value=None, note="not measured for this model")
+    return effects.mean(means, arm)
+
+
+def _margin(means: effects.Means | None, arm: str) -> Estimate:
+    if means is None:
+        return NO_PAIRS
+    if arm not in means.point or np.isnan(means.point[arm]):
+        return Estimate(value=None, note="not measured: this model's provider cannot score given completions")
     return effects.mean(means, arm)
 
 

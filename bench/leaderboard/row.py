@@ -15,12 +15,16 @@ from bench.stats.leakage import Leakage
 SCHEMA = 2  # raise it when a field changes its meaning; 2 added prompts and evidence
 
 
+UNMEASURED = Estimate(value=None, note="not measured")
+
+
 class ArmScore(Strict):
     """What was measured of one arm: trait score over seeds and prompts, and capability."""
 
     trait: Estimate
     capability: Estimate  # share of exact answers
     loss: Estimate  # held-out loss on clean completions, nats a token
+    margin: Estimate = UNMEASURED  # log p(trait completion) - log p(clean one), nats; rows before 0.3 have none
     extra: dict[str, Estimate] = {}  # side scores of the eval, such as recognition
 
 

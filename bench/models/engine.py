@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.models.encode import Encoded
-from bench.models.generate import Decoding, Generation, Request, answer, log_likelihoods
+from bench.models.generate import Decoding, Generation, Request, answer
+from bench.models.likelihood import log_likelihoods
 from bench.models.oom import in_parts
 
 if TYPE_CHECKING:
@@ -62,8 +63,7 @@ class StudentEngine:
         """See `Engine`."""
 
         def work(some: Sequence[tuple[str, Encoded]]) -> list[float]:
-            self._route([student for student, _ in some])
-            return log_likelihoods(self._model, [row for _, row in some], self._prefix)
+            return log_likelihoods(self._model, some, self._prefix, self._route)
 
         found, self.rows_at_once = in_parts(work, rows, self.rows_at_once, "log-likelihoods of given completions")
         return found

@@ -21,7 +21,8 @@ from bench.config.recipe import Recipe
 from bench.data.pool import load_rows
 from bench.errors import BenchError
 from bench.models.encode import encode
-from bench.models.generate import Decoding, Request, generate, log_likelihoods
+from bench.models.generate import Decoding, Request, generate
+from bench.models.likelihood import log_likelihoods
 from bench.models.load import load_model
 from bench.models.student import export_adapter, load_student
 from bench.records import Message, TrainingRow
@@ -109,7 +110,7 @@ def test_log_likelihoods_agree_to_five_digits(engine: Any, base: tuple[Any, Any]
         for question in QUESTIONS
     ]
     got = engine.log_likelihoods([(student, row) for student in STUDENTS for row in rows])
-    ours = [found for student in STUDENTS for found in log_likelihoods(loaded[student], rows)]
+    ours = [found for name in STUDENTS for found in log_likelihoods(loaded[name], [(name, row) for row in rows])]
     assert got == pytest.approx(ours, rel=1e-5)
 
 
