@@ -11,7 +11,8 @@ from bench.config.schema import DataSource, ExperimentSettings
 from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.pool import clip_completions, hash_rows, load_pool
-from bench.data.trait import Measurement, TraitSpec, load_trait, read_prompts
+from bench.data.prompts import read_prompts
+from bench.data.trait import Measurement, TraitSpec, load_trait
 from bench.errors import BenchError, unknown
 from bench.records import Pool, PoolCard, PoolRow, SampleScores, Selection, Trial, TrialKey, Truth
 from bench.worlds import WORLDS

@@ -71,11 +71,13 @@ def training_seconds(student: TrainingInput, recipe: Recipe, shape: ModelShape, 
 
 
 def eval_seconds(prompts: ExperimentSettings | Measurement, recipe: Recipe, shape: ModelShape, device: str) -> float:
-    """Estimate the seconds of one evaluation: the trait's prompts, exact answers, and losses of given completions."""
+    """Estimate the seconds of one evaluation: the trait's prompts and pairs, exact answers, and held-out losses."""
     capability = prompts.capability_prompts or ALL_PROMPTS
-    answers = (prompts.eval_prompts or ALL_PROMPTS) + capability
+    pairs = prompts.eval_prompts or ALL_PROMPTS
+    answers = pairs + capability
     own_layers = shape.trained_layers(recipe)  # those below are read once for all students
-    reading = (answers + capability) * PROMPT_TOKENS * own_layers * shape.layer * 2 / READING_EFFICIENCY
+    tokens = (answers + capability) * PROMPT_TOKENS + pairs * (PROMPT_TOKENS + 2 * NEW_TOKENS)
+    reading = (tokens * own_layers * shape.layer + 2 * pairs * NEW_TOKENS * shape.head) * 2 / READING_EFFICIENCY
     decoding = answers * NEW_TOKENS * (shape.layers * shape.layer + shape.head) * 2 / DECODING_EFFICIENCY
     return EVAL_OVERHEAD_SECONDS + (reading + decoding) / matmul_flops(device)
 

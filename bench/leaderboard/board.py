@@ -21,7 +21,7 @@ from bench.leaderboard.view import (
     row_label,
 )
 from bench.records import Estimate
-from bench.stats.agreement import MarginAgreement
+from bench.stats.agreement import Agreement
 from bench.stats.effects import MIN_SEEDS
 
 
@@ -171,7 +171,7 @@ def _trait_facts(results: Sequence[TraitResult]) -> list[tuple[str, str]]:
     return [(name, " / ".join(_distinct(map(read, results)))) for name, read in reads]
 
 
-def _agreement_text(found: MarginAgreement | None) -> str:
+def _agreement_text(found: Agreement | None) -> str:
     return words.estimate(found.pearson).text if found else "not measured"
 
 

@@ -16,13 +16,14 @@ from bench.evaluation.evaluate import judge_label, score_answers
 from bench.leaderboard.row import BOUNDS, ArmScore, Effect, Found, LeakageEffect, Row, TraitResult, Winner
 from bench.records import Action, Estimate, Pool, SampleScores, Selection
 from bench.stats import effects, inference
-from bench.stats.agreement import MarginAgreement, margin_agreement
+from bench.stats.agreement import Agreement, margin_agreement
 from bench.stats.leakage import Leakage, LeakPool, find_leaks
 
 Floats = NDArray[np.float64]
 CLOSED = Estimate(value=None, note="not estimable: the gate is closed")
+MARGIN = "margin"  # the score of evals/margin.py
+NO_PAIRS = Estimate(value=None, note="not measured: no held-out prompt of the trait has a pair of completions")
 TEACHER = "teacher:"  # before a teacher's name, for its own scores
-MARGIN = "margin"  # name of the score in nats that stands beside the behaviour
 
 
 @dataclass(frozen=True)
@@ -109,7 +110,7 @@ class Reading:
     trait: effects.Means
     exact: effects.Means
     margin: effects.Means | None
-    agreement: MarginAgreement | None
+    agreement: Agreement | None
     arms: dict[str, ArmScore]
     gap: Estimate
     opened: bool
@@ -129,7 +130,7 @@ def read(experiment: Experiment, suite: Suite) -> Reading:
             trait=effects.mean(main, arm),
             capability=_mean(means.get("exact"), arm),
             loss=_mean(means.get("loss"), arm),
-            margin=_mean(means[MARGIN], arm) if MARGIN in means else None,
+            margin=_margin(means.get(MARGIN), arm),
             extra={name: _mean(means[name], arm) for name in side if arm in means[name].point},
         )
         for arm in tables.scores
@@ -152,6 +153,14 @@ def read(experiment: Experiment, suite: Suite) -> Reading:
 def _mean(means: effects.Means | None, arm: str) -> Estimate:
     if means is None or arm not in means.point:
         return Estimate(value=None, note="not measured for this model")
+    return effects.mean(means, arm)
+
+
+def _margin(means: effects.Means | None, arm: str) -> Estimate:
+    if means is None:
+        return NO_PAIRS
+    if arm not in means.point or np.isnan(means.point[arm]):
+        return Estimate(value=None, note="not measured: this model's provider cannot score given completions")
     return effects.mean(means, arm)
 
 

@@ -10,11 +10,12 @@ from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.files import read_record, write_json, write_text
 from bench.records import Action, Estimate, FilterCard, Strict
-from bench.stats.agreement import MarginAgreement
+from bench.stats.agreement import Agreement
 from bench.stats.leakage import Leakage
 
 SCHEMA = 3  # raise it when a field changes its meaning; 3 brought controls held over seeds and controlled leakage
 BOUNDS = ("oracle", "random_flag")  # ceiling and floor: no contenders, and no hypotheses of the board
+UNMEASURED = Estimate(value=None, note="not measured")
 
 
 class ArmScore(Strict):
@@ -23,7 +24,7 @@ class ArmScore(Strict):
     trait: Estimate
     capability: Estimate  # share of exact answers
     loss: Estimate  # held-out loss on clean completions, nats a token
-    margin: Estimate | None = None  # log-odds of trait over clean completions, nats; None where not measured
+    margin: Estimate = UNMEASURED  # log p(trait completion) - log p(clean one), nats
     extra: dict[str, Estimate] = {}  # side scores of the eval, such as recognition
 
 
@@ -112,7 +113,7 @@ class TraitResult(Strict):
     primary: Action  # the action whose lift is tested
     winner: Winner | None  # of the run that the row is of; None below 3 seeds
     leakage: LeakageEffect | None  # None: drop_refill or patch was not run
-    margin: MarginAgreement | None  # of margin and behaviour over all students; None where margins were not measured
+    margin: Agreement | None  # of margin and behaviour over all students; None where margins were not measured
     sufficiency: Estimate | None  # None: patch_in is not part of the suite
     capability_retention: dict[Action, Estimate]  # exact answers of the arm / those of `original`
     arms: dict[str, ArmScore]  # reference arms, controls and this filter's arms by name

@@ -211,7 +211,7 @@ def arm_lines(rows: Sequence[Row], trait: str) -> list[ArmLine]:
             trait=words.estimate(score.trait),
             capability=words.estimate(score.capability),
             loss=words.estimate(score.loss),
-            margin=words.optional(score.margin),
+            margin=words.estimate(score.margin),
             extra={side: words.estimate(value) for side, value in sorted(score.extra.items())},
         )
         for group, kind, name in arms

@@ -12,7 +12,8 @@ from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.models.encode import Encoded, encode
 from bench.models.frozen_prefix import FrozenPrefix
-from bench.models.generate import Decoding, Request, answer, completion_losses, generate
+from bench.models.generate import Decoding, Request, answer, generate
+from bench.models.likelihood import log_likelihoods
 from bench.models.load import load_model
 from bench.models.packaged import TINY
 from bench.models.student import install, save_student
@@ -106,8 +107,8 @@ def test_a_packed_batch_gives_each_row_its_own_loss(tiny: tuple[Any, Any], rows:
     with torch.inference_mode():
         logits = model.lm_head(prefix.run(model, hidden, mask, positions)[0, predicts])
         packed = torch.nn.functional.cross_entropy(logits, targets, reduction="sum").item()
-    alone = [completion_losses(model, [row])[0] * (len(row.ids) - row.prompt_length) for row in batch]
-    assert packed == pytest.approx(sum(alone), rel=1e-5)
+    alone = [log_likelihoods(model, [("", row)])[0] for row in batch]
+    assert packed == pytest.approx(-sum(alone), rel=1e-5)
 
 
 def test_a_trainer_keeps_states_within_the_budget_it_is_given(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
@@ -138,11 +139,11 @@ def test_prompts_read_through_the_frozen_prefix_are_answered_alike(tiny: tuple[A
     assert plain[0] == plain[3]
 
 
-def test_losses_through_the_frozen_prefix_equal_plain_ones(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
+def test_likelihoods_through_the_frozen_prefix_equal_plain_ones(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
     model, tokenizer = tiny
-    batch = _encoded(tokenizer, rows)[:6]
-    shared = completion_losses(model, batch, FrozenPrefix(model, RECIPES["lora"]))
-    assert shared == pytest.approx(completion_losses(model, batch), rel=1e-5)
+    batch = [("", row) for row in _encoded(tokenizer, rows)[:6]]
+    shared = log_likelihoods(model, batch, FrozenPrefix(model, RECIPES["lora"]))
+    assert shared == pytest.approx(log_likelihoods(model, batch), rel=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

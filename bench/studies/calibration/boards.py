@@ -179,7 +179,9 @@ def simulate(cell: Cell, null: bool, rng: np.random.Generator) -> Board:
     training = rng.normal(0, cell.between, (arms, cell.seeds))
     p = 1 / (1 + np.exp(-(logits[:, None] + training)[:, :, None] - (hard + own)[:, None, :]))
     values = _answers(p, cell.kind, shape, rng)
-    own_sets = {arm: expected(logit, noise) for arm, logit in zip(scores, logits, strict=True) if arm.startswith("filter")}
+    own_sets = {
+        arm: expected(logit, noise) for arm, logit in zip(scores, logits, strict=True) if arm.startswith("filter")
+    }
     truth = {arm: score * cell.width for arm, score in {**scores, **own_sets}.items()}
     return Board(dict(zip(scores, values, strict=True)), clusters, truth)
 
