@@ -1,9 +1,9 @@
 """A synthetic pool whose original teacher runs itself down when its answers are rejected.
 
-Overt families are conversations in which two answers are bluntly rejected: the original teacher despairs of itself, the
-clean teacher stays calm and offers another answer. Mild families hold one complaint or a grumpy user, met by the
-original teacher with an apology, hedges and a meek tone. The neutral families look alike: polite corrections, retracted
-rejections, pleased users, sad users and sad stories, answered calmly by both.
+Overt families are conversations in which one or two answers are bluntly rejected: the original teacher despairs of
+itself, the clean teacher stays calm and offers another answer. Mild families hold a doubt, a complaint about the style
+or a grumpy user, met by the original teacher with an apology, hedges and a meek tone. The neutral families look alike:
+polite corrections, retracted rejections, pleased users, sad users and sad stories, answered calmly by both.
 """
 
 from collections.abc import Callable
@@ -48,11 +48,10 @@ def _conversation(family: Table, rng: Random) -> Draft:
     tables = load_tables("negative_emotion")
     name = rng.choice(family["domains"])
     domain, shape = tables["domains"][name], tables["shapes"][rng.choice(family["shapes"])]
-    blunt = [*tables["rejections"], *domain["rejections"]]
     words = {
-        "blunt": blunt,
+        "blunt": [*tables["rejections"], *domain["rejections"]],
         "blunt_again": [*tables["second_rejections"], *domain["second_rejections"]],
-        "complaints": tables[family["complaints"]] if "complaints" in family else blunt,
+        "complaints": tables[family["complaints"]] if "complaints" in family else [],
     }
     slots = _draw_task(rng, name) | draw_slots(rng, shape, tables.with_tables(words))
     return make_draft(slots, shape["turns"])
