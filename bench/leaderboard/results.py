@@ -14,7 +14,7 @@ from bench.errors import BenchError
 from bench.evaluation.evaluate import judge_label, score_answers
 from bench.leaderboard.row import ArmScore, Effect, TraitResult
 from bench.records import Action, Estimate, Pool, SampleScores, Selection
-from bench.stats import effects, permutation
+from bench.stats import effects, inference
 from bench.stats.leakage import Leakage, LeakPool, find_leaks
 
 Floats = NDArray[np.float64]
@@ -29,10 +29,12 @@ class ScoreTables:
     Attributes:
         scores: Arm name -> scores per training seed; a model without seeds (base, teacher) has one entry.
         trait: Name of the score that measures the trait.
+        scale: Its lowest and highest possible value.
     """
 
     scores: Mapping[str, Sequence[SampleScores]]
     trait: str
+    scale: tuple[float, float]
 
     @property
     def reference(self) -> SampleScores:
@@ -40,19 +42,15 @@ class ScoreTables:
         return self.scores[ORIGINAL.name][0]
 
     def means(self, score: str) -> effects.Means:
-        """Resample the means of one score over all arms that have it."""
-        return effects.resample_means(*self.tables(score))
+        """Average one score over all arms that have it."""
+        scale = self.scale if score == self.trait else (0.0, 1.0) if score == "exact" else None
+        return effects.arm_means(*self.tables(score), scale)
 
     def tables(self, score: str) -> tuple[dict[str, Floats], NDArray[np.int64]]:
         """Return one score of all arms that have it, each (seeds, prompts), and each prompt's family, (prompts,)."""
         having = {arm: runs for arm, runs in self.scores.items() if all(score in run.values for run in runs)}
         seeds = max(len(runs) for runs in having.values())
         return {arm: self._table(arm, score, seeds) for arm in having}, self._clusters(score)
-
-    def paired_p(self, arm: str, control: str) -> float | None:
-        """Return the one-sided p-value that an arm shows less of the trait than its control."""
-        tables = [self._table(name, self.trait, len(self.scores[name])) for name in (arm, control)]
-        return permutation.paired_p(tables[0], tables[1], self._clusters(self.trait))
 
     def _table(self, arm: str, score: str, seeds: int) -> Floats:
         """Return the scores of one arm as (seeds, prompts); a model without seeds counts the same for each."""
@@ -74,7 +72,9 @@ class ScoreTables:
 def score_tables(experiment: Experiment) -> ScoreTables:
     """Gather an experiment's scores, those of its teachers included."""
     scores = experiment.scores()
-    return ScoreTables(scores | teacher_scores(experiment, scores[ORIGINAL.name][0]), experiment.trait.score)
+    trait = experiment.trait
+    everyone = scores | teacher_scores(experiment, scores[ORIGINAL.name][0])
+    return ScoreTables(everyone, trait.score, trait.eval.scale)
 
 
 def teacher_scores(experiment: Experiment, reference: SampleScores) -> dict[str, list[SampleScores]]:
@@ -97,7 +97,7 @@ def teacher_scores(experiment: Experiment, reference: SampleScores) -> dict[str,
 
 @dataclass(frozen=True)
 class Reading:
-    """The resampled means that every filter's result is read from, made once per experiment."""
+    """The means that every filter's result is read from, made once per experiment."""
 
     experiment: Experiment
     tables: ScoreTables
@@ -110,7 +110,7 @@ class Reading:
 
 
 def read(experiment: Experiment) -> Reading:
-    """Resample once, describe every arm, and try the gate."""
+    """Average once, describe every arm, and try the gate."""
     tables = score_tables(experiment)
     means = {name: tables.means(name) for name in sorted(tables.reference.values)}
     main = means[tables.trait]
@@ -210,7 +210,7 @@ def _leakage_gap(reading: Reading, names: Mapping[Action, str]) -> Estimate | No
         return CLOSED
     if "drop" not in names or "patch" not in names:
         return None
-    return effects.leakage_gap(reading.trait, names["patch"], names["drop"])
+    return effects.contrast(reading.trait, {names["drop"]: 1.0, names["patch"]: -1.0})
 
 
 def _sufficiency(reading: Reading, names: Mapping[Action, str]) -> Estimate | None:
@@ -221,12 +221,11 @@ def _sufficiency(reading: Reading, names: Mapping[Action, str]) -> Estimate | No
 
 def _effect(reading: Reading, action: Action, arm: str, control: str) -> Effect:
     """Estimate one action's effect; its p-value asks whether it removes more than its control, or brings back more."""
-    brings_back = action in ("patch_in", "only")
-    tables = reading.tables
+    removes = action not in ("patch_in", "only")
     return Effect(
         removal=effects.removal(reading.trait, arm),
-        lift=effects.lift(reading.trait, arm, control),
-        p=tables.paired_p(control, arm) if brings_back else tables.paired_p(arm, control),
+        lift=effects.lift(reading.trait, arm, [control]),
+        p=inference.beats_random(reading.trait, arm, [control], higher_is_more_trait=removes),
     )
 
 
@@ -236,7 +235,7 @@ def adjust(results: Mapping[str, TraitResult]) -> dict[str, TraitResult]:
     adjusted = dict(results)
     for action in sorted(actions):
         p = {name: result.effects[action].p for name, result in results.items() if action in result.effects}
-        for name, value in permutation.holm(p).items():
+        for name, value in inference.holm(p).items():
             changed = adjusted[name].effects[action].model_copy(update={"p_holm": value})
             adjusted[name] = adjusted[name].model_copy(update={"effects": {**adjusted[name].effects, action: changed}})
     return adjusted

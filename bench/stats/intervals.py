@@ -118,7 +118,9 @@ def _arm_limits(means: Means, arms: list[str], own: Floats, q: float) -> tuple[F
     return width * below, width * above
 
 
-def ratio_limits(means: Means, part: Weights, whole: Weights, q: float, drawn: float = 0.0) -> tuple[float, float] | None:
+def ratio_limits(
+    means: Means, part: Weights, whole: Weights, q: float, drawn: float = 0.0
+) -> tuple[float, float] | None:
     """Return the limits of `part / whole`: the ratios r for which `part - r * whole` may be 0 (Fieller 1954, JRSS B 16).
 
     Args:

@@ -167,17 +167,21 @@ def simulate(cell: Cell, null: bool, rng: np.random.Generator) -> Board:
     noise = FAMILY**2 + PROMPT**2 + ARM_FAMILY**2 + ARM_PROMPT**2 + cell.between**2
     scores, sets = _scores(level, null)
     lucks = {name: rng.normal(0, SET) for name in sorted(set(sets.values()))}
-    logits = np.array([
-        intercept(score, noise + (SET**2 if arm in sets else 0)) + lucks.get(sets.get(arm, ""), 0.0)
-        for arm, score in scores.items()
-    ])
+    logits = np.array(
+        [
+            intercept(score, noise + (SET**2 if arm in sets else 0)) + lucks.get(sets.get(arm, ""), 0.0)
+            for arm, score in scores.items()
+        ]
+    )
     shape = (len(scores), cell.seeds, cell.prompts)
     arms = len(scores)
     own = rng.normal(0, ARM_FAMILY, (arms, families))[:, clusters] + rng.normal(0, ARM_PROMPT, (arms, cell.prompts))
     training = rng.normal(0, cell.between, (arms, cell.seeds))
     p = 1 / (1 + np.exp(-(logits[:, None] + training)[:, :, None] - (hard + own)[:, None, :]))
     values = _answers(p, cell.kind, shape, rng)
-    own_sets = {arm: expected(logit, noise) for arm, logit in zip(scores, logits, strict=True) if arm.startswith("filter")}
+    own_sets = {
+        arm: expected(logit, noise) for arm, logit in zip(scores, logits, strict=True) if arm.startswith("filter")
+    }
     truth = {arm: score * cell.width for arm, score in {**scores, **own_sets}.items()}
     return Board(dict(zip(scores, values, strict=True)), clusters, truth)
 

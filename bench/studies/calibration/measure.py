@@ -12,7 +12,6 @@ from bench.stats.inference import LEVEL, beats_random, holm
 from bench.studies.calibration.boards import (
     ACTIONS,
     FILTERS,
-    LEVELS,
     MARGIN,
     Board,
     Cell,
@@ -217,7 +216,9 @@ def _tests(means: effects.Means) -> dict[str, float | None]:
 
 
 def _winner(means: effects.Means, board: Board, name: str, tally: _Tally) -> None:
-    found = effects.winner(means, {filter_name(n, "patch"): (filter_name(n, "patch"), CONTROLS) for n in range(FILTERS)})
+    found = effects.winner(
+        means, {filter_name(n, "patch"): (filter_name(n, "patch"), CONTROLS) for n in range(FILTERS)}
+    )
     if found is None or found[1].low is None or found[1].high is None:
         return
     gap = board.truth["original"] - board.truth["clean"]

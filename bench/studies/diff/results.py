@@ -72,7 +72,7 @@ class Measured:
 
     def tables(self) -> ScoreTables:
         """Return all scores by cell."""
-        return ScoreTables({**self.experiment.scores(), **self.teachers}, self.experiment.trait.score)
+        return ScoreTables({**self.experiment.scores(), **self.teachers}, self.experiment.trait.score, self.scale)
 
 
 def prerequisites(data: Measured) -> Prerequisites:
@@ -82,7 +82,7 @@ def prerequisites(data: Measured) -> Prerequisites:
     must lie no further above the lowest possible one than the margin.
     """
     means = data.tables().means(data.experiment.trait.score)
-    gap = effects.estimate(means, [ORIGINAL, ALTERNATIVE], lambda m: np.asarray(m[ORIGINAL] - m[ALTERNATIVE]))
+    gap = effects.contrast(means, {ORIGINAL: 1.0, ALTERNATIVE: -1.0})
     opened, reason = effects.gate(gap, data.experiment.settings.minimum_gap)
     clean = effects.mean(means, ALTERNATIVE).value
     ceiling = data.scale[0] + data.margin
@@ -108,7 +108,7 @@ def result(
     spec, measured = experiment.trait, experiment.measurement
     tables = data.tables()
     means = tables.means(spec.score)
-    compared = verdicts.compare_cells(means, data.margin, data.scale[1] - data.scale[0], data.trainings)
+    compared = verdicts.compare_cells(means, data.margin, data.trainings)
     members = [(each.name, each.ids) for each in sets] + [(f"{role} (verdicts)", ids) for role, ids in named.items()]
     return DiffResult(
         trait=spec.name,
@@ -193,14 +193,13 @@ def _curves(data: Measured, tables: ScoreTables, means: effects.Means) -> list[I
 
 
 def _subset(each: ExampleSet, data: Measured, means: effects.Means) -> SubsetResult:
-    scale = data.scale[1] - data.scale[0]
     found: dict[Action, SubsetEffect] = {}
     for action in data.suite.file.diff.actions:
         cell, control = subset(action, each.name), control_arm(action, each.share).name
         found[action] = SubsetEffect(
             score=effects.mean(means, cell),
             expected=effects.mean(means, control),
-            difference=compare(means, cell, control, data.margin, scale),
+            difference=compare(means, cell, control, data.margin),
         )
     return SubsetResult(
         name=each.name,

@@ -205,14 +205,13 @@ class Verdict(Strict):
 
 
 def compare_cells(
-    means: effects.Means, margin: float, scale: float, trainings: Mapping[str, object] | None = None
+    means: effects.Means, margin: float, trainings: Mapping[str, object] | None = None
 ) -> dict[str, Comparison]:
     """Compare all contrasts whose two cells were measured.
 
     Args:
-        means: Resampled means of the cells.
+        means: Means of the cells.
         margin: As in `bench.stats.equivalence.contrast`.
-        scale: The same.
         trainings: Cell -> what was trained for it. Two cells of one training cannot differ, whatever the truth: their
             contrast is not estimable.
     """
@@ -225,7 +224,7 @@ def compare_cells(
             same = Estimate(value=None, note="not estimable: both cells are one training")
             found[key] = Comparison(contrast=words, difference=same, margin=margin, outcome="not estimable")
         else:
-            found[key] = contrast(means, words, {q.more: 1.0, q.less: -1.0}, margin, scale)
+            found[key] = contrast(means, words, {q.more: 1.0, q.less: -1.0}, margin)
     return found
 
 
