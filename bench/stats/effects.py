@@ -252,14 +252,14 @@ def winner(means: Means, candidates: Mapping[str, tuple[str, Sequence[str]]]) ->
     """
     if means.seeds < MIN_SEEDS:
         return None
-    lifts = {name: lift(means, arm, controls) for name, (arm, controls) in candidates.items()}
-    found = {name: each for name, each in lifts.items() if each.value is not None and each.low is not None}
-    if not found:
+    whole = gap(means)
+    weights = {name: against(*candidate) for name, candidate in candidates.items()}
+    found = {name: value(means, each) for name, each in weights.items() if _missing(means, each) is None}
+    if not found or whole.value is None or whole.low is None or whole.low <= 0:
         return None
-    best = max(found, key=lambda name: found[name].value or 0.0)
-    parts: list[Weights] = [less(against(*candidates[name]), GAP, found[name].value or 0.0) for name in found]
-    q = _largest(means, parts)
-    chosen = ratio(means, against(*candidates[best]), GAP, _each(candidates[best][1]), q)
+    best = max(found, key=lambda name: found[name])
+    q = _largest(means, [less(weights[name], GAP, lifted / whole.value) for name, lifted in found.items()])
+    chosen = ratio(means, weights[best], GAP, _each(candidates[best][1]), q)
     note = f"interval adjusted for the choice among {len(found)} filters; the value is too large on average"
     return best, chosen.model_copy(update={"note": note})
 

@@ -121,7 +121,7 @@ def _arm_limits(means: Means, arms: list[str], own: Floats, q: float) -> tuple[F
 def ratio_limits(
     means: Means, part: Weights, whole: Weights, q: float, drawn: float = 0.0
 ) -> tuple[float, float] | None:
-    """Return the limits of `part / whole`: the ratios r for which `part - r * whole` may be 0 (Fieller 1954, JRSS B 16).
+    """Return the limits of `part / whole` (Fieller 1954, JRSS B 16): the r for which `part - r * whole` may be 0.
 
     Args:
         means: Of the arms.
