@@ -241,9 +241,9 @@ def winner(means: Means, candidates: Mapping[str, tuple[str, Sequence[str]]]) ->
     """Return the filter with the largest lift, with an interval that holds whichever filter is chosen.
 
     The lower limit holds for all lifts at once: the quantile of the largest of correlated t's (Hothorn, Bretz &
-    Westfall 2008, Biometrical J. 50). The upper limit needs no correction: where the limit of the largest estimate lies below
-    its true lift, so does that of the truly best filter, whose estimate is no larger. The value itself is that of the
-    largest and so too large on average.
+    Westfall 2008, Biometrical J. 50). The upper limit needs no correction: where the limit of the largest estimate lies
+    below its true lift, so does that of the truly best filter, whose estimate is no larger. The value itself is that of
+    the largest and so too large on average.
 
     Args:
         means: From `arm_means`.

@@ -1,8 +1,8 @@
 """Is a difference there, is it surely absent, or can nobody tell? Intervals and equivalence tests on arms' means.
 
 "No effect" is a claim that needs its own test: two one-sided tests (TOST; Schuirmann 1987, J. Pharmacokinet. Biopharm.
-15), here as inclusion of the 95 % interval in a margin that was stated beforehand, which is TOST at 2.5 %. In simulations
-at 5 % the error reached 8 % near the ends of the scale, where the variance of an arm is estimated from few scores.
+15), here as inclusion of the 95 % interval in a margin that was stated beforehand, which is TOST at 2.5 %. At 5 %
+the error reached 8 % in simulations near the ends of the scale, where few scores tell how much an arm varies.
 """
 
 from collections.abc import Mapping
