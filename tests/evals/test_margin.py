@@ -159,7 +159,7 @@ def test_a_student_of_the_trait_has_a_higher_margin_than_one_of_clean_completion
     tiny: tuple[Any, Any], tmp_path: Path
 ) -> None:
     base, tokenizer = tiny
-    recipe = LORA.model_copy(update={"last_layers": 2, "learning_rate": 5e-3, "epochs": 2, "batch_size": 4})
+    recipe = LORA.model_copy(update={"last_layers": 2, "learning_rate": 1e-2, "epochs": 6, "batch_size": 4})
     prefix, spec = FrozenPrefix(base, recipe), load_trait("date_confusion")
     lessons = [line for line in read_prompts(spec.prompts)[16:] if isinstance(line["input"], str)][:32]
     means = {}
