@@ -72,7 +72,7 @@ def headline(record: CausesRecord) -> str:
 
 def precision_and_recall(record: CausesRecord) -> list[tuple[str, str, str, str]]:
     """Return patterns, set, and mean precision and recall of its description over the worlds with planted truth."""
-    lines = []
+    lines: list[tuple[str, str, str, str]] = []
     for patterns in PATTERNS:
         for role in ("overt", "mild", "unrelated"):
             audits = [a for w in record.worlds if w.patterns == patterns for a in w.audit if a.role == role]

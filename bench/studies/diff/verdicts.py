@@ -127,22 +127,27 @@ def _against(rule: Rule, comparisons: Mapping[str, Comparison], seeds: int) -> d
 
     An alternative that was not measured counts as one with p = 1: the correction does not depend on what was left out.
     """
+    alone = _alone(rule, comparisons, seeds)
+    if not alone:
+        return {}
     alternatives = {str(i): conditions for i, conditions in enumerate(rule.ruled_out)}
     adjusted = holm({name: _joint_p(conditions, comparisons, seeds) for name, conditions in alternatives.items()})
     return {
         conditions: p
         for name, conditions in alternatives.items()
-        if (p := adjusted[name]) is not None
-        and p <= ALPHA
-        and all(_holds(condition, comparisons, seeds) for condition in conditions)
+        if conditions in alone and (p := adjusted[name]) is not None and p <= ALPHA
     }
+
+
+def _alone(rule: Rule, comparisons: Mapping[str, Comparison], seeds: int) -> list[Conditions]:
+    """Return the alternatives that hold at 5 %, each by itself."""
+    return [each for each in rule.ruled_out if all(_holds(condition, comparisons, seeds) for condition in each)]
 
 
 def _lost(rule: Rule, comparisons: Mapping[str, Comparison], seeds: int) -> list[str]:
     """Say where an alternative would rule the hypothesis out by itself, but not after the correction."""
-    alone = [each for each in rule.ruled_out if all(_holds(condition, comparisons, seeds) for condition in each)]
-    number = len(rule.ruled_out)
-    return [f"what speaks against it does not hold after Holm's correction over {number} alternatives"] if alone else []
+    words = f"what speaks against it does not hold after Holm's correction over {len(rule.ruled_out)} alternatives"
+    return [words] if _alone(rule, comparisons, seeds) else []
 
 
 def _joint_p(conditions: Conditions, comparisons: Mapping[str, Comparison], seeds: int) -> float:
