@@ -122,7 +122,7 @@ def terminal_table(record: CausesRecord) -> Table:
             "\n".join(f"{count} {SHORT[answer]}" for answer, count in row.counts[rule.hypothesis].items() if count)
             for rule in RULES
         ]
-        alone = in_words(row.rates.alone) if row.takes_hold else "–"
-        texts = [row.planted, row.patterns, *cells, alone, in_words(row.rates.false_support)]
+        counts = [f"{each.count} of {each.total}" for each in (row.rates.alone, row.rates.false_support)]
+        texts = [row.planted, row.patterns, *cells, *counts]
         table.add_row(*(Text(visible(text)) for text in texts))
     return table

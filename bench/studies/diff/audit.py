@@ -33,9 +33,9 @@ class Suspects:
     shown: frozenset[str] | None
     looks: Mapping[str, str]
 
-    def unrelated(self, ids: frozenset[str]) -> frozenset[str]:
-        """Return those of the unrelated examples that nothing speaks against."""
-        return frozenset(each for each in ids if self.looks.get(each, UNRELATED) == UNRELATED)
+    def looking(self, role: str, unrelated: frozenset[str]) -> frozenset[str]:
+        """Return those of some unrelated examples that look so; where nothing was learnt, all look unrelated."""
+        return frozenset(each for each in unrelated if self.looks.get(each, UNRELATED) == role)
 
 
 def shown(experiment: Experiment) -> frozenset[str] | None:
@@ -123,7 +123,7 @@ def remarks(audits: Sequence[SetAudit]) -> list[str]:
         if audit.role == UNRELATED and elsewhere:
             said.append(
                 f"{elsewhere} of {audit.described} unrelated examples, as described, look mild or overt to a "
-                "classifier of the original completions; verdicts do not read them as unrelated"
+                "classifier of the original completions; verdicts read the former as mild, the latter not at all"
             )
         if audit.role == MILD and elsewhere:
             said.append(

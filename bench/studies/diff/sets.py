@@ -97,7 +97,8 @@ def verdict_sets(experiment: Experiment, settings: DiffSettings, embed: Embed) -
 
     Each of `overt` and `mild` is looked up among the described sets; else it is the planted truth of a synthetic pool;
     else overt examples are those whose original completion shows the trait by its rules. Whatever the description,
-    an example that shows the trait by its rules is overt, and one that looks mild or overt is not unrelated.
+    an example that shows the trait by its rules is overt; of the unrelated ones, one that looks mild is mild, and one that
+    looks overt is in no set.
 
     Args:
         experiment: For the pool and the trait.
@@ -118,10 +119,11 @@ def verdict_sets(experiment: Experiment, settings: DiffSettings, embed: Embed) -
     named[UNRELATED] = frozenset(row.id for row in experiment.pool.rows) - named[OVERT] - named[MILD]
     suspects = find_suspects(experiment, named, embed)
     shows = suspects.shown or frozenset()
+    unshown = named[UNRELATED] - shows
     read = {
         OVERT: named[OVERT] | shows,
-        MILD: named[MILD] - shows,
-        UNRELATED: suspects.unrelated(named[UNRELATED] - shows),
+        MILD: (named[MILD] - shows) | suspects.looking(MILD, unshown),
+        UNRELATED: suspects.looking(UNRELATED, unshown),
     }
     return VerdictSets(read, describe(experiment, named, read, suspects))
 
@@ -141,14 +143,14 @@ def check_prompts_differ(original: Pool, alternative: Pool) -> str:
     """Refuse an alternative pool of the original's prompts; return a remark on prompts that both hold, or "".
 
     Raises:
-        BenchError: If all prompts of one pool are in the other: then the prompts cannot be told from the teacher.
+        BenchError: If every prompt of the alternative pool is in the original: then there is no other prompt set.
     """
     texts, others = (
         {normalised("\n".join(message.content for message in row.prompt)) for row in pool.rows}
         for pool in (original, alternative)
     )
     shared = len(texts & others)
-    if shared == min(len(texts), len(others)):
+    if shared == len(others):
         raise BenchError(
             f"alternative pool {alternative.card.name!r}",
             seen=f"the prompts of the original pool {original.card.name!r}",
