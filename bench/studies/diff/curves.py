@@ -14,6 +14,7 @@ from bench.records import Estimate
 from bench.stats import effects
 from bench.stats.permutation import holm, symmetric_p
 from bench.studies.diff.records import CurvePoint, InterpolationCurve
+from bench.studies.diff.verdicts import MIN_SEEDS
 
 Floats = NDArray[np.float64]
 
@@ -42,7 +43,8 @@ def curve(
     away = {cell: tables[cell] - _line(tables[clean], tables[original], mixtures[cell][1]) for cell in cells}
     area = np.mean([away[cell] for cell in cells], axis=0)
     departures = effects.resample_means({**away, "area": area}, clusters)
-    p = {cell: symmetric_p(away[cell], clusters) for cell in cells}
+    enough = len(tables[clean]) >= MIN_SEEDS  # fewer trainings give no p-value
+    p = {cell: symmetric_p(away[cell], clusters) if enough else None for cell in cells}
     corrected = holm(p)
     points = [
         CurvePoint(
@@ -62,7 +64,7 @@ def curve(
             "original": effects.mean(means, original),
             "points": points,
             "area": effects.mean(departures, "area"),
-            "p": symmetric_p(area, clusters),
+            "p": symmetric_p(area, clusters) if enough else None,
             "half_dose": _half_dose(means, ends, cells, [share[cell] for cell in cells]),
         }
     )

@@ -198,7 +198,9 @@ def curve_words(curve: InterpolationCurve) -> str:
         why = half.note.removeprefix("not estimable").removeprefix(": ")
         return f"{words} Half dose {half.text}{f': {why}' if why else ''}."
     reading = ""
-    if (half.high or 1.0) < 0.5 and (area.low or 0.0) > 0:
+    if curve.p is None:
+        reading = " Too few trainings to say more."
+    elif (half.high or 1.0) < 0.5 and (area.low or 0.0) > 0:
         reading = " Less than a straight line would need, and the curve lies above it: the trait is virulent."
     elif (half.low or 0.0) > 0.5 and (area.high or 0.0) < 0:
         reading = " More than a straight line would need, and the curve lies below it."

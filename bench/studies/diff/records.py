@@ -49,7 +49,7 @@ class CurvePoint(Strict):
         share: Share that did, mean over seeds.
         score: Trait score.
         departure: Score minus the straight line at `share`.
-        p: Two-sided, that the departure is 0.
+        p: Two-sided, that the departure is 0; None with fewer than three seeds.
         p_holm: Corrected over the points of the curve.
     """
 
@@ -70,7 +70,7 @@ class InterpolationCurve(Strict):
         original: Score at share 1.
         points: The mixtures between, by share.
         area: Mean departure from the straight line, in units of the score.
-        p: Two-sided, that it is 0.
+        p: Two-sided, that it is 0; None with fewer than three seeds.
         half_dose: Share of original completions at which half of the gap is reached; 0.5 on a straight line, less
             where the trait is virulent.
     """

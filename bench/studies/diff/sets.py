@@ -97,8 +97,8 @@ def verdict_sets(experiment: Experiment, settings: DiffSettings, embed: Embed) -
 
     Each of `overt` and `mild` is looked up among the described sets; else it is the planted truth of a synthetic pool;
     else overt examples are those whose original completion shows the trait by its rules. Whatever the description,
-    an example that shows the trait by its rules is overt; of the unrelated ones, one that looks mild is mild, and one that
-    looks overt is in no set.
+    an example that shows the trait by its rules is overt. Of the unrelated ones, those that look mild are mild, and
+    those that look overt are in no set (`bench.studies.diff.audit`).
 
     Args:
         experiment: For the pool and the trait.
