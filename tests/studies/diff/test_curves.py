@@ -85,7 +85,7 @@ def test_departures_and_area_by_hand() -> None:
 def test_the_shares_that_were_drawn_count_not_those_asked_for() -> None:
     found = described(0.1, (0.42,), 0.9, asked=(0.25,), drawn=(0.4,))
     (point,) = found.points
-    assert (point.asked, point.share) == (0.25, 0.4)
+    assert (point.asked, point.share) == (0.25, pytest.approx(0.4))
     assert point.departure.value == pytest.approx(0.42 - (0.6 * 0.1 + 0.4 * 0.9))  # on the line at 0.4, not at 0.25
     assert found.half_dose.value == pytest.approx(0.4 + 0.6 * (0.5 - 0.42) / (0.9 - 0.42))
 
