@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,11 @@ from click.testing import CliRunner, Result
 from fixtures_diff import invented
 
 from bench.cli.main import main
+from bench.errors import BenchError
 from bench.execution.progress import Progress
 from bench.execution.session import Options
 from bench.studies.causes import run, worlds
+from bench.studies.causes.bases import BasePlan
 from bench.studies.causes.records import read_causes
 from bench.studies.diff.records import DiffReport
 
@@ -102,6 +105,45 @@ def test_an_interrupted_run_leaves_a_page_of_what_is_finished(
     monkeypatch.setattr(run, "diff", stop)
     assert causes("--out", str(tmp_path), "--cause", "5", "--seeds", "3,4").exit_code != 0
     assert [world.seed for world in read_causes(tmp_path).worlds] == [3, 3]
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[BasePlan]:
+    """Plans of the base models that were made; worlds run in threads in place of processes."""
+    plans: list[BasePlan] = []
+    monkeypatch.setattr(run, "ProcessPoolExecutor", lambda jobs, context, start: ThreadPoolExecutor(jobs))
+    monkeypatch.setattr(run, "base_model", lambda store, plan: plans.append(plan))
+    return plans
+
+
+def test_worlds_at_a_time_share_base_models_that_are_made_before_them(
+    diffs: list[str], made: list[BasePlan], tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    result = causes("--out", str(out), "--cause", "1", "--cause", "3b", "--seeds", "3,4", "--jobs", "3")
+    assert result.exit_code == 0, result.output
+    assert sorted(diffs) == sorted([f"{cause}-{seed}" for cause in ("1", "3b") for seed in (3, 4)] * 2)
+    assert len(made) == len(set(made)) == 14  # a seed: pretrained, other, calm alternative; two second stages of each
+    stages = [bool(plan.stage) for plan in made]
+    assert stages == sorted(stages)
+    assert {(w.planted, w.seed) for w in read_causes(out).worlds} == {(c, n) for c in ("1", "3b") for n in (3, 4)}
+
+
+def test_a_mistake_in_one_of_several_worlds_is_told_and_finished_ones_stay(
+    diffs: list[str], made: list[BasePlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run.diff
+
+    def fail(options: Options, progress: Progress) -> DiffReport:
+        if options.out.parent.name == "5-4":
+            raise BenchError("disk", seen="full", expected="room", remedy="make some")
+        return whole(options, progress)
+
+    monkeypatch.setattr(run, "diff", fail)
+    causes("--out", str(tmp_path), "--cause", "5", "--seeds", "3")
+    failed = causes("--out", str(tmp_path), "--cause", "5", "--seeds", "3,4", "--jobs", "2")
+    assert failed.exit_code == 2 and "make some" in failed.output
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["5-3.json"]
 
 
 @pytest.mark.parametrize(
