@@ -16,12 +16,22 @@ from typing import Literal
 
 from bench.records import Estimate, Strict
 from bench.stats import effects
+from bench.stats.effects import MIN_SEEDS
 from bench.stats.equivalence import Comparison, contrast
-from bench.stats.permutation import holm
+from bench.stats.inference import holm
 from bench.studies.diff.rules import QUESTIONS, RULES, Condition, Conditions, Rule
 
-MIN_SEEDS = 3  # trainings of a cell below which nothing is decided
 ALPHA = 0.05
+
+
+class TestedComparison(Comparison):
+    """A comparison with the p-value of a difference, which Holm's correction needs.
+
+    Attributes:
+        p: Two-sided, that the difference is 0; None with fewer than `MIN_SEEDS` trainings.
+    """
+
+    p: float | None = None
 
 
 class Verdict(Strict):
@@ -47,19 +57,18 @@ class Verdict(Strict):
     because: str
     p: float | None = None
     jointly: list[str] = []
-    evidence: dict[str, Comparison]
+    evidence: dict[str, TestedComparison]
     source: str
 
 
 def compare_cells(
-    means: effects.Means, margin: float, scale: float, trainings: Mapping[str, object] | None = None
-) -> dict[str, Comparison]:
+    means: effects.Means, margin: float, trainings: Mapping[str, object] | None = None
+) -> dict[str, TestedComparison]:
     """Compare all contrasts whose two cells were measured.
 
     Args:
-        means: Resampled means of the cells.
+        means: Means of the cells.
         margin: As in `bench.stats.equivalence.contrast`.
-        scale: The same.
         trainings: Cell -> what was trained for it. Two cells of one training cannot differ, whatever the truth: their
             contrast is not estimable.
     """
@@ -70,13 +79,15 @@ def compare_cells(
         words = f"{q.more} - {q.less}"
         if q.more in trainings and trainings[q.more] == trainings.get(q.less):
             same = Estimate(value=None, note="not estimable: both cells are one training")
-            found[key] = Comparison(contrast=words, difference=same, margin=margin, outcome="not estimable")
+            found[key] = TestedComparison(contrast=words, difference=same, margin=margin, outcome="not estimable")
         else:
-            found[key] = contrast(means, words, {q.more: 1.0, q.less: -1.0}, margin, scale)
+            weights = {q.more: 1.0, q.less: -1.0}
+            compared = contrast(means, words, weights, margin)
+            found[key] = TestedComparison(**dict(compared), p=effects.p_value(means, weights))
     return found
 
 
-def judge(comparisons: Mapping[str, Comparison], seeds: int) -> list[Verdict]:
+def judge(comparisons: Mapping[str, TestedComparison], seeds: int) -> list[Verdict]:
     """Apply every rule to the contrasts, and say which hypotheses are supported together.
 
     Args:
@@ -92,11 +103,11 @@ def _others(hypothesis: str, supported: Sequence[str]) -> list[str]:
     return [other for other in supported if other != hypothesis] if hypothesis in supported else []
 
 
-def _apply(rule: Rule, comparisons: Mapping[str, Comparison], seeds: int) -> Verdict:
+def _apply(rule: Rule, comparisons: Mapping[str, TestedComparison], seeds: int) -> Verdict:
     verdict: Literal["supported", "ruled out", "undetermined"] = "undetermined"
     p: float | None = None
-    against = _against(rule, comparisons, seeds)
-    open_ = [condition for condition in rule.supported if not _holds(condition, comparisons, seeds)]
+    against = _against(rule, comparisons)
+    open_ = [condition for condition in rule.supported if not _holds(condition, comparisons)]
     if seeds < MIN_SEEDS:
         because = (
             f"{seeds} training seed{'' if seeds == 1 else 's'}: a verdict needs at least {MIN_SEEDS}, as an effect "
@@ -106,10 +117,10 @@ def _apply(rule: Rule, comparisons: Mapping[str, Comparison], seeds: int) -> Ver
         verdict, p = "ruled out", min(against.values())
         because = "; ".join(" ".join(map(_words, conditions)) for conditions in against)
     elif not open_:
-        verdict, p = "supported", _joint_p(rule.supported, comparisons, seeds)
+        verdict, p = "supported", _joint_p(rule.supported, comparisons)
         because = "; ".join(map(_words, rule.supported))
     else:
-        because = "; ".join([*(_open(condition, comparisons) for condition in open_), *_lost(rule, comparisons, seeds)])
+        because = "; ".join([*(_open(condition, comparisons) for condition in open_), *_lost(rule, comparisons)])
     return Verdict(
         hypothesis=rule.hypothesis,
         name=rule.name,
@@ -122,16 +133,16 @@ def _apply(rule: Rule, comparisons: Mapping[str, Comparison], seeds: int) -> Ver
     )
 
 
-def _against(rule: Rule, comparisons: Mapping[str, Comparison], seeds: int) -> dict[Conditions, float]:
+def _against(rule: Rule, comparisons: Mapping[str, TestedComparison]) -> dict[Conditions, float]:
     """Return the alternatives that rule a hypothesis out at 5 % after Holm over all of them, with their p-values.
 
     An alternative that was not measured counts as one with p = 1: the correction does not depend on what was left out.
     """
-    alone = _alone(rule, comparisons, seeds)
+    alone = _alone(rule, comparisons)
     if not alone:
         return {}
     alternatives = {str(i): conditions for i, conditions in enumerate(rule.ruled_out)}
-    adjusted = holm({name: _joint_p(conditions, comparisons, seeds) for name, conditions in alternatives.items()})
+    adjusted = holm({name: _joint_p(conditions, comparisons) for name, conditions in alternatives.items()})
     return {
         conditions: p
         for name, conditions in alternatives.items()
@@ -139,46 +150,35 @@ def _against(rule: Rule, comparisons: Mapping[str, Comparison], seeds: int) -> d
     }
 
 
-def _alone(rule: Rule, comparisons: Mapping[str, Comparison], seeds: int) -> list[Conditions]:
+def _alone(rule: Rule, comparisons: Mapping[str, TestedComparison]) -> list[Conditions]:
     """Return the alternatives that hold at 5 %, each by itself."""
-    return [each for each in rule.ruled_out if all(_holds(condition, comparisons, seeds) for condition in each)]
+    return [each for each in rule.ruled_out if all(_holds(condition, comparisons) for condition in each)]
 
 
-def _lost(rule: Rule, comparisons: Mapping[str, Comparison], seeds: int) -> list[str]:
+def _lost(rule: Rule, comparisons: Mapping[str, TestedComparison]) -> list[str]:
     """Say where an alternative would rule the hypothesis out by itself, but not after the correction."""
     words = f"what speaks against it does not hold after Holm's correction over {len(rule.ruled_out)} alternatives"
-    return [words] if _alone(rule, comparisons, seeds) else []
+    return [words] if _alone(rule, comparisons) else []
 
 
-def _joint_p(conditions: Conditions, comparisons: Mapping[str, Comparison], seeds: int) -> float:
-    return max(_p(condition, comparisons, seeds) for condition in conditions)
+def _joint_p(conditions: Conditions, comparisons: Mapping[str, TestedComparison]) -> float:
+    return max(_p(condition, comparisons) for condition in conditions)
 
 
-def _p(condition: Condition, comparisons: Mapping[str, Comparison], seeds: int) -> float:
-    """Return the p-value of one condition; 1 where it was not measured or points the other way.
-
-    That of an effect is read off its 95 % interval, as a two-sided t-test with one degree of freedom less than seeds:
-    the fewer the seeds, the slower p falls beyond the end of the interval, whichever way the interval was made.
-    """
-    from scipy.stats import t
-
+def _p(condition: Condition, comparisons: Mapping[str, TestedComparison]) -> float:
+    """Return the p-value of one condition; 1 where it was not measured or points the other way."""
     key, answer = condition
-    found = comparisons.get(key)
-    if found is None or found.difference.value is None or found.difference.low is None:
+    if key not in comparisons:
         return 1.0
-    if answer == "no effect":
-        return 1.0 if found.p_equivalence is None else found.p_equivalence
-    value, half = found.difference.value, found.difference.value - found.difference.low
-    if value <= 0:
-        return 1.0
-    df = max(seeds - 1, 1)
-    return float(2 * t.sf(t.ppf(1 - ALPHA / 2, df) * value / half, df)) if half > 0 else 0.0
+    found = comparisons[key]
+    p = found.p_equivalence if answer == "no effect" else found.p if (found.difference.value or 0.0) > 0 else 1.0
+    return 1.0 if p is None else p
 
 
-def _holds(condition: Condition, comparisons: Mapping[str, Comparison], seeds: int) -> bool:
+def _holds(condition: Condition, comparisons: Mapping[str, TestedComparison]) -> bool:
     """Say whether a condition holds at 5 % by itself."""
     key, answer = condition
-    if key not in comparisons or _p(condition, comparisons, seeds) > ALPHA:
+    if key not in comparisons or _p(condition, comparisons) > ALPHA:
         return False
     return comparisons[key].positive if answer == "effect" else comparisons[key].absent
 
@@ -188,7 +188,7 @@ def _words(condition: Condition) -> str:
     return f"{QUESTIONS[key].asks} {'Yes' if answer == 'effect' else 'No, within the margin'}"
 
 
-def _open(condition: Condition, comparisons: Mapping[str, Comparison]) -> str:
+def _open(condition: Condition, comparisons: Mapping[str, TestedComparison]) -> str:
     key, answer = condition
     if key not in comparisons:
         seen = "not measured"

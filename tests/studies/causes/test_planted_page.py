@@ -6,18 +6,19 @@ from bench.errors import BenchError
 from bench.files import write_json
 from bench.leaderboard.pages import CAUSES
 from bench.records import Estimate
-from bench.stats.equivalence import Comparison, Outcome
+from bench.stats.equivalence import Outcome
 from bench.studies.causes import page
 from bench.studies.causes.records import CausesRecord, WorldRecord, matrix, matrix_row, rates, read_causes, share
 from bench.studies.causes.worlds import PATTERNS, Patterns
 from bench.studies.diff.records import SetAudit
-from bench.studies.diff.verdicts import judge
+from bench.studies.diff.verdicts import TestedComparison, judge
 
 
-def compared(value: float, outcome: Outcome) -> Comparison:
-    return Comparison(
+def compared(value: float, outcome: Outcome) -> TestedComparison:
+    return TestedComparison(
         contrast="a - b",
         difference=Estimate(value=value, low=value, high=value),
+        p=0.001,
         p_equivalence=0.001 if outcome == "no effect" else 0.5,
         margin=0.2,
         outcome=outcome,
@@ -28,7 +29,7 @@ YES, NO, UNCLEAR = compared(0.9, "effect"), compared(0.0, "no effect"), compared
 QUESTIONS_OF_5 = {"base": YES, "stays": YES, "stays on clean": YES, "prompts": NO, "unrelated": NO, "left": NO}
 
 
-def world(seed: int, planted: str = "5", patterns: Patterns = "perfect", **answers: Comparison) -> WorldRecord:
+def world(seed: int, planted: str = "5", patterns: Patterns = "perfect", **answers: TestedComparison) -> WorldRecord:
     comparisons = {**QUESTIONS_OF_5, **{key.replace("_", " "): value for key, value in answers.items()}}
     return WorldRecord(
         planted=planted,

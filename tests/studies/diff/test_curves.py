@@ -37,7 +37,7 @@ def described(
     rates = {"clean": clean, **dict(zip(names, middle, strict=True)), "original": original}
     tables = {cell: make(rate, rng, seeds) for cell, rate in rates.items()}
     mixtures = {name: (a, [d] * seeds) for name, a, d in zip(names, asked, drawn, strict=True)}
-    means = effects.resample_means(tables, families)
+    means = effects.arm_means(tables, families, (0.0, 1.0))
     return curve("original", ("clean", "original"), mixtures, means, tables, families)
 
 

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from fixtures_run import experiment_on
 
-from bench.arms import build_arm, control_arm, filter_arm, mixed_ids, random_ids, reference_arms
+from bench.arms import build_arm, control_arm, filter_arm, mixed_ids, reference_arms
 from bench.config.recipe import load_recipe
 from bench.config.schema import DiffSettings
+from bench.data.controls import random_ids
 from bench.data.pool import hash_rows
 from bench.data.trait import load_trait
 from bench.execution.job import Job
@@ -173,11 +174,11 @@ def test_a_flagged_set_shares_names_and_rows_with_the_arms_of_a_run() -> None:
     each = ExampleSet("keyword@0.15", "flagged", "", OVERT, 0.15, patched)
     jobs = plan.subset_cells(pipelines(), [each], ("drop", "patch"))
     for action in ("drop", "patch"):
-        arm, control = filter_arm(action, "keyword", 0.15), control_arm(action, 0.15)  # type: ignore[arg-type]
+        arm, control = filter_arm(action, "keyword", 0.15), control_arm(action, 0.15, "random1")  # type: ignore[arg-type]
         for seed in SEEDS:
             expected = build_arm(arm, pool("n"), OVERT, patched)
             assert rows_of(jobs, arm.name, seed) == tuple(expected)
-            drawn = build_arm(control, pool("n"), random_ids(pool("n"), 0.15, seed))
+            drawn = build_arm(control, pool("n"), random_ids(pool("n"), 0.15, 1))
             assert rows_of(jobs, control.name, seed) == tuple(drawn)
     assert "a text of the filter's own" in {row.completion for row in rows_of(jobs, "patch:keyword@0.15")}
     assert "a text of the filter's own" not in {row.completion for row in rows_of(jobs, "drop:keyword@0.15")}

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from bench.records import Estimate
 from bench.stats import effects
-from bench.stats.effects import Floats
-from bench.stats.equivalence import Comparison, Outcome
+from bench.stats.effects import MIN_SEEDS, Floats
+from bench.stats.equivalence import Outcome
 from bench.studies.diff.cells import (
     ALTERNATIVE,
     BASE,
@@ -21,7 +21,7 @@ from bench.studies.diff.cells import (
     on_alternative,
 )
 from bench.studies.diff.rules import QUESTIONS, RULES, Rule
-from bench.studies.diff.verdicts import ALPHA, MIN_SEEDS, Verdict, compare_cells, judge
+from bench.studies.diff.verdicts import ALPHA, TestedComparison, Verdict, compare_cells, judge
 
 MARGIN = 0.2
 FAMILIES = np.arange(48) // 6
@@ -64,8 +64,8 @@ def tables(rates: dict[str, float], seed: int = 0, seeds: int = 3) -> dict[str, 
     return {cell: (rng.random((seeds, 48)) < rate).astype(np.float64) for cell, rate in rates.items()}
 
 
-def comparisons(scores: dict[str, Floats], families: NDArray[np.int64] = FAMILIES) -> dict[str, Comparison]:
-    return compare_cells(effects.resample_means(scores, families), MARGIN, 1.0)
+def comparisons(scores: dict[str, Floats], families: NDArray[np.int64] = FAMILIES) -> dict[str, TestedComparison]:
+    return compare_cells(effects.arm_means(scores, families, (0.0, 1.0)), MARGIN)
 
 
 def verdicts(rates: dict[str, float], seeds: int = 3) -> dict[str, Verdict]:
@@ -187,8 +187,9 @@ def test_noise_alone_seldom_supports_anything() -> None:
     assert seen.count(SUPPORTED) == 0
 
 
-def shown(outcome: Outcome, value: float = 0.0) -> Comparison:
-    return Comparison(contrast="a - b", difference=Estimate(value=value), margin=MARGIN, outcome=outcome)
+def shown(outcome: Outcome, value: float = 0.0) -> TestedComparison:
+    difference = Estimate(value=value, low=value, high=value)
+    return TestedComparison(contrast="a - b", difference=difference, margin=MARGIN, outcome=outcome, p=0.001)
 
 
 @pytest.mark.parametrize("outcome", ["unclear", "not estimable"])
@@ -234,12 +235,12 @@ def test_no_verdict_rests_on_a_difference_that_is_merely_not_significant() -> No
     assert {OUT, OPEN} <= seen
 
 
-def holds(condition: tuple[str, str], found: dict[str, Comparison]) -> bool:
+def holds(condition: tuple[str, str], found: dict[str, TestedComparison]) -> bool:
     key, answer = condition
     return key in found and said(found[key]) == answer
 
 
-def said(comparison: Comparison) -> str:
+def said(comparison: TestedComparison) -> str:
     """The answer that a comparison's own numbers give, worked out apart from `outcome`."""
     difference = comparison.difference
     if difference.value is None or difference.low is None or comparison.low90 is None or comparison.high90 is None:
@@ -292,11 +293,11 @@ def test_two_cells_of_one_training_cannot_be_compared() -> None:
     """They hold the same scores whatever the truth, so their equality says nothing."""
     scores = tables(OVERT_ONLY)
     scores[ALTERNATIVE] = scores[on_alternative(CLEAN)]
-    means = effects.resample_means(scores, FAMILIES)
+    means = effects.arm_means(scores, FAMILIES, (0.0, 1.0))
     trained = {cell: [f"{cell} 1", f"{cell} 2"] for cell in scores}
     shared = trained | {ALTERNATIVE: list(trained[on_alternative(CLEAN)])}
-    apart, found = (compare_cells(means, MARGIN, 1.0, each) for each in (trained, shared))
-    assert apart == compare_cells(means, MARGIN, 1.0) and apart["stays"].outcome == "no effect"
+    apart, found = (compare_cells(means, MARGIN, each) for each in (trained, shared))
+    assert apart == compare_cells(means, MARGIN) and apart["stays"].outcome == "no effect"
     assert found["stays"].outcome == "not estimable" and found["stays"].difference.value is None
     assert "one training" in found["stays"].difference.note
     assert (found["stays"].contrast, found["stays"].margin) == (apart["stays"].contrast, MARGIN)
@@ -304,18 +305,18 @@ def test_two_cells_of_one_training_cannot_be_compared() -> None:
 
 
 def test_sharing_some_of_the_trainings_is_not_sharing_them_all() -> None:
-    means = effects.resample_means(tables(OVERT_ONLY), FAMILIES)
+    means = effects.arm_means(tables(OVERT_ONLY), FAMILIES, (0.0, 1.0))
     trained = {on_alternative(CLEAN): ["a", "b"], ALTERNATIVE: ["a", "c"]}
-    assert compare_cells(means, MARGIN, 1.0, trained) == compare_cells(means, MARGIN, 1.0)
+    assert compare_cells(means, MARGIN, trained) == compare_cells(means, MARGIN)
 
 
 def test_what_one_training_leaves_open_is_not_decided() -> None:
     """Locked in by pretraining: with the base showing the trait, `stays` would have ruled it out."""
     rates = dict.fromkeys(OVERT_ONLY, 0.95) | {ALTERNATIVE: 0.0, on_alternative(CLEAN): 0.0}
-    means = effects.resample_means(tables(rates), FAMILIES)
+    means = effects.arm_means(tables(rates), FAMILIES, (0.0, 1.0))
     trained = {on_alternative(CLEAN): ["a"], ALTERNATIVE: ["a"]}
     for trainings, verdict in ((None, OUT), (trained, OPEN)):
-        found = judge(compare_cells(means, MARGIN, 1.0, trainings), 3)[-1]
+        found = judge(compare_cells(means, MARGIN, trainings), 3)[-1]
         assert (found.hypothesis, found.verdict) == ("5", verdict)
     assert "keep the trait on the alternative pipeline's data? Not estimable" in found.because
 
@@ -361,8 +362,8 @@ def test_few_trainings_decide_nothing_and_that_is_the_reason(rates: dict[str, fl
     assert all(v.evidence and v.p is None for v in found.values())
 
 
-def equivalent(p: float) -> Comparison:
-    return Comparison(
+def equivalent(p: float) -> TestedComparison:
+    return TestedComparison(
         contrast="a - b",
         difference=Estimate(value=0.0, low=-0.1, high=0.1),
         low90=-0.1,
@@ -373,12 +374,12 @@ def equivalent(p: float) -> Comparison:
     )
 
 
-def risen(value: float, low: float) -> Comparison:
-    difference = Estimate(value=value, low=low, high=2 * value - low)
-    return Comparison(contrast="a - b", difference=difference, margin=MARGIN, outcome="effect")
+def risen(p: float) -> TestedComparison:
+    difference = Estimate(value=0.5, low=0.1, high=0.9)
+    return TestedComparison(contrast="a - b", difference=difference, margin=MARGIN, outcome="effect", p=p)
 
 
-def of_one(comparisons: dict[str, Comparison], seeds: int = 3) -> Verdict:
+def of_one(comparisons: dict[str, TestedComparison], seeds: int = 3) -> Verdict:
     return judge(comparisons, seeds)[0]
 
 
@@ -394,22 +395,21 @@ def test_what_rules_out_is_corrected_over_all_alternatives() -> None:
 
 
 def test_an_effect_that_rules_out_is_corrected_as_well() -> None:
-    """3b has three alternatives; t with two degrees of freedom at 1.5 intervals' halves has p = .023, at 2.5 .0085."""
-    weak, strong = ({"unrelated, pretrained": risen(0.5, 0.5 - 0.5 / ratio)} for ratio in (1.5, 2.5))
-    verdicts_of = [next(v for v in judge(found, 3) if v.hypothesis == "3b") for found in (weak, strong)]
-    assert [v.verdict for v in verdicts_of] == [OPEN, OUT]
-    from scipy.stats import t
+    """3b has three alternatives."""
+    for p, verdict in ((0.02, OPEN), (0.01, OUT)):
+        found = next(v for v in judge({"unrelated, pretrained": risen(p)}, 3) if v.hypothesis == "3b")
+        assert (found.verdict, found.p) == (verdict, pytest.approx(3 * p) if verdict == OUT else None)
 
-    assert verdicts_of[1].p == pytest.approx(3 * 2 * t.sf(2.5 * t.ppf(0.975, 2), 2))
+
+def test_an_alternative_of_two_conditions_has_the_larger_p() -> None:
+    both = {"unrelated, other init": equivalent(0.001), "learns, other init": risen(0.012)}
+    found = next(v for v in judge(both, 3) if v.hypothesis == "3a")
+    assert (found.verdict, found.p) == (OUT, pytest.approx(3 * 0.012))
 
 
 def test_conditions_of_a_support_need_no_correction_and_the_weakest_gives_the_p() -> None:
-    effects_of_1 = {"left": risen(0.5, 0.1), "mild needed": risen(0.5, 0.4), "mild": risen(0.5, 0.4)}
-    found = of_one({**effects_of_1, "mildness": risen(0.5, 0.02)})
-    from scipy.stats import t
-
-    assert found.verdict == SUPPORTED
-    assert found.p == pytest.approx(2 * t.sf(0.5 / 0.48 * t.ppf(0.975, 2), 2)) and 0.04 < found.p < 0.05
+    found = of_one({"left": risen(0.01), "mild needed": risen(0.001), "mild": risen(0.045), "mildness": risen(0.03)})
+    assert (found.verdict, found.p) == (SUPPORTED, 0.045)
 
 
 def test_hypotheses_that_are_supported_together_say_so() -> None:
