@@ -19,6 +19,7 @@ from bench.studies.diff.records import (
     DiffReport,
     DiffResult,
     Prerequisites,
+    SetAudit,
     SubsetEffect,
     SubsetResult,
     TeacherPoint,
@@ -142,7 +143,7 @@ def invented(**changes: object) -> DiffReport:
     report = DiffReport(
         suite="invented",
         suite_version=1,
-        seeds=[1, 2],
+        seeds=[1, 2, 3],
         recipe=Recipe(name="fast", model="tiny-llama", method="full", learning_rate=1e-2),
         other_models={},
         traits=[_result().model_copy(update=changes)],
@@ -157,8 +158,8 @@ def invented(**changes: object) -> DiffReport:
 def _result() -> DiffResult:
     rng = np.random.default_rng(0)
     families = np.arange(48) // 6
-    tables = {cell: (rng.random((2, 48)) < rate).astype(float) for cell, rate in RATES.items()}
-    means = effects.resample_means(tables, families)
+    tables = {cell: (rng.random((3, 48)) < rate).astype(float) for cell, rate in RATES.items()}
+    means = effects.arm_means(tables, families, (0.0, 1.0))
     scores = {cell: effects.mean(means, cell) for cell in tables}
     return DiffResult(
         trait="agreement",
@@ -178,10 +179,24 @@ def _result() -> DiffResult:
             ),
             TeacherPoint(teacher="no", prompts="alternative", teacher_score=scores["base"], student_score=MISSING),
         ],
-        curves=[curve("original", ("clean", "original"), {"mix@0.5": (0.5, [0.46, 0.5])}, means, tables, families)],
+        curves=[
+            curve("original", ("clean", "original"), {"mix@0.5": (0.5, [0.46, 0.5, 0.48])}, means, tables, families)
+        ],
         subsets=[_dates(means)],
         overlap=overlap([("dates", {"1", "2"}), ("overt (verdicts)", {"2"})]),
-        verdicts=judge(compare_cells(means, 0.2, 1.0)),
+        audit=[
+            SetAudit(role="overt", described=4, read=5, shows_trait=4, looks={}, precision=1.0, recall=0.8),
+            SetAudit(
+                role="unrelated",
+                described=30,
+                read=27,
+                shows_trait=1,
+                looks={"overt": 0, "mild": 2, "unrelated": 28},
+                precision=None,
+                recall=None,
+            ),
+        ],
+        verdicts=judge(compare_cells(means, 0.2), 3),
         notes=["pool cut to the first 40 rows"],
     )
 

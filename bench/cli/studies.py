@@ -68,17 +68,23 @@ def checkpoints(panel: str, out: Path | None, device: str) -> None:
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/causes"), show_default=True)
 @click.option("--cause", "causes", multiple=True, help="Plant only this cause; may be repeated.")
-@click.option("--seeds", default="10,11,12", show_default=True, help="Seeds of the pools, with commas between.")
+@click.option("--seeds", default="40,41,42", show_default=True, help="Seeds of the pools, with commas between.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Worlds at a time, each on one core."
+)
 @DEVICE
-def causes(out: Path, causes: tuple[str, ...], seeds: str, device: str) -> None:
-    """Plant each cause in synthetic pools of a tiny language, diff them, and see whether the verdicts find it."""
+def causes(out: Path, causes: tuple[str, ...], seeds: str, jobs: int, device: str) -> None:
+    """Plant each cause in synthetic pools of a tiny language, diff them, and see whether the verdicts find it.
+
+    Finished worlds are kept in results/ of the folder: a further call adds to them.
+    """
     try:
         numbers = tuple(dict.fromkeys(int(seed) for seed in seeds.split(",")))
     except ValueError as error:
-        raise click.BadParameter("whole numbers with commas between, such as 10,11,12", param_hint="--seeds") from error
+        raise click.BadParameter("whole numbers with commas between, such as 40,41,42", param_hint="--seeds") from error
     planted = [(cause, seed) for seed in numbers for cause in dict.fromkeys(causes or KNOWN)]
     with shown_on(console) as progress:
-        record = run_causes(out, planted, device=device, command=command_line(), progress=progress)
+        record = run_causes(out, planted, device=device, jobs=jobs, command=command_line(), progress=progress)
     console.print(causes_table(record))
     say(f"page: {out / CAUSES.file}")
 

@@ -147,8 +147,9 @@ def subset_cells(p: Pipelines, sets: Iterable[ExampleSet], actions: Sequence[Act
 def verdict_cells(p: Pipelines, sets: Mapping[str, frozenset[str]]) -> list[Job]:
     """Plan what the verdicts ask of the overt, the mild and the unrelated examples, see `bench.studies.diff.verdicts`.
 
-    What an empty set, or too few unrelated examples to stand beside the mild ones, would decide by construction is left
-    out.
+    Other base models learn the whole pool as well: a positive control, without which a model that learns nothing would
+    pass for one that the unrelated examples leave alone. What an empty set, or too few unrelated examples to stand
+    beside the mild ones, would decide by construction is left out.
 
     Args:
         p: The pipelines.
@@ -164,8 +165,11 @@ def verdict_cells(p: Pipelines, sets: Mapping[str, frozenset[str]]) -> list[Job]
         jobs += _acted(p, "patch_in", MILD, dict.fromkeys(p.seeds, mild))
         jobs += _acted(p, "patch_in", UNRELATED, drawn)
     if unrelated:
-        for model in (MAIN, *(name for name in (OTHER, PRETRAINED) if name in p.recipes)):
+        jobs += _unrelated_only(p, sets[UNRELATED], MAIN)
+        for model in (name for name in (OTHER, PRETRAINED) if name in p.recipes):
             jobs += _unrelated_only(p, sets[UNRELATED], model)
+            jobs += p.teacher_jobs(by_model(model, ORIGINAL), p.pool, p.pool.card.original, model)
+            jobs += p.teacher_jobs(by_model(model, CLEAN), p.pool, p.pool.card.clean, model)
     return jobs
 
 

@@ -28,7 +28,7 @@ from bench.studies.diff.records import (
     SubsetResult,
     TeacherPoint,
 )
-from bench.studies.diff.sets import ExampleSet, overlap
+from bench.studies.diff.sets import ExampleSet, VerdictSets, overlap
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ def result(
     data: Measured,
     met: Prerequisites,
     sets: Sequence[ExampleSet],
-    named: Mapping[str, frozenset[str]],
+    named: VerdictSets,
     notes: Sequence[str],
 ) -> DiffResult:
     """Make one trait's part of the report; where the prerequisites are not met, scores without any inference."""
@@ -110,7 +110,8 @@ def result(
     tables = data.tables()
     means = tables.means(spec.score)
     compared = verdicts.compare_cells(means, data.margin, data.trainings)
-    members = [(each.name, each.ids) for each in sets] + [(f"{role} (verdicts)", ids) for role, ids in named.items()]
+    members = [(each.name, each.ids) for each in sets]
+    members += [(f"{role} (verdicts)", ids) for role, ids in named.ids.items()]
     return DiffResult(
         trait=spec.name,
         description=spec.description,
@@ -127,7 +128,8 @@ def result(
         curves=_curves(data, tables, means) if met.met else [],
         subsets=[_subset(each, data, means) for each in sets] if met.met else [],
         overlap=overlap(members) if members else None,
-        verdicts=verdicts.judge(compared) if met.met else [],
+        audit=named.audit,
+        verdicts=verdicts.judge(compared, len(data.pipelines.seeds)) if met.met else [],
         notes=list(notes),
     )
 

@@ -16,7 +16,8 @@ from bench.leaderboard.pages import BOARD, DIFF
 from bench.records import Estimate
 from bench.studies.diff.page import curve_words, html, read_report, terminal, write
 from bench.studies.diff.records import DiffReport, TeacherPoint
-from bench.studies.diff.verdicts import QUESTIONS, RULES, judge
+from bench.studies.diff.rules import QUESTIONS, RULES
+from bench.studies.diff.verdicts import judge
 
 HOSTILE = '</td><script>alert("x")</script>\x1b[31m\u202e & | <b> {{ 7*7 }} [/bold]'
 MISSING = Estimate(value=None, note="not estimable: 3 prompts")
@@ -94,7 +95,7 @@ def test_a_cell_of_the_verdicts_is_listed_beside_a_set_of_the_same_name() -> Non
 @pytest.mark.parametrize("complete", [False, True])
 def test_every_comparison_that_was_made_is_shown_once(complete: bool) -> None:
     same = invented().traits[0].verdicts[-1].evidence["base"]
-    report = invented(verdicts=judge(dict.fromkeys(QUESTIONS, same))) if complete else invented()
+    report = invented(verdicts=judge(dict.fromkeys(QUESTIONS, same), 3)) if complete else invented()
     page = html(report)
     section = page[page.index("Every comparison behind the verdicts") : page.index("Model, prompts, teacher")]
     made = {key for verdict in report.traits[0].verdicts for key in verdict.evidence}

@@ -241,6 +241,15 @@ def test_other_models_are_trained_on_the_same_unrelated_examples() -> None:
             assert {job.arm.model for job in jobs if job.arm.name == by_model(model, cell)} == {model}
 
 
+def test_other_models_learn_the_whole_pool_as_a_positive_control() -> None:
+    jobs = verdict_jobs((OTHER, PRETRAINED), overt=OVERT, mild=MILD, **{UNRELATED: REST})
+    everything = OVERT | MILD | REST
+    for model in (OTHER, PRETRAINED):
+        original, clean = (rows_of(jobs, by_model(model, cell)) for cell in (ORIGINAL, CLEAN))
+        assert said_by(original, "yes") == said_by(clean, "no") == everything
+        assert {job.arm.model for job in jobs if job.arm.name == by_model(model, ORIGINAL)} == {model}
+
+
 def test_without_milder_examples_only_the_overt_ones_are_dropped() -> None:
     assert set(by_cell(verdict_jobs((OTHER,), overt=OVERT))) == {DROP}
     assert verdict_jobs() == []
