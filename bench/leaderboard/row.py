@@ -24,7 +24,7 @@ class ArmScore(Strict):
     trait: Estimate
     capability: Estimate  # share of exact answers
     loss: Estimate  # held-out loss on clean completions, nats a token
-    margin: Estimate = UNMEASURED  # log p(trait completion) - log p(clean one), nats; older rows have none
+    margin: Estimate = UNMEASURED  # log p(trait completion) - log p(clean one), nats
     extra: dict[str, Estimate] = {}  # side scores of the eval, such as recognition
 
 
