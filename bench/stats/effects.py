@@ -262,7 +262,7 @@ def winner(means: Means, candidates: Mapping[str, tuple[str, Sequence[str]]]) ->
     best = max(found, key=lambda name: found[name])
     part, sets = weights[best], _each(candidates[best][1])
     chosen = ratio(means, part, GAP, sets)
-    q = _largest(means, [less(weights[name], GAP, lifted / whole.value) for name, lifted in found.items()])
+    q = _largest(means, [less(weights[name], GAP, lifted / whole.value) for name, lifted in found.items()], sets)
     limits = ratio_limits(means, part, GAP, q, between_sets(means, sets)[0])
     if limits is None or chosen.low is None:
         return best, chosen.model_copy(update={"low": None, "high": None, "note": UNBOUNDED})
@@ -270,13 +270,13 @@ def winner(means: Means, candidates: Mapping[str, tuple[str, Sequence[str]]]) ->
     return best, chosen.model_copy(update={"low": min(limits[0], chosen.low), "note": note})
 
 
-def _largest(means: Means, contrasts: list[Weights]) -> float:
-    """Return the 97.5 % quantile of the largest t of several contrasts."""
+def _largest(means: Means, contrasts: list[Weights], sets: Sets) -> float:
+    """Return the 97.5 % quantile of the largest t of several contrasts; `sets` are those of the chosen one."""
     matrix = covariance(means, contrasts)
     deviation = np.sqrt(np.diag(matrix))
-    degrees = min(variance(means, weights)[1] for weights in contrasts)
+    degrees = min(variance(means, weights, sets)[1] for weights in contrasts)
     if not (deviation > 0).all():
-        return quantile(means, contrasts[0], TAIL / len(contrasts))
+        return quantile(means, contrasts[0], TAIL / len(contrasts), sets)
     rng = np.random.default_rng(0)
     normal = rng.multivariate_normal(np.zeros(len(contrasts)), matrix, DRAWS, method="eigh") / deviation
     t = normal / np.sqrt(rng.chisquare(degrees, DRAWS) / degrees)[:, None]

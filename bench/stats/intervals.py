@@ -18,14 +18,18 @@ def value(means: Means, weights: Weights) -> float:
 
 
 def variance(means: Means, weights: Weights, sets: Sets = ()) -> tuple[float, float]:
-    """Return the variance of a contrast and its degrees of freedom (Satterthwaite 1946, Biometrics Bull. 2)."""
+    """Return the variance of a contrast and its degrees of freedom (Satterthwaite 1946, Biometrics Bull. 2).
+
+    They are no fewer than those of the part that has the fewest, as they must be for a sum of variances.
+    """
     rows, factors = _rows(means, weights)
     prompts = float(((factors @ means.families[rows]) ** 2).sum())
     units = float((factors**2 * means.training.units[rows]).sum())
     drawn, uncertainty = between_sets(means, sets)
     total = prompts + means.training.rate * units + drawn
     noise = prompts**2 / means.degrees + (units**2 * means.training.uncertainty + uncertainty) / 2
-    return total, total**2 / noise if noise > 0 else means.degrees
+    fewest = min(means.degrees, means.training.degrees, len(sets) - 1 if drawn else np.inf)
+    return total, max(total**2 / noise, fewest) if noise > 0 else means.degrees
 
 
 def between_sets(means: Means, sets: Sets) -> tuple[float, float]:
@@ -59,7 +63,7 @@ def quantile(means: Means, weights: Weights, tail: float, sets: Sets = ()) -> fl
     """Return the quantile of Student's t that leaves `tail` beyond it, for the degrees of freedom of a contrast."""
     from scipy.special import stdtrit
 
-    return float(stdtrit(max(variance(means, weights, sets)[1], 1.0), 1 - tail))
+    return float(stdtrit(variance(means, weights, sets)[1], 1 - tail))
 
 
 def contrast_limits(means: Means, weights: Weights, q: float, drawn: float = 0.0) -> tuple[float, float]:

@@ -37,11 +37,13 @@ class Training:
         units: Variance of each arm's mean over its trainings for a rate of 1, (arms,); 0 for a model that is fixed.
         rate: The pooled variance: of the logit of a score with bounds, else of the score.
         uncertainty: Variance of the rate.
+        degrees: Degrees of freedom of the variance of run means that the rate is estimated from.
     """
 
     units: Floats
     rate: float
     uncertainty: float
+    degrees: float
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,7 @@ def arm_means(
         point=point,
         extent=extent,
         scale=scale,
-        seeds=max(each.seeds for each in extent.values()),
+        seeds=sums.shape[1],
         fixed=fixed,
         index={arm: row for row, arm in enumerate(tables)},
         families=residuals,
@@ -194,7 +196,7 @@ def _training(sums: Floats, sizes: Floats, slopes: Floats, fixed: bool) -> Train
     arms, seeds, families = sums.shape
     counts = sizes.sum(2)
     complete = (counts > 0).all(1) & (np.ptp(sums, axis=1).max(1) > 0)
-    nothing = Training(np.zeros(arms), 0.0, 0.0)
+    nothing = Training(np.zeros(arms), 0.0, 0.0, np.inf)
     if fixed or seeds < MIN_SEEDS or not complete.any():
         return nothing
     units = np.where(complete, slopes**2, 0.0)
@@ -209,7 +211,8 @@ def _training(sums: Floats, sizes: Floats, slopes: Floats, fixed: bool) -> Train
         return nothing
     rate = max(float((between - within).sum() / total), 0.0)
     noise = 2 / (seeds - 1) * ((between**2).sum() + (within**2).sum() / max(families - 1, 1))
-    return Training(units / seeds, rate, float(noise / total**2))
+    degrees = (seeds - 1) * total**2 / (units**2).sum()
+    return Training(units / seeds, rate, float(noise / total**2), float(degrees))
 
 
 def _spread(residuals: Floats, inner: Floats, extent: Mapping[str, Extent]) -> float:
