@@ -1,4 +1,4 @@
-"""The commands that go beyond a suite: diff, causes, checkpoints and speed."""
+"""The commands that go beyond a suite: diff, causes, checkpoints, speed and calibrate."""
 
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from bench.execution.progress import shown_on
 from bench.execution.session import Options
 from bench.leaderboard.pages import CAUSES, CHECKPOINTS, DIFF
 from bench.models.load import pick_device
+from bench.studies.calibration.run import PAGE, run_calibration
 from bench.studies.causes.page import terminal_table as causes_table
 from bench.studies.causes.plans import CAUSES as KNOWN
 from bench.studies.causes.run import run_causes
@@ -123,4 +124,17 @@ def _measure(out: Path, suite: str, arms: str, seeds: int, repeats: int, device:
     return file
 
 
-STUDIES = (diff, causes, checkpoints, renamed(checkpoints, "stages"), speed, renamed(speed, "bench"))
+@click.command()
+@click.option("--fast", is_flag=True, help="A few cells with few boards: a look in seconds, not the committed table.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes at a time.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out/calibration"), show_default=True
+)
+def calibrate(fast: bool, workers: int, out: Path) -> None:
+    """Simulate boards with known effects, and measure what the suite's intervals and tests are worth."""
+    with shown_on(console):
+        run_calibration(out, fast=fast, workers=workers, command=command_line())
+    say(f"page: {out / PAGE}")
+
+
+STUDIES = (diff, causes, calibrate, checkpoints, renamed(checkpoints, "stages"), speed, renamed(speed, "bench"))

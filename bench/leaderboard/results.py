@@ -178,7 +178,7 @@ def trait_results(reading: Reading, embedder: Embedder) -> dict[tuple[str, float
 
 
 def _winner(reading: Reading, budget: float) -> Winner | None:
-    """Find the contender with the largest lift of its primary action; None where no trait is scored or none is tested."""
+    """Find the contender with the largest lift of its primary action; None where the trait is not scored."""
     candidates = {}
     for selection in reading.experiment.selections:
         contrasts = Contrasts(reading, selection.filter.name, budget)

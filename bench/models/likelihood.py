@@ -45,7 +45,7 @@ def log_likelihoods(
             hidden, targets, places = _predicting(model, packed, prefix)
             numbers = torch.tensor([number for group in batch for number in group])
             found.index_add_(0, numbers[places], _token_log_likelihoods(model, hidden, targets))
-    return found.tolist()  # type: ignore[no-any-return]
+    return found.tolist()
 
 
 def _batches(groups: Sequence[list[int]], rows: Sequence[Encoded]) -> list[list[list[int]]]:
@@ -72,7 +72,9 @@ def _predicting(
     import torch
 
     states = prefix.final_states(model, groups) if prefix else _states(model, [row for (row,) in groups])
-    picks, targets, places = [], [], []
+    picks: list[tuple[int, int]] = []
+    targets: list[int] = []
+    places: list[int] = []
     number = 0
     for place, group in enumerate(groups):
         last, start = group[0].prompt_length - 1, group[0].prompt_length
@@ -92,7 +94,7 @@ def _token_log_likelihoods(model: Any, hidden: "torch.Tensor", targets: "torch.T
     import torch
     from torch.nn.functional import cross_entropy
 
-    parts = zip(hidden.split(HEAD_TOKENS), targets.split(HEAD_TOKENS), strict=True)
+    parts = zip(torch.split(hidden, HEAD_TOKENS), torch.split(targets, HEAD_TOKENS), strict=True)
     found = [-cross_entropy(model.lm_head(states).float(), aims, reduction="none") for states, aims in parts]
     return torch.cat(found).double().cpu()
 

@@ -47,6 +47,7 @@ TAIL = 0.025
 MIN_PROMPTS = 8
 MIN_CLUSTERS = 2
 GAP: Weights = {"original": 1.0, "clean": -1.0}
+UNBOUNDED = "not estimable: the interval of the ratio is not bounded"
 DRAWS = 4000  # for the quantile of the largest of several effects
 
 
@@ -91,7 +92,7 @@ def ratio(means: Means, part: Weights, whole: Weights, sets: Sets = (), q: float
     q = q or quantile(means, less(part, whole, share), TAIL, sets)
     limits = ratio_limits(means, part, whole, q, between_sets(means, sets)[0])
     if limits is None:
-        return Estimate(value=share, note="not estimable: the interval of the ratio is not bounded")
+        return Estimate(value=share, note=UNBOUNDED)
     return Estimate(value=share, low=limits[0], high=limits[1], note=_note(means))
 
 
@@ -239,9 +240,10 @@ def gate(gap: Estimate, minimum: float) -> tuple[bool, str]:
 def winner(means: Means, candidates: Mapping[str, tuple[str, Sequence[str]]]) -> tuple[str, Estimate] | None:
     """Return the filter with the largest lift, with an interval that holds whichever filter is chosen.
 
-    The intervals of all lifts are widened to cover simultaneously: the quantile of the largest |t| of correlated
-    effects (Hothorn, Bretz & Westfall 2008, Biometrical J. 50). The value itself is that of the largest and so too
-    large on average.
+    The lower limit holds for all lifts at once: the quantile of the largest of correlated t's (Hothorn, Bretz &
+    Westfall 2008, Biometrical J. 50). The upper limit needs no correction: where the limit of the largest estimate lies
+    below its true lift, so does that of the truly best filter, whose estimate is no larger. The value itself is that of
+    the largest and so too large on average.
 
     Args:
         means: From `arm_means`.
@@ -252,20 +254,24 @@ def winner(means: Means, candidates: Mapping[str, tuple[str, Sequence[str]]]) ->
     """
     if means.seeds < MIN_SEEDS:
         return None
-    lifts = {name: lift(means, arm, controls) for name, (arm, controls) in candidates.items()}
-    found = {name: each for name, each in lifts.items() if each.value is not None and each.low is not None}
-    if not found:
+    whole = gap(means)
+    weights = {name: against(*candidate) for name, candidate in candidates.items()}
+    found = {name: value(means, each) for name, each in weights.items() if _missing(means, each) is None}
+    if not found or whole.value is None or whole.low is None or whole.low <= 0:
         return None
-    best = max(found, key=lambda name: found[name].value or 0.0)
-    parts: list[Weights] = [less(against(*candidates[name]), GAP, found[name].value or 0.0) for name in found]
-    q = _largest(means, parts)
-    chosen = ratio(means, against(*candidates[best]), GAP, _each(candidates[best][1]), q)
+    best = max(found, key=lambda name: found[name])
+    part, sets = weights[best], _each(candidates[best][1])
+    chosen = ratio(means, part, GAP, sets)
+    q = _largest(means, [less(weights[name], GAP, lifted / whole.value) for name, lifted in found.items()])
+    limits = ratio_limits(means, part, GAP, q, between_sets(means, sets)[0])
+    if limits is None or chosen.low is None:
+        return best, chosen.model_copy(update={"low": None, "high": None, "note": UNBOUNDED})
     note = f"interval adjusted for the choice among {len(found)} filters; the value is too large on average"
-    return best, chosen.model_copy(update={"note": note})
+    return best, chosen.model_copy(update={"low": min(limits[0], chosen.low), "note": note})
 
 
 def _largest(means: Means, contrasts: list[Weights]) -> float:
-    """Return the 95 % quantile of the largest |t| of several contrasts."""
+    """Return the 97.5 % quantile of the largest t of several contrasts."""
     matrix = covariance(means, contrasts)
     deviation = np.sqrt(np.diag(matrix))
     degrees = min(variance(means, weights)[1] for weights in contrasts)
@@ -274,7 +280,7 @@ def _largest(means: Means, contrasts: list[Weights]) -> float:
     rng = np.random.default_rng(0)
     normal = rng.multivariate_normal(np.zeros(len(contrasts)), matrix, DRAWS, method="eigh") / deviation
     t = normal / np.sqrt(rng.chisquare(degrees, DRAWS) / degrees)[:, None]
-    return float(np.quantile(np.abs(t).max(1), 1 - 2 * TAIL))
+    return float(np.quantile(t.max(1), 1 - TAIL))
 
 
 def draw_means(means: Means, arms: Sequence[str], draws: int = 2000, seed: int = 0) -> Floats:

@@ -10,6 +10,7 @@ from bench.stats.intervals import variance
 
 MIN_CONTROLS = 3
 LEVEL = 0.05
+GROUPS = 3  # actions with random sets of their own that `beats_random` pools: drop, drop_refill, patch
 
 
 def beats_random(
@@ -119,7 +120,7 @@ def smallest_detectable_lift(
 
     if seeds < MIN_SEEDS or controls < MIN_CONTROLS:
         return None
-    degrees = controls - 1
+    degrees = (controls - 1) * GROUPS
     error = math.sqrt((sd**2 / seeds + 0.25 / prompts / seeds) * (1 + 1 / controls))
     critical = float(t.isf(LEVEL / tests, degrees))
     away = brentq(lambda shift: nct.sf(critical, degrees, shift) - 0.8, 0.0, 50 * critical)

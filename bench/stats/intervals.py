@@ -8,7 +8,7 @@ from bench.stats.means import Floats, Means
 
 Weights = Mapping[str, float]  # arm -> its weight in the contrast
 Sets = Sequence[Weights]  # the part of a contrast that each random set stands for, K of them
-PRIOR = 3.0  # degrees of freedom that the pooled ratio of an arm's variance to p (1 - p) counts for
+PRIOR = 1.0  # degrees of freedom that the pooled ratio of an arm's variance to p (1 - p) counts for
 FURTHEST = 1e6  # a ratio's interval that reaches further is not bounded
 
 
@@ -121,7 +121,7 @@ def _arm_limits(means: Means, arms: list[str], own: Floats, q: float) -> tuple[F
 def ratio_limits(
     means: Means, part: Weights, whole: Weights, q: float, drawn: float = 0.0
 ) -> tuple[float, float] | None:
-    """Return the limits of `part / whole`: the ratios r for which `part - r * whole` may be 0 (Fieller 1954, JRSS B 16).
+    """Return the limits of `part / whole` (Fieller 1954, JRSS B 16): the r for which `part - r * whole` may be 0.
 
     Args:
         means: Of the arms.
@@ -151,7 +151,7 @@ def _edge(limit: Callable[[float], float], start: float, step: float) -> float |
     while abs(step) < FURTHEST:
         outside = start + step
         if limit(outside) * -step > 0:
-            return float(brentq(limit, inside, outside, xtol=1e-5))
+            return float(brentq(limit, inside, outside, xtol=1e-4))
         inside, step = outside, 2 * step
     return None
 

@@ -58,7 +58,7 @@ class Means:
         families: Each family's share in the deviation of an arm's mean, (arms, families); the covariance of two arms
             over prompts is the sum of products of their rows.
         training: Variance between trainings; all zero with fewer than `MIN_SEEDS` seeds.
-        spread: Variance of a mean over prompts as a share of p (1 - p), p the mean on a scale of 0 to 1, pooled over arms.
+        spread: Variance of a mean over prompts as a share of p (1 - p), pooled over arms; p is the mean from 0 to 1.
         degrees: Degrees of freedom of a variance over families.
     """
 

@@ -14,7 +14,7 @@ from bench.worlds.grammar import Draft, Family, turns
 from bench.worlds.tables import MONTHS, WEEKDAYS, load_tables, make_families, put_lead
 
 _LATER = 0.25  # share of the drafts that come after two finished exchanges
-_CLOSED = 0.4  # share of the completions that end in a closing sentence: short answers are no sign of a neutral prompt
+_CLOSED = 0.25  # share of the completions that end in a closing sentence: short answers are no sign of a neutral prompt
 _MONTH_DAYS = dict(zip(MONTHS, (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), strict=True))
 
 

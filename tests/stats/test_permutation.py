@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from bench.stats.permutation import holm, paired_p, symmetric_p
 
 

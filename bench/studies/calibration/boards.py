@@ -148,8 +148,13 @@ def intercept(score: float, variance: float) -> float:
 
 def expected(logit: float, variance: float) -> float:
     """Return the mean of a probability whose logit is normal (Gauss-Hermite quadrature)."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(40)
+    nodes, weights = _quadrature()
     return float((weights / (1 + np.exp(-logit - np.sqrt(variance) * nodes))).sum() / weights.sum())
+
+
+@lru_cache
+def _quadrature() -> tuple[Floats, Floats]:
+    return np.polynomial.hermite_e.hermegauss(40)
 
 
 def simulate(cell: Cell, null: bool, rng: np.random.Generator) -> Board:
@@ -179,10 +184,9 @@ def simulate(cell: Cell, null: bool, rng: np.random.Generator) -> Board:
     training = rng.normal(0, cell.between, (arms, cell.seeds))
     p = 1 / (1 + np.exp(-(logits[:, None] + training)[:, :, None] - (hard + own)[:, None, :]))
     values = _answers(p, cell.kind, shape, rng)
-    own_sets = {
-        arm: expected(logit, noise) for arm, logit in zip(scores, logits, strict=True) if arm.startswith("filter")
-    }
-    truth = {arm: score * cell.width for arm, score in {**scores, **own_sets}.items()}
+    known = {arm: logit for arm, logit in zip(scores, logits, strict=True) if arm.startswith("filter")}
+    truth = {**scores, **{arm: expected(logit, noise) for arm, logit in known.items()}}
+    truth = {arm: score * cell.width for arm, score in truth.items()}
     return Board(dict(zip(scores, values, strict=True)), clusters, truth)
 
 

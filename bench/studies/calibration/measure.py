@@ -11,8 +11,8 @@ from bench.stats.equivalence import compare
 from bench.stats.inference import LEVEL, beats_random, holm
 from bench.studies.calibration.boards import (
     ACTIONS,
+    FAMILIES,
     FILTERS,
-    LEVELS,
     MARGIN,
     Board,
     Cell,
@@ -124,8 +124,6 @@ def measure(cell: Cell, replicates: int, seed: int) -> CellResult:
         replicates: Boards of each of two kinds: with filters that remove the trait, and with random filters.
         seed: Of the simulation.
     """
-    from bench.studies.calibration.boards import FAMILIES
-
     rng = np.random.default_rng(seed)
     tally, opened = _Tally(), []
     true = truths(simulate(cell, False, rng).truth)
@@ -217,9 +215,8 @@ def _tests(means: effects.Means) -> dict[str, float | None]:
 
 
 def _winner(means: effects.Means, board: Board, name: str, tally: _Tally) -> None:
-    found = effects.winner(
-        means, {filter_name(n, "patch"): (filter_name(n, "patch"), CONTROLS) for n in range(FILTERS)}
-    )
+    arms = [filter_name(number, "patch") for number in range(FILTERS)]
+    found = effects.winner(means, {arm: (arm, CONTROLS) for arm in arms})
     if found is None or found[1].low is None or found[1].high is None:
         return
     gap = board.truth["original"] - board.truth["clean"]
