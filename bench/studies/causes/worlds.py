@@ -171,6 +171,7 @@ filters = ["keyword"]
 trait = "trait.toml"
 minimum_gap = {settings.margin}
 capability_prompts = 1
+reserve = 0
 
 [experiments.pool]
 path = "original.jsonl"

@@ -19,16 +19,19 @@ from bench.stats import effects
 from bench.stats.effects import MIN_SEEDS
 from bench.stats.equivalence import Comparison, contrast
 from bench.stats.inference import holm
+from bench.stats.intervals import contrast_limits, value, variance
 from bench.studies.diff.rules import QUESTIONS, RULES, Condition, Conditions, Rule
 
 ALPHA = 0.05
+FURTHEST = 100.0  # quantiles of Student's t tried for a p-value
 
 
-class TestedComparison(Comparison):
+class CellComparison(Comparison):
     """A comparison with the p-value of a difference, which Holm's correction needs.
 
     Attributes:
-        p: Two-sided, that the difference is 0; None with fewer than `MIN_SEEDS` trainings.
+        p: Two-sided, that the difference is 0, of the test that belongs to its interval; None with fewer than
+            `MIN_SEEDS` trainings.
     """
 
     p: float | None = None
@@ -57,13 +60,13 @@ class Verdict(Strict):
     because: str
     p: float | None = None
     jointly: list[str] = []
-    evidence: dict[str, TestedComparison]
+    evidence: dict[str, CellComparison]
     source: str
 
 
 def compare_cells(
     means: effects.Means, margin: float, trainings: Mapping[str, object] | None = None
-) -> dict[str, TestedComparison]:
+) -> dict[str, CellComparison]:
     """Compare all contrasts whose two cells were measured.
 
     Args:
@@ -79,15 +82,32 @@ def compare_cells(
         words = f"{q.more} - {q.less}"
         if q.more in trainings and trainings[q.more] == trainings.get(q.less):
             same = Estimate(value=None, note="not estimable: both cells are one training")
-            found[key] = TestedComparison(contrast=words, difference=same, margin=margin, outcome="not estimable")
+            found[key] = CellComparison(contrast=words, difference=same, margin=margin, outcome="not estimable")
         else:
             weights = {q.more: 1.0, q.less: -1.0}
             compared = contrast(means, words, weights, margin)
-            found[key] = TestedComparison(**dict(compared), p=effects.p_value(means, weights))
+            found[key] = CellComparison(**dict(compared), p=_p_effect(means, weights))
     return found
 
 
-def judge(comparisons: Mapping[str, TestedComparison], seeds: int) -> list[Verdict]:
+def _p_effect(means: effects.Means, weights: Mapping[str, float]) -> float | None:
+    """Return the p-value at which the interval of a contrast just reaches 0: the test that belongs to the interval."""
+    from scipy.optimize import brentq
+    from scipy.special import stdtr
+
+    if means.seeds < MIN_SEEDS:
+        return None
+    side = 0 if value(means, weights) > 0 else 1
+
+    def limit(q: float) -> float:
+        return contrast_limits(means, weights, q)[side]
+
+    if limit(0.0) * limit(FURTHEST) > 0:  # 0 is outside of every interval, or of none
+        return 0.0 if limit(FURTHEST) else 1.0
+    return float(2 * stdtr(max(variance(means, weights)[1], 1.0), -brentq(limit, 0.0, FURTHEST)))
+
+
+def judge(comparisons: Mapping[str, CellComparison], seeds: int) -> list[Verdict]:
     """Apply every rule to the contrasts, and say which hypotheses are supported together.
 
     Args:
@@ -103,7 +123,7 @@ def _others(hypothesis: str, supported: Sequence[str]) -> list[str]:
     return [other for other in supported if other != hypothesis] if hypothesis in supported else []
 
 
-def _apply(rule: Rule, comparisons: Mapping[str, TestedComparison], seeds: int) -> Verdict:
+def _apply(rule: Rule, comparisons: Mapping[str, CellComparison], seeds: int) -> Verdict:
     verdict: Literal["supported", "ruled out", "undetermined"] = "undetermined"
     p: float | None = None
     against = _against(rule, comparisons)
@@ -133,7 +153,7 @@ def _apply(rule: Rule, comparisons: Mapping[str, TestedComparison], seeds: int) 
     )
 
 
-def _against(rule: Rule, comparisons: Mapping[str, TestedComparison]) -> dict[Conditions, float]:
+def _against(rule: Rule, comparisons: Mapping[str, CellComparison]) -> dict[Conditions, float]:
     """Return the alternatives that rule a hypothesis out at 5 % after Holm over all of them, with their p-values.
 
     An alternative that was not measured counts as one with p = 1: the correction does not depend on what was left out.
@@ -150,22 +170,22 @@ def _against(rule: Rule, comparisons: Mapping[str, TestedComparison]) -> dict[Co
     }
 
 
-def _alone(rule: Rule, comparisons: Mapping[str, TestedComparison]) -> list[Conditions]:
+def _alone(rule: Rule, comparisons: Mapping[str, CellComparison]) -> list[Conditions]:
     """Return the alternatives that hold at 5 %, each by itself."""
     return [each for each in rule.ruled_out if all(_holds(condition, comparisons) for condition in each)]
 
 
-def _lost(rule: Rule, comparisons: Mapping[str, TestedComparison]) -> list[str]:
+def _lost(rule: Rule, comparisons: Mapping[str, CellComparison]) -> list[str]:
     """Say where an alternative would rule the hypothesis out by itself, but not after the correction."""
     words = f"what speaks against it does not hold after Holm's correction over {len(rule.ruled_out)} alternatives"
     return [words] if _alone(rule, comparisons) else []
 
 
-def _joint_p(conditions: Conditions, comparisons: Mapping[str, TestedComparison]) -> float:
+def _joint_p(conditions: Conditions, comparisons: Mapping[str, CellComparison]) -> float:
     return max(_p(condition, comparisons) for condition in conditions)
 
 
-def _p(condition: Condition, comparisons: Mapping[str, TestedComparison]) -> float:
+def _p(condition: Condition, comparisons: Mapping[str, CellComparison]) -> float:
     """Return the p-value of one condition; 1 where it was not measured or points the other way."""
     key, answer = condition
     if key not in comparisons:
@@ -175,10 +195,10 @@ def _p(condition: Condition, comparisons: Mapping[str, TestedComparison]) -> flo
     return 1.0 if p is None else p
 
 
-def _holds(condition: Condition, comparisons: Mapping[str, TestedComparison]) -> bool:
+def _holds(condition: Condition, comparisons: Mapping[str, CellComparison]) -> bool:
     """Say whether a condition holds at 5 % by itself."""
     key, answer = condition
-    if key not in comparisons or _p(condition, comparisons) > ALPHA:
+    if key not in comparisons:
         return False
     return comparisons[key].positive if answer == "effect" else comparisons[key].absent
 
@@ -188,7 +208,7 @@ def _words(condition: Condition) -> str:
     return f"{QUESTIONS[key].asks} {'Yes' if answer == 'effect' else 'No, within the margin'}"
 
 
-def _open(condition: Condition, comparisons: Mapping[str, TestedComparison]) -> str:
+def _open(condition: Condition, comparisons: Mapping[str, CellComparison]) -> str:
     key, answer = condition
     if key not in comparisons:
         seen = "not measured"

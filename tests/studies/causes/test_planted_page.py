@@ -11,11 +11,11 @@ from bench.studies.causes import page
 from bench.studies.causes.records import CausesRecord, WorldRecord, matrix, matrix_row, rates, read_causes, share
 from bench.studies.causes.worlds import PATTERNS, Patterns
 from bench.studies.diff.records import SetAudit
-from bench.studies.diff.verdicts import TestedComparison, judge
+from bench.studies.diff.verdicts import CellComparison, judge
 
 
-def compared(value: float, outcome: Outcome) -> TestedComparison:
-    return TestedComparison(
+def compared(value: float, outcome: Outcome) -> CellComparison:
+    return CellComparison(
         contrast="a - b",
         difference=Estimate(value=value, low=value, high=value),
         p=0.001,
@@ -29,7 +29,7 @@ YES, NO, UNCLEAR = compared(0.9, "effect"), compared(0.0, "no effect"), compared
 QUESTIONS_OF_5 = {"base": YES, "stays": YES, "stays on clean": YES, "prompts": NO, "unrelated": NO, "left": NO}
 
 
-def world(seed: int, planted: str = "5", patterns: Patterns = "perfect", **answers: TestedComparison) -> WorldRecord:
+def world(seed: int, planted: str = "5", patterns: Patterns = "perfect", **answers: CellComparison) -> WorldRecord:
     comparisons = {**QUESTIONS_OF_5, **{key.replace("_", " "): value for key, value in answers.items()}}
     return WorldRecord(
         planted=planted,
