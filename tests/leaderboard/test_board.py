@@ -159,7 +159,7 @@ def test_arms_that_rows_disagree_on_are_all_shown() -> None:
 def test_the_headline_names_the_best_filter_and_the_oracle() -> None:
     sentences = board_view(rows_at_one_budget()).traits[0].headline
     assert [sentence.partition(":")[0] for sentence in sentences] == ["At 10 %"] * 4
-    assert "4 of 5 filters beat patching random sets (Holm p < 0.05)" in sentences[0]
+    assert "4 of 4 filters beat patching random sets (Holm p < 0.05)" in sentences[0]
     assert "seed_similarity, 73 % [53, 93] of the gap, interval adjusted for the choice among 5" in sentences[1]
     assert "dropping removed 22 % [11, 33]" in sentences[1]
     assert "The oracle, which flags by planted truth: dropping removed 31 %" in sentences[2]
