@@ -150,17 +150,20 @@ def test_a_mix_holds_every_smaller_mix_of_its_seed() -> None:
 # The plan
 
 
-def selection(name: str, budgets: tuple[float, ...], patches: dict[str, str] | None = None) -> Selection:
+def selection(
+    name: str, budgets: tuple[float, ...], patches: dict[str, str] | None = None, size: int = 20
+) -> Selection:
     """A verdict that flags the first rows of the pool."""
-    flagged = {budget: frozenset(f"r{i}" for i in range(round(budget * 20))) for budget in budgets}
+    flagged = {budget: frozenset(f"r{i}" for i in range(round(budget * size))) for budget in budgets}
     card = FilterCard(name=name, version=1, summary="", origin="built in", sha256="")
-    refill = {budget: tuple(f"s{i}" for i in range(round(budget * 20))) for budget in budgets}
+    refill = {budget: tuple(f"s{i}" for i in range(round(budget * size))) for budget in budgets}
     return Selection(card, 0.0, flagged, patches or {}, needs_truth=name == "oracle", refill=refill)
 
 
 def planned(suite: Suite, patches: dict[str, str] | None = None) -> list[Job]:
-    experiment = experiment_on(pool(), load_trait("date_confusion"))
-    experiment.selections = [selection(name, suite.file.budgets, patches) for name in suite.file.filters]
+    size = 20 if min(suite.file.budgets) >= 0.1 else 200
+    experiment = experiment_on(pool(size, size // 2), load_trait("date_confusion"))
+    experiment.selections = [selection(name, suite.file.budgets, patches, size) for name in suite.file.filters]
     return make_jobs(experiment, suite)
 
 
@@ -263,7 +266,7 @@ def test_control_actions_limit_what_random_sets_get() -> None:
 def test_all_arms_take_equally_many_steps(name: str) -> None:
     suite = load_suite(name)
     trained = [job for job in planned(suite) if job.rows is not None]
-    assert {job.visits for job in trained} == {20 * suite.recipe.epochs}
+    assert {job.visits for job in trained} == {len(trained[0].rows or ()) * suite.recipe.epochs}
     assert len({job.steps for job in trained}) == 1 and len({len(job.rows or ()) for job in trained}) > 1
 
 
