@@ -157,8 +157,8 @@ def invented(**changes: object) -> DiffReport:
 def _result() -> DiffResult:
     rng = np.random.default_rng(0)
     families = np.arange(48) // 6
-    tables = {cell: (rng.random((2, 48)) < rate).astype(float) for cell, rate in RATES.items()}
-    means = effects.resample_means(tables, families)
+    tables = {cell: (rng.random((3, 48)) < rate).astype(float) for cell, rate in RATES.items()}
+    means = effects.arm_means(tables, families, (0, 1))
     scores = {cell: effects.mean(means, cell) for cell in tables}
     return DiffResult(
         trait="agreement",
@@ -178,10 +178,12 @@ def _result() -> DiffResult:
             ),
             TeacherPoint(teacher="no", prompts="alternative", teacher_score=scores["base"], student_score=MISSING),
         ],
-        curves=[curve("original", ("clean", "original"), {"mix@0.5": (0.5, [0.46, 0.5])}, means, tables, families)],
+        curves=[
+            curve("original", ("clean", "original"), {"mix@0.5": (0.5, [0.46, 0.5, 0.54])}, means, tables, families)
+        ],
         subsets=[_dates(means)],
         overlap=overlap([("dates", {"1", "2"}), ("overt (verdicts)", {"2"})]),
-        verdicts=judge(compare_cells(means, 0.2, 1.0)),
+        verdicts=judge(compare_cells(means, 0.2)),
         notes=["pool cut to the first 40 rows"],
     )
 

@@ -51,21 +51,21 @@ NUMBERS = ("1", "2", "3a", "3b", "4a", "4b", "5")
 SUPPORTED, OUT, OPEN = "supported", "ruled out", "undetermined"
 
 
-def tables(rates: dict[str, float], seed: int = 0, seeds: int = 2) -> dict[str, Floats]:
+def tables(rates: dict[str, float], seed: int = 0, seeds: int = 3) -> dict[str, Floats]:
     """Answers that show the trait at these rates."""
     rng = np.random.default_rng(seed)
     return {cell: (rng.random((seeds, 48)) < rate).astype(np.float64) for cell, rate in rates.items()}
 
 
 def comparisons(scores: dict[str, Floats], families: NDArray[np.int64] = FAMILIES) -> dict[str, Comparison]:
-    return compare_cells(effects.resample_means(scores, families), MARGIN, 1.0)
+    return compare_cells(effects.arm_means(scores, families, (0, 1)), MARGIN)
 
 
-def verdicts(rates: dict[str, float], seeds: int = 2) -> dict[str, Verdict]:
+def verdicts(rates: dict[str, float], seeds: int = 3) -> dict[str, Verdict]:
     return {v.hypothesis: v for v in judge(comparisons(tables(rates, seeds=seeds)))}
 
 
-def outcomes(rates: dict[str, float], seeds: int = 2) -> dict[str, str]:
+def outcomes(rates: dict[str, float], seeds: int = 3) -> dict[str, str]:
     return {number: v.verdict for number, v in verdicts(rates, seeds).items()}
 
 
@@ -73,7 +73,7 @@ def expected(**others: str) -> dict[str, str]:
     return dict.fromkeys(NUMBERS, OUT) | {number.removeprefix("h"): verdict for number, verdict in others.items()}
 
 
-@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("seeds", [3, 5])
 @pytest.mark.parametrize(
     ("rates", "found"),
     [
@@ -166,10 +166,10 @@ def test_few_prompts_decide_nothing() -> None:
 
 def test_eight_prompts_without_a_difference_rule_nothing_out() -> None:
     """Nothing differs anywhere, but eight prompts are too few to call that the absence of an effect."""
-    scores = {cell: np.zeros((2, 8)) for cell in OVERT_ONLY}
+    scores = {cell: np.zeros((3, 8)) for cell in OVERT_ONLY}
     found = judge(comparisons(scores, np.arange(8)))
     assert {v.verdict for v in found} == {OPEN}
-    scores = {cell: np.zeros((2, 48)) for cell in OVERT_ONLY}
+    scores = {cell: np.zeros((3, 48)) for cell in OVERT_ONLY}
     assert OUT in {v.verdict for v in judge(comparisons(scores))}  # 48 are enough
 
 
@@ -224,11 +224,16 @@ def test_no_verdict_rests_on_a_difference_that_is_merely_not_significant() -> No
 def said(comparison: Comparison) -> str:
     """The answer that a comparison's own numbers give, worked out apart from `outcome`."""
     difference = comparison.difference
-    if difference.value is None or difference.low is None or comparison.low90 is None or comparison.high90 is None:
+    if (
+        difference.value is None
+        or difference.low is None
+        or difference.high is None
+        or "one training" in difference.note
+    ):
         return ""
     if difference.value > comparison.margin and difference.low > 0:
         return "effect"
-    if -comparison.margin < comparison.low90 and comparison.high90 < comparison.margin:
+    if -comparison.margin < difference.low and difference.high < comparison.margin:
         return "no effect"
     return ""
 
@@ -280,11 +285,11 @@ def test_two_cells_of_one_training_cannot_be_compared() -> None:
     """They hold the same scores whatever the truth, so their equality says nothing."""
     scores = tables(OVERT_ONLY)
     scores[ALTERNATIVE] = scores[on_alternative(CLEAN)]
-    means = effects.resample_means(scores, FAMILIES)
+    means = effects.arm_means(scores, FAMILIES, (0, 1))
     trained = {cell: [f"{cell} 1", f"{cell} 2"] for cell in scores}
     shared = trained | {ALTERNATIVE: list(trained[on_alternative(CLEAN)])}
-    apart, found = (compare_cells(means, MARGIN, 1.0, each) for each in (trained, shared))
-    assert apart == compare_cells(means, MARGIN, 1.0) and apart["stays"].outcome == "no effect"
+    apart, found = (compare_cells(means, MARGIN, each) for each in (trained, shared))
+    assert apart == compare_cells(means, MARGIN) and apart["stays"].outcome == "no effect"
     assert found["stays"].outcome == "not estimable" and found["stays"].difference.value is None
     assert "one training" in found["stays"].difference.note
     assert (found["stays"].contrast, found["stays"].margin) == (apart["stays"].contrast, MARGIN)
@@ -292,17 +297,17 @@ def test_two_cells_of_one_training_cannot_be_compared() -> None:
 
 
 def test_sharing_some_of_the_trainings_is_not_sharing_them_all() -> None:
-    means = effects.resample_means(tables(OVERT_ONLY), FAMILIES)
+    means = effects.arm_means(tables(OVERT_ONLY), FAMILIES, (0, 1))
     trained = {on_alternative(CLEAN): ["a", "b"], ALTERNATIVE: ["a", "c"]}
-    assert compare_cells(means, MARGIN, 1.0, trained) == compare_cells(means, MARGIN, 1.0)
+    assert compare_cells(means, MARGIN, trained) == compare_cells(means, MARGIN)
 
 
 def test_what_one_training_leaves_open_is_not_decided() -> None:
     """Locked in by pretraining: with the base showing the trait, `stays` would have ruled it out."""
     rates = dict.fromkeys(OVERT_ONLY, 0.95) | {ALTERNATIVE: 0.0, on_alternative(CLEAN): 0.0}
-    means = effects.resample_means(tables(rates), FAMILIES)
+    means = effects.arm_means(tables(rates), FAMILIES, (0, 1))
     trained = {on_alternative(CLEAN): ["a"], ALTERNATIVE: ["a"]}
     for trainings, verdict in ((None, OUT), (trained, OPEN)):
-        found = judge(compare_cells(means, MARGIN, 1.0, trainings))[-1]
+        found = judge(compare_cells(means, MARGIN, trainings))[-1]
         assert (found.hypothesis, found.verdict) == ("5", verdict)
     assert "keep the trait on the alternative pipeline's data? Not estimable" in found.because
