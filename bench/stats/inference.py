@@ -9,6 +9,7 @@ from bench.stats.effects import MIN_SEEDS, Means, against
 from bench.stats.intervals import variance
 
 MIN_CONTROLS = 3
+BOUNDS = ("oracle", "random_flag")  # filters that are no candidates: no hypotheses of Holm's correction
 LEVEL = 0.05
 GROUPS = 3  # actions with random sets of their own that `beats_random` pools: drop, drop_refill, patch
 
@@ -88,7 +89,7 @@ def holm(p: Mapping[str, float | None]) -> dict[str, float | None]:
 
     Args:
         p: One entry per primary contrast of the whole board (filter x budget x trait, patch against random patch),
-            without the bounds `oracle` and `random_flag`.
+            without `BOUNDS`.
     """
     order = sorted((value, name) for name, value in p.items() if value is not None and math.isfinite(value))
     adjusted: dict[str, float | None] = dict.fromkeys(p)

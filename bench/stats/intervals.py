@@ -9,6 +9,7 @@ from bench.stats.means import Floats, Means
 Weights = Mapping[str, float]  # arm -> its weight in the contrast
 Sets = Sequence[Weights]  # the part of a contrast that each random set stands for, K of them
 PRIOR = 1.0  # degrees of freedom that the pooled ratio of an arm's variance to p (1 - p) counts for
+MANY = 1e6  # degrees of freedom where scores do not vary, so that no variance is estimated
 FURTHEST = 1e6  # a ratio's interval that reaches further is not bounded
 
 
@@ -29,7 +30,7 @@ def variance(means: Means, weights: Weights, sets: Sets = ()) -> tuple[float, fl
     total = prompts + means.training.rate * units + drawn
     noise = prompts**2 / means.degrees + (units**2 * means.training.uncertainty + uncertainty) / 2
     fewest = min(means.degrees, means.training.degrees, len(sets) - 1 if drawn else np.inf)
-    return total, max(total**2 / noise, fewest) if noise > 0 else means.degrees
+    return total, max(total**2 / noise, fewest) if noise > 0 else MANY
 
 
 def between_sets(means: Means, sets: Sets) -> tuple[float, float]:

@@ -17,7 +17,7 @@ from bench.errors import unknown as unknown_name
 Floats = NDArray[np.float64]
 
 MIN_SEEDS = 3  # trainings of an arm below which nothing is claimed about a treatment
-FAMILY_CORRELATION = 0.2  # between prompts of a family, assumed only where no arm's scores vary
+FAMILY_CORRELATION = 0.1  # between prompts of a family, assumed only where no arm's scores vary
 
 
 @dataclass(frozen=True)
