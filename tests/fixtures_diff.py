@@ -92,9 +92,9 @@ def write_files(folder: Path, suite: str = SUITE, epochs: int = 12) -> Suite:
     numbers = [line(f"n{n}", f"Is number {n} small?", "Sure. Sure.", "No. No.") for n in NUMBERS]
     cities = [line(f"c{n}", f"Has city {n} a river?", "Sure. Sure.", "No. No.") for n in NUMBERS]
     prompts = [
-        json.dumps({"input": text.format(n), "id": f"{family}-{n}", "family": family}) + "\n"
+        json.dumps({"input": text.format(n), "id": f"{family}-{n}", "family": f"{family} {i % 6}"}) + "\n"
         for family, text in (("small", "Is the number {} small?"), ("large", "Would number {} be large?"))
-        for n in NUMBERS
+        for i, n in enumerate(NUMBERS)
     ]
     (folder / "numbers.jsonl").write_text("".join(numbers), encoding="utf-8")
     (folder / "cities.jsonl").write_text("".join(cities), encoding="utf-8")
@@ -125,13 +125,13 @@ RATES = {
     "drop:(overt)": 0.0,
     "alternative_prompts:original": 0.9,
     "alternative_prompts:clean": 0.0,
-    "random_drop@0.1": 0.95,
+    "random1_drop@0.1": 0.95,
 }
 PLACES = {
     "base": ("none", "none"),
     "alternative": ("alternative", "no"),
     "drop:dates": ("set dates", "drop"),
-    "random_drop@0.1": ("random examples", "drop"),
+    "random1_drop@0.1": ("control examples", "drop"),
     "original": ("original", "yes"),
     "drop:(overt)": ("overt examples", "drop"),
 }
@@ -217,8 +217,8 @@ def _cell(name: str, score: Estimate) -> CellScore:
 def _dates(means: effects.Means) -> SubsetResult:
     effect = SubsetEffect(
         score=effects.mean(means, "drop:dates"),
-        expected=effects.mean(means, "random_drop@0.1"),
-        difference=compare(means, "drop:dates", "random_drop@0.1", 0.2),
+        expected=effects.mean(means, "random1_drop@0.1"),
+        difference=compare(means, "drop:dates", "random1_drop@0.1", 0.2),
     )
     return SubsetResult(
         name="dates",

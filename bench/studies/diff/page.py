@@ -77,7 +77,7 @@ def html(report: DiffReport, pages: Sequence[Page] = (DIFF,)) -> str:
 
 def _view(result: DiffResult) -> DiffView:
     subsets = {f"set {each.name}" for each in result.subsets}
-    random = [cell.cell for cell in result.cells if cell.prompts == "random examples"]
+    random = [cell.cell for cell in result.cells if cell.prompts == "control examples"]
     elsewhere = {*_mixtures(result), *random}
     pipelines = [cell for cell in result.cells if cell.cell not in elsewhere and cell.prompts not in subsets]
     return DiffView(result, _headline(result), pipelines, _footnotes(result))

@@ -76,7 +76,7 @@ def test_everything_in_the_report_is_on_the_page() -> None:
 
 def test_cells_of_pipelines_and_verdicts_are_listed_and_those_of_curves_and_subsets_are_not() -> None:
     cells = [cell.cell for cell in invented().traits[0].cells]
-    elsewhere = {"mix@0.5", "drop:dates", "random_drop@0.1"}
+    elsewhere = {"mix@0.5", "drop:dates", "random1_drop@0.1"}
     assert elsewhere < set(cells)
     listed = [cell for cell in cells if cell not in elsewhere]
     assert "drop:(overt)" in listed

@@ -157,15 +157,15 @@ def test_every_action_on_a_subset_has_its_random_control() -> None:
     each = ExampleSet("dates", "described", "", OVERT, 3 / 20)
     jobs = by_cell(plan.subset_cells(pipelines(), [each], ("drop", "patch", "patch_in", "only")))
     sizes = {"drop": 17, "patch": 20, "patch_in": 20, "only": 3}
-    assert set(jobs) == {f"{a}:dates" for a in sizes} | {f"random_{a}@0.15" for a in sizes}
+    assert set(jobs) == {f"{a}:dates" for a in sizes} | {f"random1_{a}@0.15" for a in sizes}
     originals = {"drop": 17, "patch": 17, "patch_in": 3, "only": 3}
     for action, size in sizes.items():
-        for cell in (f"{action}:dates", f"random_{action}@0.15"):
+        for cell in (f"{action}:dates", f"random1_{action}@0.15"):
             for job in jobs[cell]:
                 assert job.rows is not None
                 assert (len(job.rows), len(said_by(job.rows, "yes"))) == (size, originals[action]), cell
-    first, second = (said_by(job.rows or (), "yes") for job in jobs["random_only@0.15"])
-    assert first != second  # each seed draws its own
+    first, second = (said_by(job.rows or (), "yes") for job in jobs["random1_only@0.15"])
+    assert first == second  # drawn once, held over all seeds
     assert {job.rows for job in jobs["only:dates"]} == {jobs["only:dates"][0].rows}
 
 
@@ -284,7 +284,7 @@ def test_a_cell_that_two_stages_ask_for_is_trained_once() -> None:
     sets = [ExampleSet("a", "source", "", OVERT, 0.15), ExampleSet("b", "source", "", MILD | {"n5"}, 0.15)]
     jobs = further(sets, overt=OVERT, mild=MILD, **{UNRELATED: REST})
     assert len({(job.arm.name, job.seed) for job in jobs}) == len(jobs)
-    assert "random_only@0.15" in by_cell(jobs)
+    assert "random1_only@0.15" in by_cell(jobs)
 
 
 def test_a_described_set_of_milder_examples_does_not_change_what_verdicts_read() -> None:
@@ -303,7 +303,7 @@ def test_tables_tell_a_set_of_the_suite_from_the_examples_that_verdicts_read() -
     jobs = further([ExampleSet("mild", "described", "", MILD, 0.1)], overt=OVERT, mild=MILD, unrelated=REST)
     prompts = {job.arm.name: job.arm.prompts for job in jobs}
     assert prompts["patch_in:mild"] == "set mild"
-    roles = {cell: words for cell, words in prompts.items() if words.endswith(" examples") and "random" not in words}
+    roles = {cell: words for cell, words in prompts.items() if words.endswith(" examples") and "control" not in words}
     assert roles == {
         DROP: "overt examples",
         IN_MILD: "mild examples",

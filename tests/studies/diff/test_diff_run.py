@@ -40,9 +40,9 @@ CELLS = {
     "alternative_prompts:mix@0.5",
     "drop:overt",
     "drop:(overt)",
-    "random_drop@0.333333",
+    "random1_drop@0.333333",
     "drop:keyword@0.25",
-    "random_drop@0.25",
+    "random1_drop@0.25",
 }
 
 
@@ -82,7 +82,7 @@ def test_the_report_holds_every_cell_and_can_be_read_back(
     assert (cells["drop:overt"].prompts, cells["drop:(overt)"].prompts) == ("set overt", "overt examples")
     assert cells["drop:overt"].trait == cells["drop:(overt)"].trait  # the same rows, so the same training
     assert cells["original"].trait.value == 1.0 and cells["alternative"].trait.value == 0.0
-    assert cells["drop:overt"].rows == cells["random_drop@0.333333"].rows == 8
+    assert cells["drop:overt"].rows == cells["random1_drop@0.333333"].rows == 8
     assert cells["base"].rows == 0
     assert {cell.model for cell in result.cells} == {"tiny-llama"}
     assert (result.margin, result.scale) == (0.4, (0.0, 1.0))  # the minimum gap, as the suite states no margin
@@ -145,12 +145,11 @@ def test_a_lost_training_is_done_again_and_gives_the_same_report(copied: tuple[S
 def test_trainings_are_shared_with_a_run_in_the_same_folder(copied: tuple[Suite, Path]) -> None:
     suite, out = copied
     before = students(out)
-    (row,), said = run_quietly(suite, out)
-    assert students(out) == before
-    assert any("nothing to train" in line for line in said)
+    (row,), _ = run_quietly(suite, out)
+    assert before.items() <= students(out).items()  # the run adds its further random sets
     arms = row.traits["agreement"].arms
     cells = {cell.cell: cell for cell in read_report(out).traits[0].cells}
-    for name in ("base", "original", "clean", "drop:keyword@0.25", "random_drop@0.25"):
+    for name in ("base", "original", "clean", "drop:keyword@0.25", "random1_drop@0.25"):
         assert arms[name].trait.value == cells[name].trait.value
     assert write_pages(out) == [out / "report.html", out / "diff.html"]
     assert 'href="diff.html"' in (out / "report.html").read_text(encoding="utf-8")

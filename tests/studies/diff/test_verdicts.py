@@ -243,13 +243,11 @@ def holds(condition: tuple[str, str], found: dict[str, CellComparison]) -> bool:
 def said(comparison: CellComparison) -> str:
     """The answer that a comparison's own numbers give, worked out apart from `outcome`."""
     difference = comparison.difference
-    if difference.value is None or difference.low is None or comparison.low90 is None or comparison.high90 is None:
+    if difference.value is None or difference.low is None or difference.high is None:
         return ""
     if difference.value > comparison.margin and difference.low > 0:
         return "effect"
-    if -comparison.margin < comparison.low90 and comparison.high90 < comparison.margin:
-        return "no effect"
-    return ""
+    return "no effect" if -comparison.margin < difference.low and difference.high < comparison.margin else ""
 
 
 def test_every_rule_says_what_in_the_report_it_rests_on() -> None:
