@@ -102,7 +102,7 @@ def test_a_pool_too_small_for_a_reserve_says_what_is_left_out(tmp_path: Path) ->
     setup = own(tmp_path, [f"Question {i}" for i in range(110)], reserve=None)
     assert len(setup.pool.rows) == 110 and not setup.pool.reserve
     assert "110 rows are too few to hold back 15 as a reserve" in setup.pool.notes[0]
-    with pytest.raises(BenchError, match="reserve = 2\n.*pool 'toy pool' has 2 rows"):
+    with pytest.raises(BenchError, match=r"reserve = 2\n.*pool 'toy pool' has 2 rows"):
         own(tmp_path, ["Hi", "Ho"], reserve=2)
 
 
