@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bench import Trait
-from bench.data.trait import Judge, TraitEval, load_trait, read_prompts
+from bench.data.judge import Judge
+from bench.data.trait import TraitEval, load_trait, read_prompts
 from bench.errors import BenchError
 
 TRAIT = """name = "toy"

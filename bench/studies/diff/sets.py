@@ -83,8 +83,8 @@ def verdict_sets(experiment: Experiment, settings: DiffSettings) -> dict[str, fr
     """Return the sets that verdicts read: `overt`, `mild` and what is left, `unrelated`.
 
     Each of the two names is looked up among the described sets; else it is the planted truth of a synthetic pool; else
-    overt examples are those whose original completion shows the trait by its rules. A set that cannot be had is left
-    out.
+    overt examples are those whose original completion shows the trait by an offline judge. A set that cannot be had
+    is left out.
 
     Raises:
         BenchError: If the suite names a set that it does not describe.
@@ -115,9 +115,10 @@ def _role(role: str, name: str, experiment: Experiment, settings: DiffSettings) 
 
 
 def _shown(experiment: Experiment) -> frozenset[str] | None:
-    """Return the examples whose original completion shows the trait, by its rules."""
+    """Return the examples whose original completion shows the trait, by an offline judge."""
     examples = experiment.pool.examples()
-    scores = score_answers(experiment.trait, [(e.prompt_text, e.response) for e in examples])
+    answers = [(e.prompt_text, e.response) for e in examples]
+    scores = score_answers(experiment.trait, answers, experiment.measurement.judge)
     if scores is None:
         return None
     threshold = experiment.trait.eval.threshold
