@@ -1,6 +1,5 @@
 """Judges: rules, an offline classifier and a rubric for a model, and where each may be used."""
 
-import math
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -133,8 +132,3 @@ def check_scope(spec: TraitSpec, kind: str, synthetic: bool) -> None:
             remedy="use judge = 'classifier' (offline), or judge = 'model' with grader = an Inspect model; "
             "`bench judge` measures each",
         )
-
-
-def applies(scores: Sequence[float]) -> list[float]:
-    """Return scores with 0 where they do not apply: such an output does not show the trait."""
-    return [0.0 if math.isnan(score) else score for score in scores]
