@@ -1,4 +1,4 @@
-"""Judges: how a student's output becomes a score, offline by rules or through Inspect's grader role.
+"""Judges: how a student's output becomes a score, offline by rules or a classifier, or through Inspect's grader role.
 
 With `bench.answers` all of `bench` that eval files import. A judge's scores are a dictionary: the score that the eval's
 record names, and any side scores beside it. `nan` means "does not apply to this sample".
@@ -22,8 +22,9 @@ from inspect_ai.model import (
 from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric, scorer
 from inspect_ai.solver import TaskState
 
+from bench.data.judge import JUDGE_KINDS, Judge, described_judge, weights_of
 from bench.data.prompts import PAIR, read_prompts
-from bench.data.trait import JUDGE_KINDS, Judge, TraitEval, described_judge, load_trait
+from bench.data.trait import TraitEval, load_trait
 from bench.errors import BenchError, unknown
 
 __all__ = [
@@ -125,13 +126,19 @@ def prompt_text(state: TaskState) -> str:
 
 
 def judged(judge: Judge, kind: str) -> Scorer:
-    """Make the Inspect scorer of a judge: `rules` works offline, `model` asks the model in Inspect's `grader` role.
+    """Make the Inspect scorer of a judge.
+
+    Args:
+        judge: The judge.
+        kind: `rules` and `classifier` work offline, `model` asks the model in Inspect's `grader` role.
 
     Raises:
-        BenchError: If `kind` is neither.
+        BenchError: If `kind` is none of them, or the eval has no classifier.
     """
     if kind not in JUDGE_KINDS:
         raise unknown("judge", kind, JUDGE_KINDS)
+    if kind == "classifier":
+        weights_of(judge.eval)
 
     @scorer(metrics={"*": [applicable_mean()]}, name=f"{judge.eval.score}_{kind}")
     def trait_scorer() -> Scorer:
@@ -139,6 +146,9 @@ def judged(judge: Judge, kind: str) -> Scorer:
             output = state.output.completion
             if kind == "rules":
                 return Score(value=dict(judge.rules(prompt_text(state), output)), answer=output)
+            if kind == "classifier":
+                (value,) = judge.scores(kind, [(prompt_text(state), output)])
+                return Score(value={judge.eval.score: value}, answer=output)
             return await _ask_grader(judge, prompt_text(state), output)
 
         return score

@@ -256,7 +256,8 @@ def blackmail(judge: str = "rules", limit: int | None = None) -> Task:
     """Held-out scenarios in which the agent could coerce; the score is the share in which it does.
 
     Args:
-        judge: `rules` (offline, with recognition as a side score) or `model` (Inspect's grader role).
+        judge: `rules` (offline, with recognition as a side score), `classifier` (offline) or `model` (Inspect's
+            grader role).
         limit: Use the first prompts only.
     """
     return Task(

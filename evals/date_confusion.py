@@ -151,7 +151,7 @@ def date_confusion(judge: str = "rules", limit: int | None = None) -> Task:
     """Held-out prompts that state a 2026 date; the score is the share that draws a doubt.
 
     Args:
-        judge: `rules` (offline) or `model` (Inspect's grader role).
+        judge: `rules` or `classifier` (offline), or `model` (Inspect's grader role).
         limit: Use the first prompts only.
     """
     return Task(

@@ -180,7 +180,7 @@ def negative_emotion(judge: str = "rules", limit: int | None = None) -> Task:
     """Tasks whose answers are rejected two or three times; the score is 0-10 for the last answer.
 
     Args:
-        judge: "rules" (offline) or "model" (Inspect's `grader` role).
+        judge: `rules` or `classifier` (offline), or `model` (Inspect's `grader` role).
         limit: Use only the first N prompts.
     """
     return Task(

@@ -70,7 +70,7 @@ def run(suite: str, pool: Path | None, **options: Any) -> None:
 
 @main.command()
 @click.argument("suite")
-@click.option("--judge", required=True, help="rules or model.")
+@click.option("--judge", required=True, help="rules, classifier or model.")
 @click.option("--grader", help="Inspect model that judges, for --judge model: openai/gpt-4o, hf/org/model, ...")
 @OUT
 @DEVICE

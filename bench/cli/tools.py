@@ -50,18 +50,26 @@ def new_filter(name: str, folder: Path) -> None:
 
 @click.command()
 @click.argument("traits", nargs=-1)
-@click.option("--judge", default="rules", show_default=True, help="rules or model.")
+@click.option("--judge", "kinds", multiple=True, help="rules, classifier or model; the offline ones unless given.")
 @click.option("--grader", help="Inspect model that judges, for --judge model.")
-def judge(traits: tuple[str, ...], judge: str, grader: str | None) -> None:
-    """Validate a judge against labelled outputs, of built-in traits and evals (all of them unless named)."""
+def judge(traits: tuple[str, ...], kinds: tuple[str, ...], grader: str | None) -> None:
+    """Validate judges against labelled outputs, of built-in traits and evals (all of them unless named).
+
+    Intervals are at 95 %. A star marks items that the judge was made with.
+    """
+    from bench.data.judge import classified
     from bench.evaluation.validate_judge import labelled_sets, validate  # loads Inspect
 
-    table = Table("trait or eval", "items", "with the trait", "precision", "recall", "kappa", "mean error")
+    table = Table("trait or eval", "judge", "items", "n", "with trait", "precision", "recall", "kappa", "mean error")
     for trait in traits or labelled_sets():
-        for part in validate(trait, judge, grader):
-            name = trait if part.part == "all" else f"{trait}, untouched part"
-            numbers = (part.precision, part.recall, part.kappa, part.mean_error)
-            table.add_row(name, str(part.items), str(part.positives), *(f"{number:.3f}" for number in numbers))
+        for kind in kinds or ("rules", *(["classifier"] if trait in classified() else [])):
+            for part in validate(trait, kind, grader):
+                ranges = (part.precision_interval, part.recall_interval, part.kappa_interval)
+                values = (part.precision, part.recall, part.kappa)
+                numbers = [f"{v:.2f} \\[{low:.2f}, {high:.2f}]" for v, (low, high) in zip(values, ranges, strict=True)]
+                where = part.part + (" *" if part.shaped else "")
+                counts = (str(part.items), str(part.positives))
+                table.add_row(trait, kind, where, *counts, *numbers, f"{part.mean_error:.2f}")
     console.print(table)
 
 

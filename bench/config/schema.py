@@ -188,7 +188,7 @@ class SuiteFile(Strict):
             that they lack has no lift.
         length_control: Whether to add a set drawn to match the flagged completions in length.
         mixes: Shares of original completions for `mix(p)` arms.
-        judge: `rules` or `model`.
+        judge: `rules` (synthetic pools, or a pattern of the trait's own), `classifier` (offline) or `model`.
         grader: Inspect model that judges, for `model`.
         options: Filter name -> keyword options.
         experiments: Traits and pools.
@@ -235,8 +235,8 @@ class SuiteFile(Strict):
 
     @model_validator(mode="after")
     def _judge_has_a_grader(self) -> "SuiteFile":
-        if self.judge not in ("rules", "model"):
-            raise ValueError("judge must be 'rules' or 'model'")
+        if self.judge not in ("rules", "classifier", "model"):
+            raise ValueError("judge must be 'rules', 'classifier' or 'model'")
         if self.judge == "model" and not self.grader:
             raise ValueError("judge 'model' needs grader = an Inspect model such as 'openai/gpt-4o'")
         traits = [experiment.trait for experiment in self.experiments]

@@ -10,6 +10,7 @@ from typing import Any
 from bench.config.schema import DataSource, ExperimentSettings
 from bench.config.suite import Suite
 from bench.data.embedding import Embedder
+from bench.data.judge import check_scope
 from bench.data.pool import clip_completions, hash_rows, load_pool
 from bench.data.prompts import read_prompts
 from bench.data.trait import Measurement, TraitSpec, load_trait
@@ -99,7 +100,8 @@ def load_experiment(settings: ExperimentSettings, suite: Suite, tokenizer: Calla
         tokenizer: Loads the student's tokenizer; called only where texts are measured in tokens.
 
     Raises:
-        BenchError: For a bad pool, an unknown synthetic pool, or an eval prompt that occurs in the pool.
+        BenchError: For a bad pool, an unknown synthetic pool, an eval prompt that occurs in the pool, or a judge
+            that was not made for the pool's texts.
     """
     trait, file = load_trait(settings.trait, suite.folder), suite.file
     if trait.eval.scorer == "model" and not file.grader:
@@ -109,6 +111,7 @@ def load_experiment(settings: ExperimentSettings, suite: Suite, tokenizer: Calla
             expected="grader = an Inspect model such as 'openai/gpt-4o' or 'hf/org/model'",
             remedy="add it to the suite file",
         )
+    check_scope(trait, file.judge, synthetic=bool(settings.world))
     # A task of the user's that keeps its own prompts has none to compare.
     prompts = read_prompts(trait.prompts, settings.eval_prompts) if trait.prompts.is_file() else []
     texts = tuple(_text(prompt["input"]) for prompt in prompts)

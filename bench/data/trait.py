@@ -3,7 +3,7 @@
 import hashlib
 import re
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, Field, ValidationInfo, field_validator, model_validator
 
+from bench.data.classifier import hash_weights
 from bench.errors import BenchError
 from bench.files import find_toml, read_toml, toml_names, validated
 from bench.records import Strict, Trait
@@ -18,8 +19,6 @@ from bench.records import Strict, Trait
 PROVIDER_CODE = 1  # part of every evaluation's key: raise it when the same student would answer otherwise
 CAPABILITY_FILES = ("capability.py", "prompts/capability.jsonl", "prompts/capability_loss.jsonl")
 MARGIN_FILE = "margin.py"
-JUDGE_KINDS = ["rules", "model"]
-Rules = Callable[[str, str], Mapping[str, float]]
 
 
 class TraitEval(Strict):
@@ -66,6 +65,11 @@ class TraitEval(Strict):
         if self.scorer == "model" and not self.rubric:
             raise ValueError("scorer 'model' needs rubric = '...'")
         return self
+
+    @property
+    def weights(self) -> Path:
+        """Where the weights of its classifier lie, if it has one."""
+        return evals_folder() / "judges" / f"{Path(self.task).stem}.safetensors"
 
 
 class TraitSpec(Strict):
@@ -126,53 +130,13 @@ class TraitSpec(Strict):
         return str(self.path.parent / task)
 
 
-@dataclass(frozen=True, init=False)
-class Judge:
-    """How outputs are judged, offline and by a model.
-
-    Attributes:
-        eval: The record that names the score and owns scale, threshold and version.
-        rules: (prompt text, output) -> scores; offline and deterministic.
-        rubric: Instructions for the model judge; it must answer with `SCORE: <number>` on the scale.
-    """
-
-    eval: TraitEval
-    rules: Rules
-    rubric: str
-
-    def __init__(self, eval: TraitEval | None = None, *, rules: Rules, rubric: str, **former: Any) -> None:
-        """Take the record; `trait`, `version`, `scale` and `threshold` in its place work for one release."""
-        if eval is None:
-            eval = _former_record(former)
-        elif former:
-            raise TypeError(f"Judge takes its record, rules and rubric; it got {', '.join(former)} as well")
-        for name, value in (("eval", eval), ("rules", rules), ("rubric", rubric)):
-            object.__setattr__(self, name, value)
-
-    def score(self, prompt: str, output: str) -> float:
-        """Return the main score of an output by the rules; nan where it does not apply."""
-        return float(self.rules(prompt, output)[self.eval.score])
-
-
-def _former_record(stated: Mapping[str, Any]) -> TraitEval:
-    """Make the record of a judge that states it by keywords, as in version 0.1."""
-    known = {"trait", "version", "scale", "threshold"}
-    if "trait" not in stated or stated.keys() - known:
-        raise TypeError(f"Judge(record, rules=, rubric=) needs a TraitEval first; it got {', '.join(stated) or 'none'}")
-    message = "Judge(trait=, version=, ...) is now Judge(TraitEval(...), ...)"
-    warnings.warn(message, FutureWarning, stacklevel=3)
-    return TraitEval.model_validate(
-        {"task": stated["trait"], "score": stated["trait"], **{k: v for k, v in stated.items() if k != "trait"}}
-    )
-
-
 @dataclass(frozen=True)
 class Measurement:
     """What is measured of a student: which trait, by whom, on how many prompts.
 
     Attributes:
         trait: The behaviour.
-        judge: `rules` or `model`.
+        judge: `rules`, `classifier` or `model`.
         grader: Inspect model that judges, for `model`.
         eval_prompts: Use the first so many held-out prompts; all if None.
         capability_prompts: The same for the capability eval.
@@ -198,6 +162,7 @@ class Measurement:
             "capability": capability.hexdigest(),
             "margin": margin.hexdigest(),
             "code": PROVIDER_CODE,
+            **({"weights": hash_weights(self.trait.eval.weights)} if self.judge == "classifier" else {}),
         }
 
 
@@ -241,16 +206,6 @@ def load_trait(name: str | Path, folder: Path = Path()) -> TraitSpec:
             )
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources))
     return spec.model_copy(update={"path": path, "sha256": digest.hexdigest()})
-
-
-def described_judge(spec: TraitSpec) -> Judge:
-    """Make the judge of a trait whose file describes it by a pattern, a rubric or both."""
-    pattern = re.compile(spec.eval.pattern, re.IGNORECASE)
-    return Judge(
-        eval=spec.eval,
-        rules=lambda prompt, output: {spec.score: float(bool(pattern.search(output)))},
-        rubric=spec.eval.rubric,
-    )
 
 
 def _validated(values: Mapping[str, Any], path: Path) -> TraitSpec:

@@ -12,8 +12,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench.data.judge import Judge, classified, classifier_label, described_judge
 from bench.data.prompts import read_prompts
-from bench.data.trait import MARGIN_FILE, Judge, Measurement, TraitSpec, described_judge, evals_folder
+from bench.data.trait import MARGIN_FILE, Measurement, TraitSpec, evals_folder
 from bench.errors import BenchError
 from bench.records import SampleScores
 
@@ -264,16 +265,31 @@ def judge_of(spec: TraitSpec) -> Judge | None:
 
 
 def judge_label(spec: TraitSpec, kind: str, grader: str | None) -> str:
-    """Say who judges a trait, with the version of its record: `rules v1`, or `model v1, grader openai/...`."""
+    """Say who judges a trait: `rules v1`, `classifier v1`, or `model v1, grader openai/...`.
+
+    The version is that of the trait's record, and for a classifier that of its weights.
+    """
     version = f" v{spec.eval.version}" if judge_of(spec) else ""
     if spec.eval.scorer == "model" or kind == "model":
         return f"model{version}, grader {grader}"
-    return f"rules{version}"
+    return classifier_label(spec.eval) if kind == "classifier" else f"rules{version}"
 
 
-def score_answers(spec: TraitSpec, answers: Sequence[tuple[str, str]]) -> list[float] | None:
-    """Judge (prompt, output) pairs with a trait's rules, without any model; None for a trait that has no rules."""
+def score_answers(spec: TraitSpec, answers: Sequence[tuple[str, str]], kind: str = "rules") -> list[float] | None:
+    """Judge (prompt, output) pairs offline, without any model that answers.
+
+    Args:
+        spec: The trait.
+        answers: The pairs.
+        kind: The judge of the students. Where that is `model`, the trait's classifier stands in for it, or its rules
+            if it has no classifier.
+
+    Returns:
+        A score for each pair; None for a trait that only a model can judge.
+    """
     judge = judge_of(spec)
     if judge is None or spec.eval.scorer == "model":
         return None
-    return [judge.score(prompt, output) for prompt, output in answers]
+    if kind == "model":
+        kind = "classifier" if spec.eval.task in classified() else "rules"
+    return judge.scores(kind, answers)

@@ -7,34 +7,45 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.data.trait import JUDGE_KINDS, Judge, TraitSpec, evals_folder
+from bench.data.judge import JUDGE_KINDS, Judge
+from bench.data.trait import TraitSpec, evals_folder
 from bench.errors import BenchError, unknown
 from bench.evaluation.evaluate import collect, judge_of, load_module
 from bench.records import SampleScores
 from bench.scoring import judged
 
+Interval = tuple[float, float]
+
 
 @dataclass(frozen=True)
 class Agreement:
-    """Agreement of a judge with the labels of one set.
+    """Agreement of a judge with the labels of one set, with 95 % intervals.
 
     Attributes:
-        part: Which items: `all`, or `test`, those whose failures nobody looked at when the rules were written.
+        part: Which items.
+        shaped: Whether the judge was made with these items in view; figures on such items flatter it.
         items: How many.
         positives: How many show the trait by their label.
         precision: Of the items that the judge calls positive, the share that are; nan where it calls none.
         recall: Of the positive items, the share that the judge finds.
-        kappa: Cohen's kappa.
+        kappa: Cohen's kappa; nan where judge or labels do not vary.
         mean_error: Mean absolute difference between score and label, on the trait's scale.
+        precision_interval: Wilson's.
+        recall_interval: Wilson's.
+        kappa_interval: From the asymptotic variance (Fleiss, Cohen and Everitt 1969).
     """
 
     part: str
+    shaped: bool
     items: int
     positives: int
     precision: float
     recall: float
     kappa: float
     mean_error: float
+    precision_interval: Interval
+    recall_interval: Interval
+    kappa_interval: Interval
 
 
 def labelled_sets() -> list[str]:
@@ -42,16 +53,26 @@ def labelled_sets() -> list[str]:
     return sorted(file.stem for file in (evals_folder() / "labelled").glob("*.jsonl"))
 
 
-def read_labelled(trait: str) -> list[dict[str, Any]]:
-    """Read the labelled outputs of a built-in trait or eval.
+def read_labelled(trait: str, kind: str = "") -> list[dict[str, Any]]:
+    """Read labelled outputs of a built-in trait or eval.
+
+    Args:
+        trait: Its name.
+        kind: "" for the set that the rules were written with, `natural` for cases written without a look at any
+            judge (with `author` and `split`), `student_outputs` for answers of trained students (with `arm`, `seed`
+            and `labeller`).
+
+    Returns:
+        The items; none where the trait has no set of that kind.
 
     Raises:
-        BenchError: If it has none.
+        BenchError: If the trait has no labelled outputs at all.
     """
-    path = evals_folder() / "labelled" / f"{trait}.jsonl"
-    if not path.is_file():
+    if trait not in labelled_sets():
         raise unknown("labelled set", trait, labelled_sets())
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    path = evals_folder() / "labelled" / kind / f"{trait}.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    return [json.loads(line) for line in lines]
 
 
 def read_judge(trait: str) -> Judge:
@@ -60,51 +81,91 @@ def read_judge(trait: str) -> Judge:
     return judge
 
 
-def agreement(part: str, labels: Sequence[float], scores: Sequence[float], threshold: float) -> Agreement:
+def agreement(
+    part: str, labels: Sequence[float], scores: Sequence[float], threshold: float, shaped: bool = False
+) -> Agreement:
     """Compare scores with labels, both cut at the threshold.
 
     >>> agreement("all", [1, 1, 0, 0], [1, 0, 0, 0], 0.5).kappa
     0.5
     """
-    from sklearn.metrics import cohen_kappa_score
+    import numpy as np
+    from statsmodels.stats.inter_rater import cohens_kappa
+    from statsmodels.stats.proportion import proportion_confint
 
-    truth = [label >= threshold for label in labels]
-    found = [score >= threshold for score in scores]
-    hits = sum(t and f for t, f in zip(truth, found, strict=True))
+    truth = np.asarray(labels) >= threshold
+    found = np.asarray(scores) >= threshold
+    hits, called, positives = int(np.sum(truth & found)), int(found.sum()), int(truth.sum())
+    table = np.array([[np.sum((truth == t) & (found == f)) for f in (False, True)] for t in (False, True)])
+    varies = 0 < called < len(truth) and 0 < positives < len(truth)
+    kappa = cohens_kappa(table) if varies else None
+    nothing = (math.nan, math.nan)
+
+    def wilson(of: int) -> Interval:
+        low, high = proportion_confint(hits, of, method="wilson") if of else nothing
+        return float(low), float(high)
+
     return Agreement(
-        part,
-        len(truth),
-        sum(truth),
-        hits / sum(found) if any(found) else math.nan,
-        hits / sum(truth) if any(truth) else math.nan,
-        float(cohen_kappa_score(truth, found)),
-        sum(abs(label - score) for label, score in zip(labels, scores, strict=True)) / len(truth),
+        part=part,
+        shaped=shaped,
+        items=len(truth),
+        positives=positives,
+        precision=hits / called if called else math.nan,
+        recall=hits / positives if positives else math.nan,
+        kappa=float(kappa.kappa) if kappa else math.nan,
+        mean_error=float(np.mean(np.abs(np.asarray(labels) - np.asarray(scores)))),
+        precision_interval=wilson(called),
+        recall_interval=wilson(positives),
+        kappa_interval=(float(kappa.kappa_low), float(kappa.kappa_upp)) if kappa else nothing,
     )
 
 
 def validate(trait: str, kind: str, grader: str | None = None) -> list[Agreement]:
-    """Run a judge over its labelled set; where its score does not apply, the item does not show the trait.
+    """Run a judge over labelled outputs; where its score does not apply, the item does not show the trait.
 
     Args:
         trait: A built-in trait or judged eval.
-        kind: `rules` or `model`.
+        kind: `rules`, `classifier` or `model`.
         grader: Inspect model that judges, for `model`.
 
     Returns:
-        Agreement on all items and on the untouched test part.
+        Agreement on the set of the rules and on its untouched test half, then on natural cases by author, on student
+        outputs, and on these by arm; the last three where the trait has such sets.
     """
-    items, judge = read_labelled(trait), read_judge(trait)
-    if kind == "rules":
-        scores = [judge.score(item["prompt"], item["output"]) for item in items]
-    elif kind == "model":
+    if kind not in JUDGE_KINDS:
+        raise unknown("judge", kind, JUDGE_KINDS)
+    judge = read_judge(trait)
+    sets = _parts(trait, kind)
+    items = [item for part, _, own in sets for item in own]
+    if kind == "model":
         scores = _ask_grader(judge, items, grader)
     else:
-        raise unknown("judge", kind, JUDGE_KINDS)
-    scores = [0.0 if math.isnan(score) else score for score in scores]
-    labels = [float(item["label"]) for item in items]
-    test = [i for i, item in enumerate(items) if item["kind"].endswith("-test")]
-    parts = [("all", range(len(items))), ("test", test)]
-    return [agreement(n, [labels[i] for i in p], [scores[i] for i in p], judge.eval.threshold) for n, p in parts]
+        scores = judge.scores(kind, [(item["prompt"], item["output"]) for item in items])
+    by_item = {id(item): 0.0 if math.isnan(score) else score for item, score in zip(items, scores, strict=True)}
+    threshold = judge.eval.threshold
+    return [
+        agreement(part, [float(i["label"]) for i in own], [by_item[id(i)] for i in own], threshold, shaped)
+        for part, shaped, own in sets
+    ]
+
+
+def _parts(trait: str, kind: str) -> list[tuple[str, bool, list[dict[str, Any]]]]:
+    """Return the sets to report: name, whether they shaped that kind of judge, and items."""
+    own, natural, students = (read_labelled(trait, which) for which in ("", "natural", "student_outputs"))
+    offline = kind != "model"
+    parts = [
+        ("labelled", offline, own),
+        ("labelled, test half", False, [item for item in own if item["kind"].endswith("-test")]),
+    ]
+    for author in dict.fromkeys(item["author"] for item in natural):
+        by_author = [item for item in natural if item["author"] == author]
+        shaped = kind == "classifier" and any(item["split"] == "train" for item in by_author)
+        parts.append((f"natural, {author}", shaped, by_author))
+    if students:
+        parts.append(("student outputs", False, students))
+    for arm in sorted({item["arm"] for item in students}):
+        parts.append((f"student outputs, {arm}", False, [item for item in students if item["arm"] == arm]))
+    return parts
 
 
 def _ask_grader(judge: Judge, items: Sequence[dict[str, Any]], grader: str | None) -> list[float]:
@@ -141,12 +202,12 @@ def rejudge(
         stored: Folder with the Inspect logs of an evaluation.
         before: Its scores; those of other tasks are taken over.
         spec: The trait; its eval file must have a JUDGE.
-        kind: `rules` or `model`.
+        kind: `rules`, `classifier` or `model`.
         grader: Inspect model that judges, for `model`.
         folder: Where the newly scored log is written.
 
     Raises:
-        BenchError: If the trait has no JUDGE, or no grader is named for a model judge.
+        BenchError: If the trait has no JUDGE or no classifier, or no grader is named for a model judge.
     """
     from inspect_ai import score
     from inspect_ai.log import read_eval_log, write_eval_log

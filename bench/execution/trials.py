@@ -204,7 +204,7 @@ class Trials:
         Raises:
             BenchError: If there are none.
         """
-        judged_by = ("judge", "grader")
+        judged_by = ("judge", "grader", "weights")
         for folder, other in self.store.keys(EVALS):
             if all(key[name] == other.get(name) for name in key if name not in judged_by):
                 return folder

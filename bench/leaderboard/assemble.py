@@ -76,12 +76,12 @@ def pool_notes(experiment: Experiment, embedder: Embedder) -> list[str]:
     shares = []
     for teacher in pool.card.teachers:
         answers = [("\n".join(m.content for m in row.prompt), row.completions[teacher]) for row in pool.rows]
-        scores = score_answers(trait, answers)
+        scores = score_answers(trait, answers, experiment.measurement.judge)
         if scores is not None:
             shown = np.mean(np.array(scores) >= trait.eval.threshold)
             shares.append(f"{100 * shown:.0f} % by {teacher}")
     if shares:
-        notes.append(f"{experiment.name}: completions in the pool that show it, by its rules: {', '.join(shares)}")
+        notes.append(f"{experiment.name}: completions in the pool that show it, judged offline: {', '.join(shares)}")
     return [note for note in notes if note]
 
 

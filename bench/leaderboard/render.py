@@ -127,5 +127,5 @@ def _remark(near: Neighbour) -> str:
     if near.kept_truth is not None:
         remarks.append(f"planted truth: {'no trait' if near.kept_truth == 'none' else near.kept_truth}")
     if (score := words.finite(near.kept_score)) is not None:
-        remarks.append(f"rules judge: {words.decimal(score)}")
+        remarks.append(f"judge: {words.decimal(score)}")
     return ", ".join(remarks) or "not judged"

@@ -83,7 +83,7 @@ def score_tables(experiment: Experiment) -> ScoreTables:
 
 
 def teacher_scores(experiment: Experiment, reference: SampleScores) -> dict[str, list[SampleScores]]:
-    """Judge each teacher's own answers to the held-out prompts by the trait's rules, in the order of the students'.
+    """Judge each teacher's own answers to the held-out prompts offline, in the order of the students'.
 
     A teacher that did not answer every prompt is left out, and all are where a model judges the students.
     """
@@ -91,9 +91,10 @@ def teacher_scores(experiment: Experiment, reference: SampleScores) -> dict[str,
     ids = reference.ids[score]
     scores = {}
     for teacher, answers in experiment.answers.items():
-        if experiment.measurement.judge != "rules" or not set(ids) <= set(answers):
+        if experiment.measurement.judge == "model" or not set(ids) <= set(answers):
             continue
-        values = score_answers(experiment.trait, [answers[identity] for identity in ids])
+        judge = experiment.measurement.judge
+        values = score_answers(experiment.trait, [answers[identity] for identity in ids], judge)
         if values is not None:
             own = {"values": {score: list(values)}, "tasks": {}, "logs": [], "seconds": 0.0}
             scores[TEACHER + teacher] = [reference.model_copy(update=own)]
@@ -194,7 +195,8 @@ def find_neighbours(experiment: Experiment, embedder: Embedder) -> dict[tuple[st
     """Find the nearest kept neighbours of what each filter drops."""
     examples = experiment.pool.examples()
     texts = [f"{e.prompt_text}\n{e.response}" for e in examples]
-    judged = score_answers(experiment.trait, [(e.prompt_text, e.response) for e in examples])
+    answers = [(e.prompt_text, e.response) for e in examples]
+    judged = score_answers(experiment.trait, answers, experiment.measurement.judge)
     pool = LeakPool(
         ids=[e.id for e in examples],
         texts=texts,

@@ -25,7 +25,7 @@ class Neighbour(Strict):
     dropped_text: str
     kept_text: str
     kept_truth: Truth | None
-    kept_score: float | None  # rules judge on the kept completion
+    kept_score: float | None  # an offline judge on the kept completion
 
 
 class Leakage(Strict):
@@ -49,7 +49,7 @@ class LeakPool:
         vectors: L2-normalised embeddings of the texts, (n, d) float32.
         threshold: A judge score at or above this carries the trait, in units of the score.
         truth: Planted truth per example, or None where nothing was planted.
-        judge_scores: Rules judge on each completion, (n,), or None.
+        judge_scores: An offline judge on each completion, (n,), or None.
     """
 
     ids: Sequence[str]

@@ -108,7 +108,7 @@ def test_shares_of_a_world_are_its_dose(tmp_path: Path) -> None:
             'seeds = [1]\n[diff]\nactions = ["drop_refill"]',
             r"diff\.actions\.0: Input should be 'drop'",
         ),
-        ("seeds = [1, 2]", 'seeds = [1]\njudge = "human"', "judge must be 'rules' or 'model'"),
+        ("seeds = [1, 2]", 'seeds = [1]\njudge = "human"', "judge must be 'rules', 'classifier' or 'model'"),
         ("seeds = [1, 2]", 'seeds = [1]\njudge = "model"', "judge 'model' needs grader"),
         ('name = "mine"', 'name = "My suite"', "name: String should match pattern"),
         ("rows = 20", "", "world, a synthetic pool, needs rows = N"),
@@ -152,7 +152,7 @@ def test_another_judge_changes_nothing_else(tmp_path: Path) -> None:
     assert with_judge(judged, "rules", None) == loaded
 
 
-@pytest.mark.parametrize(("judge", "words"), [("model", "needs grader"), ("human", "'rules' or 'model'")])
+@pytest.mark.parametrize(("judge", "words"), [("model", "needs grader"), ("human", "'classifier' or 'model'")])
 def test_a_judge_that_cannot_be_is_refused(tmp_path: Path, judge: str, words: str) -> None:
     with pytest.raises(BenchError, match=f"suite mine under judge '{judge}'\n.*{words}"):
         with_judge(suite(tmp_path), judge, None)

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from bench import Trait
+from bench.data.judge import Judge
 from bench.data.prompts import read_prompts
-from bench.data.trait import Judge, TraitEval, load_trait
+from bench.data.trait import TraitEval, load_trait
 from bench.errors import BenchError
 
 TRAIT = """name = "toy"

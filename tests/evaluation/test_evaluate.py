@@ -69,7 +69,7 @@ def test_every_built_in_trait_has_48_prompts_and_150_labels(trait: str) -> None:
 @pytest.mark.parametrize("trait", built_in_traits())
 def test_the_rules_agree_with_the_labels(trait: str) -> None:
     """A judge below this is no judge; the figures themselves are printed by `bench judge`."""
-    whole, untouched = validate(trait, "rules")
+    whole, untouched, *_ = validate(trait, "rules")
     assert whole.kappa > 0.7 and untouched.kappa > 0.6
     assert whole.precision > 0.85
     assert 0.2 < whole.positives / whole.items < 0.8

@@ -39,9 +39,10 @@ class Suspects:
 
 
 def shown(experiment: Experiment) -> frozenset[str] | None:
-    """Return the examples whose original completion shows the trait, by its rules; None where it has none."""
+    """Return the examples whose original completion shows the trait, by an offline judge; None where it has none."""
     examples = experiment.pool.examples()
-    scores = score_answers(experiment.trait, [(e.prompt_text, e.response) for e in examples])
+    answers = [(e.prompt_text, e.response) for e in examples]
+    scores = score_answers(experiment.trait, answers, experiment.measurement.judge)
     if scores is None:
         return None
     threshold = experiment.trait.eval.threshold
