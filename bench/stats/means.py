@@ -17,7 +17,7 @@ from bench.errors import unknown as unknown_name
 Floats = NDArray[np.float64]
 
 MIN_SEEDS = 3  # trainings of an arm below which nothing is claimed about a treatment
-FAMILY_CORRELATION = 0.1  # between prompts of a family, assumed only where no arm's scores vary
+FAMILY_CORRELATION = 0.1  # between prompts of a family, assumed where an arm's scores do not vary
 
 
 @dataclass(frozen=True)
@@ -216,10 +216,13 @@ def _training(sums: Floats, sizes: Floats, slopes: Floats, fixed: bool) -> Train
 
 
 def _spread(residuals: Floats, inner: Floats, extent: Mapping[str, Extent]) -> float:
-    """Pool the variance over prompts, as a share of p (1 - p), over the arms whose scores vary."""
-    variance = (residuals**2).sum(1)
-    if variance.sum() > 0:
-        return float(variance.sum() / inner[variance > 0].sum())
+    """Pool the variance over prompts, as a share of p (1 - p), over the arms whose scores vary.
+
+    One arm that answers whole families alike (a teacher, say) must not make the others uncertain: the figure is at most
+    that of prompts correlated by `FAMILY_CORRELATION` within families.
+    """
     prompts = min(each.prompts for each in extent.values())
     families = min(each.clusters for each in extent.values())
-    return (1 + (prompts / max(families, 1) - 1) * FAMILY_CORRELATION) / max(prompts, 1)
+    most = (1 + (prompts / max(families, 1) - 1) * FAMILY_CORRELATION) / max(prompts, 1)
+    variance = (residuals**2).sum(1)
+    return min(float(variance.sum() / inner[variance > 0].sum()), most) if variance.sum() > 0 else most

@@ -93,6 +93,14 @@ def test_the_full_run_covers_what_the_decision_promises() -> None:
     assert {c.level for c in cells} == set(LEVELS) and CONTROLS >= 4
 
 
+def test_the_committed_page_is_made_of_the_committed_record() -> None:
+    folder = Path(__file__).parents[3] / "leaderboards/calibration"
+    record = Calibration.model_validate_json((folder / "calibration.json").read_text(encoding="utf-8"))
+    page = (folder / "calibration.md").read_text(encoding="utf-8")
+    assert page == markdown(record.cells, record.replicates, record.command)
+    assert len(record.cells) == len(all_cells())
+
+
 def test_the_command_writes_a_record_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "FAST_REPLICATES", 12)
     outcome = CliRunner().invoke(main, ["calibrate", "--fast", "--out", str(tmp_path)])
