@@ -72,8 +72,11 @@ def checkpoints(panel: str, out: Path | None, device: str) -> None:
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Worlds at a time, each on one core."
 )
+@click.option(
+    "--trainings", type=click.IntRange(min=1), default=3, show_default=True, help="Training seeds of every cell."
+)
 @DEVICE
-def causes(out: Path, causes: tuple[str, ...], seeds: str, jobs: int, device: str) -> None:
+def causes(out: Path, causes: tuple[str, ...], seeds: str, **options: Any) -> None:
     """Plant each cause in synthetic pools of a tiny language, diff them, and see whether the verdicts find it.
 
     Finished worlds are kept in results/ of the folder: a further call adds to them.
@@ -84,7 +87,7 @@ def causes(out: Path, causes: tuple[str, ...], seeds: str, jobs: int, device: st
         raise click.BadParameter("whole numbers with commas between, such as 40,41,42", param_hint="--seeds") from error
     planted = [(cause, seed) for seed in numbers for cause in dict.fromkeys(causes or KNOWN)]
     with shown_on(console) as progress:
-        record = run_causes(out, planted, device=device, jobs=jobs, command=command_line(), progress=progress)
+        record = run_causes(out, planted, command=command_line(), progress=progress, **options)
     console.print(causes_table(record))
     say(f"page: {out / CAUSES.file}")
 

@@ -107,6 +107,15 @@ def test_an_interrupted_run_leaves_a_page_of_what_is_finished(
     assert [world.seed for world in read_causes(tmp_path).worlds] == [3, 3]
 
 
+def test_more_trainings_are_other_settings(diffs: list[str], tmp_path: Path) -> None:
+    chosen = ("--out", str(tmp_path), "--cause", "5", "--trainings", "5")
+    assert causes(*chosen, "--seeds", "3").exit_code == 0
+    assert read_causes(tmp_path).settings["seeds"] == [1, 2, 3, 4, 5]
+    assert "seeds = [1, 2, 3, 4, 5]" in (tmp_path / "worlds/5-3/world/perfect.toml").read_text(encoding="utf-8")
+    refused = causes(*chosen[:-2], "--seeds", "4")
+    assert refused.exit_code == 2 and "use another --out" in refused.output
+
+
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[BasePlan]:
     """Plans of the base models that were made; worlds run in threads in place of processes."""
