@@ -107,7 +107,7 @@ def _at_once(place: Place, todo: Sequence[World], jobs: int) -> Iterator[World]:
         for stage in (first, plans - first):
             for made in [pool.submit(_make_base, place.out, plan) for plan in sorted(stage, key=str)]:
                 made.result()
-        running = [pool.submit(_run_world, place, world, Progress()) for world in todo]
+        running = [pool.submit(_run_alone, place, world) for world in todo]
         try:
             for finished in as_completed(running):
                 yield finished.result()
@@ -123,6 +123,10 @@ def _one_thread() -> None:
 
 def _make_base(out: Path, plan: BasePlan) -> None:
     base_model(Store(out / "store"), plan)
+
+
+def _run_alone(place: Place, world: World) -> World:
+    return _run_world(place, world, Progress())  # a process's own: progress cannot be sent to another
 
 
 def _described(settings: Settings) -> dict[str, Any]:

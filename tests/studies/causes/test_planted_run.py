@@ -3,6 +3,7 @@
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -136,6 +137,15 @@ def test_worlds_at_a_time_share_base_models_that_are_made_before_them(
     stages = [bool(plan.stage) for plan in made]
     assert stages == sorted(stages)
     assert {(w.planted, w.seed) for w in read_causes(out).worlds} == {(c, n) for c in ("1", "3b") for n in (3, 4)}
+
+
+def test_worlds_run_in_processes_of_their_own(tmp_path: Path) -> None:
+    """Bases of two steps know nothing, so that no diff gets beyond its prerequisites."""
+    place = run.Place(tmp_path, "cpu", replace(worlds.SETTINGS, steps=2, stage_steps=2, epochs=1, seeds=(1,)))
+    assert list(run._at_once(place, [("5", 1)], 2)) == [("5", 1)]
+    written = run._write(place, "")
+    assert [(w.patterns, w.met) for w in written.worlds] == [("perfect", False), ("imperfect", False)]
+    assert written.totals["perfect"].found.count == 0 and (tmp_path / "causes.html").is_file()
 
 
 def test_a_mistake_in_one_of_several_worlds_is_told_and_finished_ones_stay(
