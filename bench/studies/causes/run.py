@@ -19,7 +19,6 @@ from bench.execution.session import Options
 from bench.files import read_record, write_json
 from bench.leaderboard.pages import CAUSES as PAGE
 from bench.leaderboard.pages import pages_of
-from bench.models.load import pick_device
 from bench.run_folder.provenance import package_versions, source_commit
 from bench.run_folder.store import Store
 from bench.studies.causes import page
@@ -53,27 +52,18 @@ class Place:
 
     out: Path
     device: str
-    settings: Settings
+    settings: Settings = SETTINGS
 
 
 def run_causes(
-    out: Path,
-    planted: Sequence[World],
-    *,
-    device: str = "auto",
-    jobs: int = 1,
-    trainings: int = len(SETTINGS.seeds),
-    command: str = "",
-    progress: Progress,
+    place: Place, planted: Sequence[World], *, jobs: int = 1, command: str = "", progress: Progress
 ) -> CausesRecord:
     """Plant causes in worlds, diff each world under either description of its sets, and compare with what was planted.
 
     Args:
-        out: Folder of the result; finished worlds in it are kept and counted.
+        place: Where and how; finished worlds in its folder are kept and counted.
         planted: What to plant.
-        device: `auto`, `cpu` or `cuda`.
         jobs: Worlds at a time, each in a process of one thread.
-        trainings: Training seeds of each cell.
         command: As typed, for the record.
         progress: Shows the work of one diff at a time, where there is one at a time.
 
@@ -83,9 +73,8 @@ def run_causes(
     for name, _ in planted:
         if name not in CAUSES:
             raise unknown("planted cause", name, list(CAUSES))
-    place = Place(out, pick_device(device), replace(SETTINGS, seeds=tuple(range(1, trainings + 1))))
     _finished(place)  # refuses results of other settings before anything is done
-    todo = [world for world in planted if not _result_file(out, world).is_file()]
+    todo = [world for world in planted if not _result_file(place.out, world).is_file()]
     done = _at_once(place, todo, jobs) if jobs > 1 else _in_turn(place, todo, progress)
     for name, seed in done:
         record = _write(place, command)
