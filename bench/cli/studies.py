@@ -1,5 +1,6 @@
 """The commands that go beyond a suite: diff, causes, checkpoints, speed and calibrate."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from bench.models.load import pick_device
 from bench.studies.calibration.run import PAGE, run_calibration
 from bench.studies.causes.page import terminal_table as causes_table
 from bench.studies.causes.plans import CAUSES as KNOWN
-from bench.studies.causes.run import run_causes
+from bench.studies.causes.run import Place, run_causes
+from bench.studies.causes.worlds import SETTINGS
 from bench.studies.checkpoints.page import terminal_table as panel_table
 from bench.studies.checkpoints.panel import load_panel
 from bench.studies.checkpoints.run import run_panel
@@ -72,8 +74,11 @@ def checkpoints(panel: str, out: Path | None, device: str) -> None:
 @click.option(
     "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Worlds at a time, each on one core."
 )
+@click.option(
+    "--trainings", type=click.IntRange(min=1), default=3, show_default=True, help="Training seeds of every cell."
+)
 @DEVICE
-def causes(out: Path, causes: tuple[str, ...], seeds: str, jobs: int, device: str) -> None:
+def causes(out: Path, causes: tuple[str, ...], seeds: str, jobs: int, trainings: int, device: str) -> None:
     """Plant each cause in synthetic pools of a tiny language, diff them, and see whether the verdicts find it.
 
     Finished worlds are kept in results/ of the folder: a further call adds to them.
@@ -84,7 +89,8 @@ def causes(out: Path, causes: tuple[str, ...], seeds: str, jobs: int, device: st
         raise click.BadParameter("whole numbers with commas between, such as 40,41,42", param_hint="--seeds") from error
     planted = [(cause, seed) for seed in numbers for cause in dict.fromkeys(causes or KNOWN)]
     with shown_on(console) as progress:
-        record = run_causes(out, planted, device=device, jobs=jobs, command=command_line(), progress=progress)
+        place = Place(out, pick_device(device), replace(SETTINGS, seeds=tuple(range(1, trainings + 1))))
+        record = run_causes(place, planted, jobs=jobs, command=command_line(), progress=progress)
     console.print(causes_table(record))
     say(f"page: {out / CAUSES.file}")
 

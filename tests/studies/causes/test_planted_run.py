@@ -3,6 +3,7 @@
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,15 @@ def test_an_interrupted_run_leaves_a_page_of_what_is_finished(
     assert [world.seed for world in read_causes(tmp_path).worlds] == [3, 3]
 
 
+def test_more_trainings_are_other_settings(diffs: list[str], tmp_path: Path) -> None:
+    chosen = ("--out", str(tmp_path), "--cause", "5", "--trainings", "5")
+    assert causes(*chosen, "--seeds", "3").exit_code == 0
+    assert read_causes(tmp_path).settings["seeds"] == [1, 2, 3, 4, 5]
+    assert "seeds = [1, 2, 3, 4, 5]" in (tmp_path / "worlds/5-3/world/perfect.toml").read_text(encoding="utf-8")
+    refused = causes(*chosen[:-2], "--seeds", "4")
+    assert refused.exit_code == 2 and "use another --out" in refused.output
+
+
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> list[BasePlan]:
     """Plans of the base models that were made; worlds run in threads in place of processes."""
@@ -127,6 +137,15 @@ def test_worlds_at_a_time_share_base_models_that_are_made_before_them(
     stages = [bool(plan.stage) for plan in made]
     assert stages == sorted(stages)
     assert {(w.planted, w.seed) for w in read_causes(out).worlds} == {(c, n) for c in ("1", "3b") for n in (3, 4)}
+
+
+def test_worlds_run_in_processes_of_their_own(tmp_path: Path) -> None:
+    """Bases of two steps know nothing, so that no diff gets beyond its prerequisites."""
+    place = run.Place(tmp_path, "cpu", replace(worlds.SETTINGS, steps=2, stage_steps=2, epochs=1, seeds=(1,)))
+    assert list(run._at_once(place, [("5", 1)], 2)) == [("5", 1)]
+    written = run._write(place, "")
+    assert [(w.patterns, w.met) for w in written.worlds] == [("perfect", False), ("imperfect", False)]
+    assert written.totals["perfect"].found.count == 0 and (tmp_path / "causes.html").is_file()
 
 
 def test_a_mistake_in_one_of_several_worlds_is_told_and_finished_ones_stay(

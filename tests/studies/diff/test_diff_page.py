@@ -252,6 +252,33 @@ def test_the_terminal_shows_every_verdict() -> None:
     assert "alternative_prompts:original" in text and "dates" in text
 
 
+def test_hypotheses_that_are_supported_together_are_told_on_the_page_and_in_the_terminal() -> None:
+    whole = invented().traits[0].verdicts
+    chosen = {"1": ["3a"], "3a": ["1"]}
+    both = [
+        v.model_copy(update={"verdict": "supported", "jointly": chosen[v.hypothesis]}) if v.hypothesis in chosen else v
+        for v in whole
+    ]
+    report = invented(verdicts=both)
+    page = shown(html(report))
+    assert "supported, jointly with 3a" in page and "supported, jointly with 1" in page
+    assert "the experiments do not say which of them carries the trait" in page
+    assert "Milder examples that were taken for unrelated ones would give the same result" in page
+    assert "supported, jointly with 3a" in in_terminal(report)
+    alone = [
+        v.model_copy(update={"jointly": []}) if v.hypothesis != "3a" else w for v, w in zip(both, whole, strict=True)
+    ]
+    assert "the experiments do not say which" not in shown(html(invented(verdicts=alone)))
+
+
+def test_the_audit_of_the_sets_is_shown() -> None:
+    page = html(invented())
+    section = shown(page[page.index("Audit of the sets") : page.index("Model, prompts, teacher")])
+    assert re.search(r"overt\s+4\s+4\s+–\s+–\s+–\s+5\s+100 %\s+80 %", section)
+    assert re.search(r"unrelated\s+30\s+1\s+0\s+2\s+28\s+27\s+–\s+–", section)
+    assert "Audit of the sets" not in html(invented(audit=[]))
+
+
 def test_the_page_links_to_the_others() -> None:
     page = html(invented(), (BOARD, DIFF))
     assert '<a href="report.html">Board</a>' in page
