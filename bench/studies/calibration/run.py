@@ -14,7 +14,7 @@ from bench.studies.calibration.table import markdown
 
 SCHEMA = 1  # raise it when a field changes its meaning
 SEED = 20_000  # of the first cell; cells count upwards from it
-REPLICATES, FAST_REPLICATES = 300, 150
+REPLICATES, FAST_REPLICATES = 1000, 150
 KINDS: tuple[Kind, ...] = ("binary", "0-10")
 BETWEEN = (0.0, 0.25, 0.5)
 DATA, PAGE = "calibration.json", "calibration.md"

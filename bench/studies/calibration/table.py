@@ -34,7 +34,7 @@ CLAIMS: dict[str, Callable[[CellResult], Rate]] = {
 def markdown(cells: Sequence[CellResult], replicates: int, command: str) -> str:
     """Render the page; the tables of cells that were not measured are left out."""
     claimed = [cell for cell in cells if cell.seeds >= MIN_SEEDS]
-    parts = [_introduction(replicates, command)]
+    parts = [_introduction(len(cells), replicates, command)]
     if claimed:
         parts += [_summary(claimed), _claims(claimed), "## Coverage in every cell\n\n" + _coverage(claimed)]
         parts += ["## Claims in every cell\n\n" + _tests(claimed)]
@@ -50,13 +50,13 @@ _FEW = (
 )
 
 
-def _introduction(replicates: int, command: str) -> str:
+def _introduction(cells: int, replicates: int, command: str) -> str:
     error = 100 * (0.95 * 0.05 / replicates) ** 0.5
     return f"""# Calibration
 
 How often the suite's own 95 % intervals hold the true value, and how often its tests claim what is not there. Made by
 `{command}`: {replicates:,} simulated boards with filters that remove the trait, and as many with random
-filters, in every cell, each read with the shipped functions
+filters, in each of {cells} cells, read with the shipped functions
 ([intervals](../../docs/decisions/005-intervals.md), [tests](../../docs/decisions/016-inference.md)).
 
 A board has the arms original, clean, {FILTERS} filters x (drop, drop_refill, patch) and {CONTROLS} random sets for each
