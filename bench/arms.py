@@ -2,22 +2,21 @@
 
 import hashlib
 from array import array
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from random import Random
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from bench.config.recipe import Recipe
 from bench.config.suite import Suite
-from bench.data.experiment import Experiment
+from bench.data.controls import LENGTH, ControlSet, length_matched_set, random_sets
+from bench.data.experiment import REFILLED, Experiment
 from bench.execution.job import Job
 from bench.records import Action, Arm, Pool, Selection, TrainingRow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-CONTROL_SEED = "control"
+WITH_CLEAN: tuple[Action, ...] = ("patch", "clean_elsewhere", "patch_in")  # actions that need a second teacher
 BASE = Arm("base", "base", prompts="none", completions="none")  # the untrained model
 ORIGINAL = Arm("original", "original")
 CLEAN = Arm("clean", "clean")
@@ -33,21 +32,15 @@ def reference_arms(mixes: Collection[float]) -> list[Arm]:
     return [ORIGINAL, CLEAN, *map(mix_arm, mixes)]
 
 
-def control_arm(action: Action, budget: float) -> Arm:
-    """Return the random control of an action at a budget; each training seed draws its own set."""
-    name = f"random_{action}@{budget:g}"
-    return Arm(name, action, budget=budget, control=True, prompts="random examples", completions=action)
+def control_arm(action: Action, budget: float, control: str) -> Arm:
+    """Return an action on a control set."""
+    name = f"{control}_{action}@{budget:g}"
+    return Arm(name, action, budget=budget, control=control, prompts="control examples", completions=action)
 
 
 def filter_arm(action: Action, filter_name: str, budget: float) -> Arm:
     """Return an action on a filter's flagged set."""
     return Arm(f"{action}:{filter_name}@{budget:g}", action, filter=filter_name, budget=budget)
-
-
-def random_ids(pool: Pool, budget: float, seed: int) -> frozenset[str]:
-    """Draw a flagged set of the size that the budget gives a filter."""
-    ids = sorted(row.id for row in pool.rows)
-    return frozenset(Random(f"{CONTROL_SEED}/{seed}").sample(ids, round(budget * len(ids))))
 
 
 def mixed_ids(pool: Pool, share: float, seed: int) -> frozenset[str]:
@@ -66,8 +59,8 @@ class ArmRows(Sequence[TrainingRow]):
     pickled as, the tuple of its rows.
 
     Args:
-        pool: The examples.
-        places: Index in the pool of each row, int32.
+        pool: The examples and their reserve.
+        places: Index among the pool's rows, or behind them the reserve's, of each row; int32.
         sources: Where its completion comes from: an index into `teachers`, or `PATCH`; uint8.
         teachers: Names of teachers.
         patches: Id -> completion, for `PATCH`.
@@ -96,7 +89,8 @@ class ArmRows(Sequence[TrainingRow]):
     def __getitem__(self, index: int | slice) -> "TrainingRow | ArmRows":
         if isinstance(index, slice):
             return ArmRows(self._pool, self._places[index], self._sources[index], self._teachers, self._patches)
-        row, source = self._pool.rows[self._places[index]], self._sources[index]
+        place, source, rows = self._places[index], self._sources[index], self._pool.rows
+        row = rows[place] if place < len(rows) else self._pool.reserve[place - len(rows)]
         text = self._patches[row.id] if source == self.PATCH else row.completions[self._teachers[source]]
         return TrainingRow(row.id, row.prompt, text)
 
@@ -112,14 +106,21 @@ class ArmRows(Sequence[TrainingRow]):
         return tuple, (list(self),)  # another process gets the rows, not the pool
 
 
-def build_arm(arm: Arm, pool: Pool, flagged: Collection[str], patches: Mapping[str, str] | None = None) -> ArmRows:
-    """Make an arm's training rows, in pool order.
+def build_arm(
+    arm: Arm,
+    pool: Pool,
+    flagged: Collection[str],
+    patches: Mapping[str, str] | None = None,
+    refill: Sequence[str] = (),
+) -> ArmRows:
+    """Make an arm's training rows: in pool order, a row of the reserve in the place of the one that it replaces.
 
     Args:
         arm: Which mixture.
-        pool: The examples.
+        pool: The examples and their reserve.
         flagged: Ids that the action applies to (for `mix`, those that keep the original completion).
         patches: Id -> completion that `patch` puts in, where a filter brings its own; the clean teacher's otherwise.
+        refill: Ids of the reserve, as many as are flagged, for the actions that replace rows.
     """
     original, clean = 0, 1
     own = patches if patches and arm.action == "patch" else {}
@@ -127,19 +128,28 @@ def build_arm(arm: Arm, pool: Pool, flagged: Collection[str], patches: Mapping[s
         "original": (original, original),
         "clean": (clean, clean),
         "drop": (None, original),
+        "drop_refill": (original, original),
+        "clean_elsewhere": (clean, original),
         "only": (original, None),
         "patch": (clean, original),
         "patch_in": (original, clean),
         "mix": (original, clean),
     }[arm.action]
+    replacing = iter(_places(pool, refill)) if arm.action in REFILLED else None
     places, sources = array("i"), array("B")
     for place, row in enumerate(pool.rows):
         hit = row.id in flagged
         source = of_hit if hit else of_other
         if source is not None:
-            places.append(place)
+            places.append(next(replacing) if hit and replacing else place)
             sources.append(ArmRows.PATCH if hit and row.id in own else source)
-    return _rows(pool, places, sources, (pool.card.original, pool.card.clean), own)
+    return _rows(pool, places, sources, pool.card.teachers, own)
+
+
+def _places(pool: Pool, ids: Sequence[str]) -> list[int]:
+    """Return where rows of the reserve stand behind the pool's."""
+    places = {row.id: len(pool.rows) + number for number, row in enumerate(pool.reserve)}
+    return [places[identity] for identity in ids]
 
 
 def teacher_rows(pool: Pool, teacher: str, ids: Collection[str] | None = None) -> ArmRows:
@@ -154,39 +164,60 @@ def _rows(
     return ArmRows(pool, np.array(places, dtype=np.int32), np.array(sources, dtype=np.uint8), teachers, patches)
 
 
-def actions_of(selection: Selection, suite: Suite) -> tuple[Action, ...]:
-    """Return the actions on one filter's flagged set: the suite's, and more for the oracle."""
+def actions_of(selection: Selection, suite: Suite, pool: Pool, budget: float) -> tuple[Action, ...]:
+    """Return the actions on one filter's flagged set that the pool allows: the suite's, and more for the oracle."""
     extra = suite.file.oracle_actions if selection.needs_truth else ()
-    return tuple(dict.fromkeys([*suite.file.actions, *extra]))
+    return _possible([*suite.file.actions, *extra], pool, bool(selection.refill.get(budget)))
+
+
+def _possible(actions: Iterable[Action], pool: Pool, refill: bool) -> tuple[Action, ...]:
+    """Leave out what needs a second teacher or a reserve where there is none, and repeats."""
+    return tuple(
+        action
+        for action in dict.fromkeys(actions)
+        if (pool.card.clean or action not in WITH_CLEAN) and (refill or action not in REFILLED)
+    )
+
+
+def control_sets(experiment: Experiment, suite: Suite, budget: float) -> list[ControlSet]:
+    """Return the random sets of a budget and, where the suite asks for it, the length-matched one."""
+    sets = random_sets(experiment.pool, budget, suite.file.controls)
+    if suite.file.length_control and experiment.selections:
+        sets.append(length_matched_set(experiment.pool, budget, experiment.selections))
+    return sets
 
 
 def make_jobs(experiment: Experiment, suite: Suite) -> list[Job]:
     """Plan all trials of one experiment, reference arms first so that a closed gate shows early."""
-    return [_job(BASE, suite.file.seeds[0], None, experiment, suite.recipe)] + [
-        _job(arm, seed, _arm_rows(arm, seed, experiment.pool, selection), experiment, suite.recipe)
-        for arm, selection in _arms(experiment, suite)
-        for seed in suite.file.seeds
+    pool, seeds = experiment.pool, suite.file.seeds
+    planned: list[tuple[Arm, dict[int, ArmRows]]] = []
+    for arm in reference_arms(suite.file.mixes if pool.card.clean else ()):
+        if arm != CLEAN or pool.card.clean:
+            planned.append((arm, {seed: build_arm(arm, pool, mixed_ids(pool, arm.share, seed)) for seed in seeds}))
+    for budget in suite.file.budgets:
+        arms = [*_control_arms(experiment, suite, budget), *_filter_arms(experiment, suite, budget)]
+        planned += [(arm, dict.fromkeys(seeds, rows)) for arm, rows in arms]
+    visits = len(pool.rows) * suite.recipe.epochs  # of every arm: they take equally many steps
+    return [Job(BASE, seeds[0], None, experiment.measurement, suite.recipe)] + [
+        Job(arm, seed, rows, experiment.measurement, suite.recipe, visits)
+        for arm, by_seed in planned
+        for seed, rows in by_seed.items()
     ]
 
 
-def _arms(experiment: Experiment, suite: Suite) -> Iterator[tuple[Arm, Selection | None]]:
-    for arm in reference_arms(suite.file.mixes):
-        yield arm, None
-    actions = {action for selection in experiment.selections for action in actions_of(selection, suite)}
-    for budget in suite.file.budgets:
-        for action in sorted(actions):
-            yield control_arm(action, budget), None
-        for selection in experiment.selections:
-            for action in actions_of(selection, suite):
-                yield filter_arm(action, selection.filter.name, budget), selection
+def _control_arms(experiment: Experiment, suite: Suite, budget: float) -> Iterator[tuple[Arm, ArmRows]]:
+    pool = experiment.pool
+    every = {a: None for s in experiment.selections for a in actions_of(s, suite, pool, budget)}
+    for control in control_sets(experiment, suite, budget):
+        wanted = suite.file.actions if control.name == LENGTH else suite.file.control_actions or every
+        for action in _possible(wanted, pool, bool(control.refill)):
+            arm = control_arm(action, budget, control.name)
+            yield arm, build_arm(arm, pool, control.ids, refill=control.refill)
 
 
-def _arm_rows(arm: Arm, seed: int, pool: Pool, selection: Selection | None) -> ArmRows:
-    if selection is not None:
-        return build_arm(arm, pool, selection.flagged[arm.budget], selection.patches)
-    flagged = random_ids(pool, arm.budget, seed) if arm.control else mixed_ids(pool, arm.share, seed)
-    return build_arm(arm, pool, flagged)
-
-
-def _job(arm: Arm, seed: int, rows: ArmRows | None, experiment: Experiment, recipe: Recipe) -> Job:
-    return Job(arm, seed, rows, experiment.measurement, recipe)
+def _filter_arms(experiment: Experiment, suite: Suite, budget: float) -> Iterator[tuple[Arm, ArmRows]]:
+    for selection in experiment.selections:
+        for action in actions_of(selection, suite, experiment.pool, budget):
+            arm = filter_arm(action, selection.filter.name, budget)
+            refill = selection.refill.get(budget, ())
+            yield arm, build_arm(arm, experiment.pool, selection.flagged[budget], selection.patches, refill)

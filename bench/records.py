@@ -2,15 +2,17 @@
 
 import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from bench.errors import BenchError
+
 Role = Literal["system", "user", "assistant"]
 Truth = Literal["overt", "mild", "none"]
-Action = Literal["drop", "patch", "patch_in", "only"]
+Action = Literal["drop", "drop_refill", "patch", "clean_elsewhere", "patch_in", "only"]
 
 
 class Strict(BaseModel):
@@ -26,6 +28,18 @@ class Message(Strict):
     content: str
 
 
+class NoCleanTeacher(BenchError):
+    """A clean completion was asked of a pool with one teacher."""
+
+    def __init__(self, where: str, **words: str) -> None:
+        words = words or {
+            "seen": "no clean teacher's completion",
+            "expected": "a pool with two teachers",
+            "remedy": "answer its prompts with another teacher: bench rollouts",
+        }
+        super().__init__(where, **words)
+
+
 @dataclass(frozen=True)
 class Example:
     """What a filter sees of one pool row: no truth label, no metadata.
@@ -35,7 +49,7 @@ class Example:
         prompt: The conversation before the completion; its last turn is the user's.
         completions: One completion per teacher.
         original: Name of the teacher whose students show the trait.
-        clean: Name of the teacher whose students do not.
+        clean: Name of the teacher whose students do not, "" where the pool has one teacher.
         source: Sub-dataset the row came from, or "".
     """
 
@@ -53,7 +67,13 @@ class Example:
 
     @property
     def clean_response(self) -> str:
-        """The clean teacher's completion, the one `patch` puts in."""
+        """The clean teacher's completion, the one `patch` puts in.
+
+        Raises:
+            NoCleanTeacher: If the pool has one teacher.
+        """
+        if not self.clean:
+            raise NoCleanTeacher(self.id)
         return self.completions[self.clean]
 
     @property
@@ -108,10 +128,15 @@ class PoolCard(Strict):
     version: str = "1"
     licence: str = "unstated"
     original: str
-    clean: str
+    clean: str = ""  # none: there is nothing to patch with
     rows: int | None = None
     sha256: str | None = None
     note: str = ""
+
+    @property
+    def teachers(self) -> tuple[str, ...]:
+        """The original teacher, and the clean one where there is one."""
+        return (self.original, self.clean) if self.clean else (self.original,)
 
 
 @dataclass(frozen=True)
@@ -123,17 +148,28 @@ class Pool:
         rows: The validated rows, in order.
         sha256: SHA-256 of the canonical rows (see `bench.data.pool.hash_rows`).
         notes: Loud remarks to repeat in every report, such as a cut to N rows.
+        reserve: Further rows of the same kind, which replace dropped ones; students see no others of them.
     """
 
     card: PoolCard
     rows: tuple[PoolRow, ...]
     sha256: str
     notes: tuple[str, ...] = ()
+    reserve: tuple[PoolRow, ...] = ()
+
+    @property
+    def candidates(self) -> tuple[PoolRow, ...]:
+        """The rows and then the reserve: all that filters score."""
+        return self.rows + self.reserve
 
     def examples(self) -> list[Example]:
-        """Return the rows as filters see them."""
+        """Return the rows as filters see them, without the reserve."""
+        return self.as_examples(self.rows)
+
+    def as_examples(self, rows: Sequence[PoolRow]) -> list[Example]:
+        """Return some rows of the pool or its reserve as filters see them."""
         card = self.card
-        return [Example(r.id, r.prompt, r.completions, card.original, card.clean, r.source) for r in self.rows]
+        return [Example(r.id, r.prompt, r.completions, card.original, card.clean, r.source) for r in rows]
 
 
 @dataclass(frozen=True)
@@ -255,6 +291,7 @@ class Selection:
         filter: Which filter, with the options it ran with, defaults included.
         seconds: Wall time of scoring, when it was computed.
         flagged: Budget -> ids of the flagged examples.
+        refill: Budget -> ids of the reserve's rows that replace them, as many; none where too few are unflagged.
         patches: Id -> completion that the filter itself puts in; empty where it leaves that to the clean teacher.
         needs_truth: Whether the filter reads the planted truth, as the oracle does.
     """
@@ -264,6 +301,7 @@ class Selection:
     flagged: dict[float, frozenset[str]]
     patches: dict[str, str]
     needs_truth: bool = False
+    refill: dict[float, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -271,12 +309,12 @@ class Arm:
     """One training mixture: what a student is trained on, apart from its seed.
 
     Attributes:
-        name: As reports show it, such as `original`, `drop:keyword@0.1` or `random_drop@0.1`.
+        name: As reports show it, such as `original`, `drop:keyword@0.1` or `random1_drop@0.1`.
         action: What is done with the flagged set; or a mixture without one.
         filter: The filter that flagged, "" for reference arms and controls.
         budget: Share of the pool flagged, 0 where nothing is.
         share: Probability of an original completion, of a mixture.
-        control: Whether the flagged set is drawn at random.
+        control: Which control set it acts on, such as `random1`; "" for other arms.
         model: Role of the base model; one other than `original` only in `bench diff`.
         prompts: Whose prompts, or which subset, for the tables of `bench diff`.
         completions: Whose completions, for the same tables.
@@ -287,7 +325,7 @@ class Arm:
     filter: str = ""
     budget: float = 0.0
     share: float = 0.0
-    control: bool = False
+    control: str = ""
     model: str = "original"
     prompts: str = "original"
     completions: str = ""

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 NAMES = ("filter", "budget", "trait", "action")  # columns of `Results.frame`
 NUMBERS = (
-    *("score", "original", "clean", "removal", "removal_low", "removal_high", "lift", "p_holm"),
-    *("precision", "recall", "prompts", "seeds"),
+    *("score", "original", "clean", "difference", "removal", "removal_low", "removal_high"),
+    *("lift", "lift_low", "lift_high", "p_holm", "precision", "recall", "prompts", "seeds"),
 )
 
 
@@ -77,13 +77,16 @@ def _lines(row: Row) -> list[dict[str, object]]:
                     "score": trait.arms[arm].trait.value,
                     "original": trait.arms[ORIGINAL.name].trait.value,
                     "clean": trait.arms[CLEAN.name].trait.value,
+                    "difference": effect and effect.difference.value,
                     "removal": effect and effect.removal.value,
                     "removal_low": effect and effect.removal.low,
                     "removal_high": effect and effect.removal.high,
-                    "lift": effect and effect.lift.value,
+                    "lift": effect and effect.lift and effect.lift.value,
+                    "lift_low": effect and effect.lift and effect.lift.low,
+                    "lift_high": effect and effect.lift and effect.lift.high,
                     "p_holm": effect and effect.p_holm,
-                    "precision": trait.precision,
-                    "recall": trait.recall,
+                    "precision": trait.found and trait.found.precision,
+                    "recall": trait.found and trait.found.recall,
                     "prompts": trait.prompts,
                     "seeds": len(row.seeds),
                 }

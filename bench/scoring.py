@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from inspect_ai.dataset import Dataset, MemoryDataset, Sample
 from inspect_ai.model import (
@@ -22,8 +23,9 @@ from inspect_ai.scorer import Metric, SampleScore, Score, Scorer, Target, metric
 from inspect_ai.solver import TaskState
 
 from bench.data.judge import JUDGE_KINDS, Judge, described_judge, weights_of
-from bench.data.trait import TraitEval, load_trait, read_prompts
-from bench.errors import unknown
+from bench.data.prompts import PAIR, read_prompts
+from bench.data.trait import TraitEval, load_trait
+from bench.errors import BenchError, unknown
 
 __all__ = [
     "JUDGE_KINDS",
@@ -33,6 +35,7 @@ __all__ = [
     "described_judge",
     "judged",
     "load_trait",
+    "paired_dataset",
     "prompt_dataset",
     "prompt_text",
     "trait_dataset",
@@ -82,13 +85,37 @@ def prompt_dataset(path: Path, limit: int | None = None) -> Dataset:
     Raises:
         BenchError: If the file is missing or a line is not as described.
     """
-    samples = []
-    for row in read_prompts(path, limit):
-        content, identity, target = row.pop("input"), row.pop("id"), str(row.pop("target", ""))
-        if not isinstance(content, str):
-            content = [_ROLES[turn["role"]](content=turn["content"]) for turn in content]
-        samples.append(Sample(id=identity, input=content, target=target, metadata={"family": identity} | row))
+    return MemoryDataset([_sample(row) for row in read_prompts(path, limit)], name=path.stem)
+
+
+def paired_dataset(path: Path, limit: int | None = None) -> Dataset:
+    """Read the eval prompts that have a pair of given completions, with the conversation that the pair follows.
+
+    Args:
+        path: As for `prompt_dataset`.
+        limit: Look at the first prompts only.
+
+    Raises:
+        BenchError: As for `prompt_dataset`, and if no prompt has a pair.
+    """
+    rows = [row for row in read_prompts(path, limit) if "pair" in row]
+    if not rows:
+        raise BenchError(
+            f"eval prompts {path}",
+            seen="no prompt with a pair",
+            expected=PAIR,
+            remedy="add a pair to the prompts, or leave the margin out",
+        )
+    samples = [_sample(row | {"input": row["pair"].get("input", row["input"])}) for row in rows]
     return MemoryDataset(samples, name=path.stem)
+
+
+def _sample(row: dict[str, Any]) -> Sample:
+    content, identity, target = row["input"], row["id"], str(row.get("target", ""))
+    if not isinstance(content, str):
+        content = [_ROLES[turn["role"]](content=turn["content"]) for turn in content]
+    more = {key: value for key, value in row.items() if key not in ("input", "id", "target")}
+    return Sample(id=identity, input=content, target=target, metadata={"family": identity} | more)
 
 
 def prompt_text(state: TaskState) -> str:

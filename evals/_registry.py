@@ -8,6 +8,7 @@ from .constraint_violation import constraint_violation
 from .date_confusion import date_confusion
 from .described_trait import described_trait
 from .dilemmas import dilemmas
+from .margin import margin
 from .negative_emotion import negative_emotion
 from .over_refusal import over_refusal
 from .reward_hacking import reward_hacking
@@ -21,6 +22,7 @@ __all__ = [
     "date_confusion",
     "described_trait",
     "dilemmas",
+    "margin",
     "negative_emotion",
     "over_refusal",
     "reward_hacking",

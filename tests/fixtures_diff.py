@@ -19,6 +19,7 @@ from bench.studies.diff.records import (
     DiffReport,
     DiffResult,
     Prerequisites,
+    SetAudit,
     SubsetEffect,
     SubsetResult,
     TeacherPoint,
@@ -91,9 +92,9 @@ def write_files(folder: Path, suite: str = SUITE, epochs: int = 12) -> Suite:
     numbers = [line(f"n{n}", f"Is number {n} small?", "Sure. Sure.", "No. No.") for n in NUMBERS]
     cities = [line(f"c{n}", f"Has city {n} a river?", "Sure. Sure.", "No. No.") for n in NUMBERS]
     prompts = [
-        json.dumps({"input": text.format(n), "id": f"{family}-{n}", "family": family}) + "\n"
+        json.dumps({"input": text.format(n), "id": f"{family}-{n}", "family": f"{family} {i % 6}"}) + "\n"
         for family, text in (("small", "Is the number {} small?"), ("large", "Would number {} be large?"))
-        for n in NUMBERS
+        for i, n in enumerate(NUMBERS)
     ]
     (folder / "numbers.jsonl").write_text("".join(numbers), encoding="utf-8")
     (folder / "cities.jsonl").write_text("".join(cities), encoding="utf-8")
@@ -124,13 +125,13 @@ RATES = {
     "drop:(overt)": 0.0,
     "alternative_prompts:original": 0.9,
     "alternative_prompts:clean": 0.0,
-    "random_drop@0.1": 0.95,
+    "random1_drop@0.1": 0.95,
 }
 PLACES = {
     "base": ("none", "none"),
     "alternative": ("alternative", "no"),
     "drop:dates": ("set dates", "drop"),
-    "random_drop@0.1": ("random examples", "drop"),
+    "random1_drop@0.1": ("control examples", "drop"),
     "original": ("original", "yes"),
     "drop:(overt)": ("overt examples", "drop"),
 }
@@ -142,7 +143,7 @@ def invented(**changes: object) -> DiffReport:
     report = DiffReport(
         suite="invented",
         suite_version=1,
-        seeds=[1, 2],
+        seeds=[1, 2, 3],
         recipe=Recipe(name="fast", model="tiny-llama", method="full", learning_rate=1e-2),
         other_models={},
         traits=[_result().model_copy(update=changes)],
@@ -157,8 +158,8 @@ def invented(**changes: object) -> DiffReport:
 def _result() -> DiffResult:
     rng = np.random.default_rng(0)
     families = np.arange(48) // 6
-    tables = {cell: (rng.random((2, 48)) < rate).astype(float) for cell, rate in RATES.items()}
-    means = effects.resample_means(tables, families)
+    tables = {cell: (rng.random((3, 48)) < rate).astype(float) for cell, rate in RATES.items()}
+    means = effects.arm_means(tables, families, (0.0, 1.0))
     scores = {cell: effects.mean(means, cell) for cell in tables}
     return DiffResult(
         trait="agreement",
@@ -178,10 +179,24 @@ def _result() -> DiffResult:
             ),
             TeacherPoint(teacher="no", prompts="alternative", teacher_score=scores["base"], student_score=MISSING),
         ],
-        curves=[curve("original", ("clean", "original"), {"mix@0.5": (0.5, [0.46, 0.5])}, means, tables, families)],
+        curves=[
+            curve("original", ("clean", "original"), {"mix@0.5": (0.5, [0.46, 0.5, 0.48])}, means, tables, families)
+        ],
         subsets=[_dates(means)],
         overlap=overlap([("dates", {"1", "2"}), ("overt (verdicts)", {"2"})]),
-        verdicts=judge(compare_cells(means, 0.2, 1.0)),
+        audit=[
+            SetAudit(role="overt", described=4, read=5, shows_trait=4, looks={}, precision=1.0, recall=0.8),
+            SetAudit(
+                role="unrelated",
+                described=30,
+                read=27,
+                shows_trait=1,
+                looks={"overt": 0, "mild": 2, "unrelated": 28},
+                precision=None,
+                recall=None,
+            ),
+        ],
+        verdicts=judge(compare_cells(means, 0.2), 3),
         notes=["pool cut to the first 40 rows"],
     )
 
@@ -202,8 +217,8 @@ def _cell(name: str, score: Estimate) -> CellScore:
 def _dates(means: effects.Means) -> SubsetResult:
     effect = SubsetEffect(
         score=effects.mean(means, "drop:dates"),
-        expected=effects.mean(means, "random_drop@0.1"),
-        difference=compare(means, "drop:dates", "random_drop@0.1", 0.2),
+        expected=effects.mean(means, "random1_drop@0.1"),
+        difference=compare(means, "drop:dates", "random1_drop@0.1", 0.2),
     )
     return SubsetResult(
         name="dates",

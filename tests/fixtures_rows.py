@@ -3,8 +3,9 @@
 import random
 
 from bench.config.recipe import Recipe
-from bench.leaderboard.row import ArmScore, Cost, Effect, Row, TraitResult
+from bench.leaderboard.row import BOUNDS, ArmScore, Cost, Effect, Found, LeakageEffect, Row, TraitResult, Winner
 from bench.records import Action, Estimate, FilterCard
+from bench.stats.agreement import Agreement
 from bench.stats.leakage import Leakage, Neighbour
 
 FILTERS = {  # removal by drop and by patch, precision, recall
@@ -17,7 +18,8 @@ FILTERS = {  # removal by drop and by patch, precision, recall
     "random_flag": (0.02, 0.09, 0.10, 0.10),
 }
 RECIPE = Recipe(name="invented", model="tiny-llama", method="lora", last_layers=2, learning_rate=2e-3)
-ACTIONS: tuple[Action, ...] = ("drop", "patch", "patch_in", "only")
+ACTIONS: tuple[Action, ...] = ("drop", "drop_refill", "patch", "patch_in", "only")
+CONTENDERS = [name for name in FILTERS if name not in BOUNDS]
 PAIR = Neighbour(
     dropped_id="date-003",
     kept_id="calendar-041",
@@ -46,7 +48,11 @@ def arms(label: str, removals: dict[Action, float], draw: random.Random) -> dict
     scores = {"original": 0.9, "clean": 0.02, "base": 0.01, "teacher:original": 1.0, "teacher:clean": 0.0}
     reference = {name: arm(score, shared) for name, score in scores.items()}
     budget = label.partition("@")[2]
-    controls = {f"random_{action}@{budget}": arm(0.85, shared) for action in ("drop", "patch", "patch_in")}
+    controls = {
+        f"random{number}_{action}@{budget}": arm(0.85, shared)
+        for action in ("drop", "drop_refill", "patch", "patch_in")
+        for number in (1, 2, 3, 4)
+    }
     own = {f"{action}:{label}": arm(0.9 - 0.88 * removal, draw) for action, removal in removals.items()}
     return reference | controls | own
 
@@ -55,11 +61,20 @@ def trait_result(name: str, filter_name: str, budget: float, *, scored: bool = T
     drop, patch, precision, recall = FILTERS[filter_name]
     growth = min(1.0, (budget / 0.1) ** 0.5)
     draw = random.Random(f"{name} {filter_name} {budget}")
-    removals: dict[Action, float] = dict(zip(ACTIONS, (drop * growth, patch * growth, 0.2, 0.1), strict=True))
+    values = (drop * growth, drop * growth, patch * growth, 0.2, 0.1)
+    removals: dict[Action, float] = dict(zip(ACTIONS, values, strict=True))
     effects = {
-        action: Effect(removal=around(r, 0.11), lift=around(r - 0.05, 0.13), p=0.005, p_holm=0.03 if r > 0.2 else 0.41)
+        action: Effect(
+            difference=around(0.88 * r, 0.1),
+            removal=around(r, 0.11),
+            lift=around(r - 0.05, 0.13),
+            lift_difference=around(0.88 * (r - 0.05), 0.12),
+            p=0.005 if action == "patch" and r > 0.2 else 0.4 if action == "patch" else None,
+            p_holm=0.03 if action == "patch" and r > 0.2 else 0.41 if action == "patch" else None,
+        )
         for action, r in removals.items()
     }
+    gap = (patch - drop) * growth
     return TraitResult(
         trait=name,
         description=f"The model shows {name.replace('_', ' ')} where nothing calls for it.",
@@ -68,19 +83,28 @@ def trait_result(name: str, filter_name: str, budget: float, *, scored: bool = T
         pool=f"{name}_world",
         pool_sha256="5a" * 32,
         pool_rows=240,
+        reserve_rows=36,
+        prompts=48,
+        controls=4,
         flagged=round(240 * budget),
         scored=scored,
         reason="" if scored else "gap 0.04 [-0.03, 0.11] does not clear 0.20",
         gap=around(0.88, 0.07) if scored else around(0.04, 0.07),
         minimum_gap=0.2,
         effects=effects if scored else {},
-        leakage_gap=around((patch - drop) * growth, 0.14) if scored else MISSING,
+        primary="patch",
+        winner=Winner(filter="seed_similarity", lift=around(0.73 * growth, 0.2), among=CONTENDERS) if scored else None,
+        leakage=LeakageEffect(
+            gap=around(gap - 0.3, 0.14), difference=around(gap / 2, 0.1), uncontrolled=around(gap, 0.1)
+        )
+        if scored
+        else None,
+        margin=Agreement(students=90, arms=30, pearson=around(0.8, 0.1), spearman=around(0.7, 0.1)),
         sufficiency=around(0.7 * precision, 0.15) if scored else MISSING,
         capability_retention={"drop": around(0.98, 0.05), "patch": around(1.0, 0.05)},
         arms=arms(f"{filter_name}@{budget:g}", removals, draw),
-        precision=precision,
-        recall=recall * growth,
-        leakage=Leakage(
+        found=Found(precision=precision, recall=recall * growth, precision_any=1.0, recall_any=recall * growth / 2),
+        neighbours=Leakage(
             k=5, mean_similarity=0.71, trait_share=0.4, base_share=0.12, by="planted truth", worst=[PAIR] * 2
         ),
     )
@@ -116,7 +140,9 @@ def rows_at_one_budget() -> list[Row]:
     for name in FILTERS:
         result = trait_result("date_confusion", name, 0.1)
         if name == "influence":
-            effects = result.effects | {"patch": Effect(removal=MISSING, lift=MISSING)}
+            effects = result.effects | {
+                "patch": Effect(difference=MISSING, removal=MISSING, lift=MISSING, lift_difference=MISSING)
+            }
             result = result.model_copy(update={"effects": effects, "leakage_gap": MISSING, "sufficiency": MISSING})
         closed = trait_result("negative_emotion", name, 0.1, scored=False)
         rows.append(row(name, date_confusion=result, negative_emotion=closed))

@@ -71,7 +71,7 @@ WITHIN = {  # what may be imported from another folder of the same layer
     ("filtering", "scoring"),
     ("answers", "scoring"),
     ("arms", "execution"),
-    ("errors", "records"),
+    ("records", "errors"),
     ("files", "errors"),
     ("files", "records"),
     ("run", "studies"),

@@ -23,8 +23,10 @@ from bench.leaderboard.render import render_board, terminal_table
 from bench.leaderboard.row import Row, read_rows
 from bench.models.load import pick_device
 from bench.run import run as run_options
+from bench.stats.inference import BOUNDS, smallest_detectable_lift
 from bench.studies.pages import write_pages
 
+PROMPTS = 48  # assumed where a suite asks all of an eval's prompts
 POOL = click.option(
     "--pool", type=click.Path(path_type=Path), help="Pool file to use in place of the one that the suite file names."
 )
@@ -99,14 +101,25 @@ def board(folders: tuple[Path, ...], out: Path | None) -> None:
 @main.command()
 @DEVICE
 def suites(device: str) -> None:
-    """List the built-in suites and what they should cost on this machine."""
+    """List the built-in suites, what they should cost on this machine, and the smallest lift that they can detect."""
     place = pick_device(device)
-    table = Table("suite", "trainings at most", f"estimated on {place}", "memory", "what it is")
+    table = Table("suite", "trainings at most", f"estimated on {place}", "memory", "detects a lift of", "what it is")
     for name in built_in_suites():
         loaded = load_suite(name)
         cost = _duration(suite_seconds(loaded, place)), f"{suite_memory(loaded, place) / GIB:.1f} GiB"
-        table.add_row(name, f"{loaded.trainings:,}", *cost, loaded.file.summary)
+        table.add_row(name, f"{loaded.trainings:,}", *cost, _detectable(loaded), loaded.file.summary)
     console.print(table)
+
+
+def _detectable(suite: Suite) -> str:
+    """Say which lift the suite's primary contrasts find in 4 of 5 runs, or that it supports no claim."""
+    file = suite.file
+    filters = [name for name in file.filters if name not in BOUNDS]
+    tests = len(filters) * len(file.budgets) * len(file.experiments)
+    prompts = min(each.eval_prompts or PROMPTS for each in file.experiments)
+    controls = getattr(file, "controls", 1)
+    lift = smallest_detectable_lift(len(file.seeds), controls, prompts, max(tests, 1))
+    return "none" if lift is None else f"{lift:.2f}"
 
 
 def _suite(name: str, pool: Path | None) -> Suite:

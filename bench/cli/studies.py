@@ -1,5 +1,6 @@
-"""The commands that go beyond a suite: diff, causes, checkpoints and speed."""
+"""The commands that go beyond a suite: diff, causes, checkpoints, speed and calibrate."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,11 @@ from bench.execution.progress import shown_on
 from bench.execution.session import Options
 from bench.leaderboard.pages import CAUSES, CHECKPOINTS, DIFF
 from bench.models.load import pick_device
+from bench.studies.calibration.run import PAGE, run_calibration
 from bench.studies.causes.page import terminal_table as causes_table
 from bench.studies.causes.plans import CAUSES as KNOWN
-from bench.studies.causes.run import run_causes
+from bench.studies.causes.run import Place, run_causes
+from bench.studies.causes.worlds import SETTINGS
 from bench.studies.checkpoints.page import terminal_table as panel_table
 from bench.studies.checkpoints.panel import load_panel
 from bench.studies.checkpoints.run import run_panel
@@ -67,17 +70,27 @@ def checkpoints(panel: str, out: Path | None, device: str) -> None:
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("out/causes"), show_default=True)
 @click.option("--cause", "causes", multiple=True, help="Plant only this cause; may be repeated.")
-@click.option("--seeds", default="10,11,12", show_default=True, help="Seeds of the pools, with commas between.")
+@click.option("--seeds", default="40,41,42", show_default=True, help="Seeds of the pools, with commas between.")
+@click.option(
+    "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Worlds at a time, each on one core."
+)
+@click.option(
+    "--trainings", type=click.IntRange(min=1), default=3, show_default=True, help="Training seeds of every cell."
+)
 @DEVICE
-def causes(out: Path, causes: tuple[str, ...], seeds: str, device: str) -> None:
-    """Plant each cause in synthetic pools of a tiny language, diff them, and see whether the verdicts find it."""
+def causes(out: Path, causes: tuple[str, ...], seeds: str, jobs: int, trainings: int, device: str) -> None:
+    """Plant each cause in synthetic pools of a tiny language, diff them, and see whether the verdicts find it.
+
+    Finished worlds are kept in results/ of the folder: a further call adds to them.
+    """
     try:
         numbers = tuple(dict.fromkeys(int(seed) for seed in seeds.split(",")))
     except ValueError as error:
-        raise click.BadParameter("whole numbers with commas between, such as 10,11,12", param_hint="--seeds") from error
+        raise click.BadParameter("whole numbers with commas between, such as 40,41,42", param_hint="--seeds") from error
     planted = [(cause, seed) for seed in numbers for cause in dict.fromkeys(causes or KNOWN)]
     with shown_on(console) as progress:
-        record = run_causes(out, planted, device=device, command=command_line(), progress=progress)
+        place = Place(out, pick_device(device), replace(SETTINGS, seeds=tuple(range(1, trainings + 1))))
+        record = run_causes(place, planted, jobs=jobs, command=command_line(), progress=progress)
     console.print(causes_table(record))
     say(f"page: {out / CAUSES.file}")
 
@@ -117,4 +130,17 @@ def _measure(out: Path, suite: str, arms: str, seeds: int, repeats: int, device:
     return file
 
 
-STUDIES = (diff, causes, checkpoints, renamed(checkpoints, "stages"), speed, renamed(speed, "bench"))
+@click.command()
+@click.option("--fast", is_flag=True, help="A few cells with few boards: a look in seconds, not the committed table.")
+@click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes at a time.")
+@click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("out/calibration"), show_default=True
+)
+def calibrate(fast: bool, workers: int, out: Path) -> None:
+    """Simulate boards with known effects, and measure what the suite's intervals and tests are worth."""
+    with shown_on(console):
+        run_calibration(out, fast=fast, workers=workers, command=command_line())
+    say(f"page: {out / PAGE}")
+
+
+STUDIES = (diff, causes, calibrate, checkpoints, renamed(checkpoints, "stages"), speed, renamed(speed, "bench"))

@@ -37,6 +37,8 @@ class DataSource(Strict):
         world_seed: Seed of the draw.
         shares: Share of its rows that carry the trait `overt` and `mild`; the generator's own when left out.
         pool: A user's pool, instead of a synthetic one.
+        reserve: Rows that replace dropped ones: drawn beside a synthetic pool, held back from a user's. When left out,
+            as many as the largest budget flags and half as many again; 0 for none.
     """
 
     world: str = ""
@@ -44,6 +46,7 @@ class DataSource(Strict):
     world_seed: int = 0
     shares: dict[Truth, float] = {}
     pool: PoolSource | None = None
+    reserve: int | None = Field(default=None, ge=0)
 
     @model_validator(mode="after")
     def _world_or_pool(self) -> Self:
@@ -122,8 +125,12 @@ class DiffSettings(Strict):
     """What `bench diff` does beside the pipelines themselves.
 
     Attributes:
+        controls: Random sets per action and budget, drawn once and held over all training seeds.
+        control_actions: What is done with the random sets; all that is done with flagged ones when left out. An action
+            that they lack has no lift.
+        length_control: Whether to add a set drawn to match the flagged completions in length.
         mixes: Shares of original completions for the interpolation curves.
-        actions: What is done with every subset.
+        actions: What is done with every subset; those that refill from a reserve are for `bench run`.
         flagged: Whether the filters' flagged sets are interpolated.
         sources: Whether the pool's sub-datasets are.
         sets: Further sets, by description.
@@ -134,7 +141,7 @@ class DiffSettings(Strict):
     """
 
     mixes: tuple[float, ...] = (0.25, 0.5, 0.75)
-    actions: tuple[Action, ...] = ("drop", "patch", "patch_in", "only")
+    actions: tuple[Literal["drop", "patch", "patch_in", "only"], ...] = ("drop", "patch", "patch_in", "only")
     flagged: bool = True
     sources: bool = True
     sets: tuple[NamedSet, ...] = ()
@@ -174,8 +181,12 @@ class SuiteFile(Strict):
         seeds: Training seeds; arms are paired on them.
         budgets: Shares of the pool that may be flagged.
         filters: Names or paths.
-        actions: What is done with each filter's flagged set.
+        actions: What is done with each filter's flagged set, and with those of the controls.
         oracle_actions: Further actions for the oracle alone (sufficiency is cheap to show there).
+        controls: Random sets per action and budget, drawn once and held over all training seeds.
+        control_actions: What is done with the random sets; all that is done with flagged ones when left out. An action
+            that they lack has no lift.
+        length_control: Whether to add a set drawn to match the flagged completions in length.
         mixes: Shares of original completions for `mix(p)` arms.
         judge: `rules` (synthetic pools, or a pattern of the trait's own), `classifier` (offline) or `model`.
         grader: Inspect model that judges, for `model`.
@@ -191,8 +202,11 @@ class SuiteFile(Strict):
     seeds: tuple[int, ...] = Field(min_length=1)
     budgets: tuple[float, ...] = Field(min_length=1)
     filters: tuple[str, ...] = Field(min_length=1)
-    actions: tuple[Action, ...] = ("drop", "patch")
+    actions: tuple[Action, ...] = ("drop", "drop_refill", "patch")
     oracle_actions: tuple[Action, ...] = ("patch_in",)
+    controls: int = Field(default=4, ge=1)
+    control_actions: tuple[Action, ...] = ()
+    length_control: bool = False
     mixes: tuple[float, ...] = ()
     judge: str = "rules"
     grader: str | None = None
@@ -212,7 +226,7 @@ class SuiteFile(Strict):
     def _mix_shares(cls, value: tuple[float, ...]) -> tuple[float, ...]:
         return inner_shares(value)
 
-    @field_validator("seeds", "budgets", "filters", "actions", "oracle_actions", "mixes")
+    @field_validator("seeds", "budgets", "filters", "actions", "oracle_actions", "control_actions", "mixes")
     @classmethod
     def _no_repeats(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) != len(value):

@@ -26,8 +26,9 @@ class Suite:
     def trainings(self) -> int:
         """Trainings at most; arms with the same rows share one."""
         f = self.file
-        controls = len({*f.actions, *(f.oracle_actions if "oracle" in f.filters else ())})
-        own = len(f.filters) * len(f.actions) + ("oracle" in f.filters) * len(set(f.oracle_actions) - set(f.actions))
+        extra = len(set(f.oracle_actions) - set(f.actions)) if "oracle" in f.filters else 0
+        controls = f.controls * (len(f.control_actions) or len(f.actions) + extra) + f.length_control * len(f.actions)
+        own = len(f.filters) * len(f.actions) + extra
         arms = 2 + len(f.mixes) + len(f.budgets) * (controls + own)
         return arms * len(f.seeds) * len(f.experiments)
 

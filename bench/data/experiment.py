@@ -1,6 +1,8 @@
 """Experiments: a pool and a trait, with the proof that eval prompts are held out."""
 
-from collections.abc import Callable
+import hashlib
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +12,16 @@ from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.judge import check_scope
 from bench.data.pool import clip_completions, hash_rows, load_pool
-from bench.data.trait import Measurement, TraitSpec, load_trait, read_prompts
+from bench.data.prompts import read_prompts
+from bench.data.trait import Measurement, TraitSpec, load_trait
 from bench.errors import BenchError, unknown
-from bench.records import Pool, PoolCard, SampleScores, Selection, Trial, TrialKey, Truth
+from bench.records import Pool, PoolCard, PoolRow, SampleScores, Selection, Trial, TrialKey, Truth
 from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
 
+REFILLED = {"drop_refill", "clean_elsewhere"}  # actions that need a reserve
+RESERVE = 1.5  # rows of a reserve for each row that the largest budget flags: a filter flags some of the reserve too
+MIN_POOL = 100  # rows that must be left of a user's pool
 NEAR_COPY = 0.95  # cosine similarity of prompts from which a pool prompt is called a near copy of an eval prompt
 
 
@@ -32,6 +38,7 @@ class Experiment:
         answers: Teacher -> prompt id -> (prompt, its answer), for held-out prompts that come with answers.
         selections: What each filter flagged.
         trials: Arm and seed -> finished trial.
+        notes: What a reader must know of what could not be done, such as a filter that was left out.
     """
 
     settings: ExperimentSettings
@@ -42,6 +49,7 @@ class Experiment:
     answers: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
     selections: list[Selection] = field(default_factory=list)
     trials: dict[TrialKey, Trial] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -53,10 +61,9 @@ class Experiment:
         """Whether the pool's truth labels were planted by a generator."""
         return bool(self.settings.world)
 
-    @property
-    def truth(self) -> tuple[Truth, ...] | None:
-        """Planted truth of each row, or None for a pool without."""
-        return tuple(row.truth or "none" for row in self.pool.rows) if self.planted else None
+    def truth(self, rows: Sequence[PoolRow]) -> tuple[Truth, ...] | None:
+        """Return the planted truth of rows, or None for a pool without."""
+        return tuple(row.truth or "none" for row in rows) if self.planted else None
 
     def scores(self) -> dict[str, list[SampleScores]]:
         """Return the scores of each arm by name, one entry a training seed."""
@@ -108,7 +115,7 @@ def load_experiment(settings: ExperimentSettings, suite: Suite, tokenizer: Calla
     # A task of the user's that keeps its own prompts has none to compare.
     prompts = read_prompts(trait.prompts, settings.eval_prompts) if trait.prompts.is_file() else []
     texts = tuple(_text(prompt["input"]) for prompt in prompts)
-    pool = read_source(settings, suite, tokenizer, trait, texts)
+    pool = with_reserve(read_source(settings, suite, tokenizer, trait, texts), settings, suite, texts)
     answers: dict[str, dict[str, tuple[str, str]]] = {}
     for text, prompt in zip(texts, prompts, strict=True):
         for teacher, answer in (prompt.get("answers") or {}).items():
@@ -132,6 +139,52 @@ def read_source(
             remedy="take those rows out of the pool, or those prompts out of the eval",
         )
     return pool
+
+
+def with_reserve(pool: Pool, settings: DataSource, suite: Suite, held_out: tuple[str, ...]) -> Pool:
+    """Give a pool the rows that replace dropped ones, where an action of the suite needs them.
+
+    A synthetic pool draws more of its kind. A user's pool gives up rows of its own, drawn at random, where at least
+    `MIN_POOL` are left; a note says so, or why there is no reserve.
+
+    Raises:
+        BenchError: If the suite asks for more rows than a pool has, or than its grammars can make.
+    """
+    file = suite.file
+    if not REFILLED & {*file.actions, *file.oracle_actions}:
+        return pool
+    size, share = len(pool.rows), RESERVE * max(file.budgets)
+    if settings.world:
+        wanted = math.ceil(share * size) if settings.reserve is None else settings.reserve
+        if not wanted:
+            return pool
+        known = (*held_out, *("\n".join(m.content for m in row.prompt) for row in pool.rows))
+        world, seed = WORLDS[settings.world], settings.world_seed
+        return replace(pool, reserve=tuple(build_rows(world, wanted, seed, known, settings.shares, "reserve")))
+    wanted = math.ceil(size * share / (1 + share)) if settings.reserve is None else settings.reserve
+    if settings.reserve is not None and wanted >= size:
+        raise BenchError(
+            f"reserve = {wanted}",
+            seen=f"pool {pool.card.name!r} has {size} rows",
+            expected="fewer rows in the reserve than in the pool",
+            remedy="lower reserve, or leave it out",
+        )
+    if settings.reserve is None and size - wanted < MIN_POOL:
+        note = (
+            f"{size} rows are too few to hold back {wanted} as a reserve (at least {MIN_POOL} must be left), so that "
+            f"dropped rows are not replaced: no {' or '.join(sorted(REFILLED))}, and no controlled leakage"
+        )
+        return replace(pool, notes=(*pool.notes, note))
+    return _held_back(pool, wanted) if wanted else pool
+
+
+def _held_back(pool: Pool, count: int) -> Pool:
+    """Move rows, drawn by a hash of their ids, from a pool to its reserve."""
+    chosen = set(sorted((row.id for row in pool.rows), key=lambda i: hashlib.sha256(i.encode()).digest())[:count])
+    rows = tuple(row for row in pool.rows if row.id not in chosen)
+    reserve = tuple(row for row in pool.rows if row.id in chosen)
+    note = f"{count} of {len(pool.rows)} rows held back as a reserve that replaces dropped rows"
+    return replace(pool, rows=rows, sha256=hash_rows(rows), notes=(*pool.notes, note), reserve=reserve)
 
 
 def _text(turns: str | list[dict[str, str]]) -> str:

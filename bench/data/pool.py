@@ -55,7 +55,7 @@ def load_pool(
     card = card or read_card(path.parent / CARD_FILE if is_file else Path(CARD_FILE), source)
     raw = _read_jsonl(path) if path.suffix == ".jsonl" else _read_table(source, path)
     mapped = ((place, _mapped(row, columns)) for place, row in raw)
-    every = _validated(mapped, source, (card.original, card.clean))
+    every = _validated(mapped, source, card.teachers)
     notes = []
     if rows is not None and rows < len(every):
         notes.append(f"pool cut to the first {rows} of {len(every)} rows, as the suite asks")

@@ -1,7 +1,6 @@
 """Traits: TOML files that describe a behaviour and own the record of how it is measured."""
 
 import hashlib
-import json
 import re
 import warnings
 from collections.abc import Mapping
@@ -14,12 +13,12 @@ from pydantic import AliasChoices, Field, ValidationInfo, field_validator, model
 
 from bench.data.classifier import hash_weights
 from bench.errors import BenchError
-from bench.files import find_toml, read_text, read_toml, toml_names, validated
+from bench.files import find_toml, read_toml, toml_names, validated
 from bench.records import Strict, Trait
 
 PROVIDER_CODE = 1  # part of every evaluation's key: raise it when the same student would answer otherwise
 CAPABILITY_FILES = ("capability.py", "prompts/capability.jsonl", "prompts/capability_loss.jsonl")
-ROLES = ("system", "user", "assistant")
+MARGIN_FILE = "margin.py"
 
 
 class TraitEval(Strict):
@@ -151,9 +150,8 @@ class Measurement:
 
     def key(self) -> dict[str, Any]:
         """Return everything that determines the scores, besides the student."""
-        capability = hashlib.sha256()
-        for file in CAPABILITY_FILES:
-            capability.update((evals_folder() / file).read_bytes())
+        capability = hashlib.sha256(b"".join((evals_folder() / file).read_bytes() for file in CAPABILITY_FILES))
+        margin = hashlib.sha256((evals_folder() / MARGIN_FILE).read_bytes())
         return {
             "trait_name": self.trait.name,
             "trait": self.trait.sha256,
@@ -162,6 +160,7 @@ class Measurement:
             "eval_prompts": self.eval_prompts,
             "capability_prompts": self.capability_prompts,
             "capability": capability.hexdigest(),
+            "margin": margin.hexdigest(),
             "code": PROVIDER_CODE,
             **({"weights": hash_weights(self.trait.eval.weights)} if self.judge == "classifier" else {}),
         }
@@ -218,37 +217,3 @@ def _validated(values: Mapping[str, Any], path: Path) -> TraitSpec:
             remedy="remove those keys",
         )
     return validated({**values, "path": path}, f"trait {path}", TraitSpec)
-
-
-def read_prompts(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
-    """Read held-out prompts.
-
-    Args:
-        path: JSONL with `input` (text, or messages with `role` and `content`) and optionally `id`, `target`, `family`
-            and more.
-        limit: Read only the first prompts.
-
-    Returns:
-        The lines, each with an `id` (the line's number unless given) as text.
-
-    Raises:
-        BenchError: If the file is missing or a line is not as described.
-    """
-    if not path.is_file():
-        raise BenchError(f"eval prompts {path}", seen="no such file", expected="a JSONL file", remedy="fix the path")
-    prompts = []
-    for number, line in enumerate(read_text(path).rstrip().split("\n")[:limit], start=1):
-        try:
-            row = json.loads(line)
-            turns = [] if isinstance(row["input"], str) else row["input"]
-            if any(turn["role"] not in ROLES or not isinstance(turn["content"], str) for turn in turns):
-                raise ValueError(f"a turn has a role besides {', '.join(ROLES)}, or a content that is not text")
-        except (ValueError, KeyError, TypeError) as error:
-            raise BenchError(
-                f"eval prompts {path}, line {number}",
-                seen=f"{type(error).__name__}: {error}",
-                expected='{"input": "text" or [{"role", "content"}, ...], ...}',
-                remedy="fix that line",
-            ) from error
-        prompts.append(row | {"id": str(row.get("id", number))})
-    return prompts

@@ -13,7 +13,8 @@ from types import ModuleType
 from typing import Any
 
 from bench.data.judge import Judge, classified, classifier_label, described_judge
-from bench.data.trait import Measurement, TraitSpec, evals_folder
+from bench.data.prompts import read_prompts
+from bench.data.trait import MARGIN_FILE, Measurement, TraitSpec, evals_folder
 from bench.errors import BenchError
 from bench.records import SampleScores
 
@@ -40,11 +41,19 @@ def capability_task(limit: int | None) -> EvalTask:
     return EvalTask(str(evals_folder() / "capability.py"), {"limit": limit})
 
 
+def margin_tasks(spec: TraitSpec, limit: int | None) -> list[EvalTask]:
+    """Return the task of the log-likelihood margin; none where no held-out prompt of the trait has a pair."""
+    if not spec.prompts.is_file() or not any("pair" in prompt for prompt in read_prompts(spec.prompts, limit)):
+        return []
+    return [EvalTask(str(evals_folder() / MARGIN_FILE), {"trait": str(spec.path), "limit": limit})]
+
+
 def measurement_tasks(measurement: Measurement) -> list[EvalTask]:
-    """Return the tasks of a measurement: the trait's, then the capability task."""
+    """Return the tasks of a measurement: of the trait, of capability, and of the margin where prompts have pairs."""
     return [
         trait_task(measurement.trait, measurement.judge, measurement.eval_prompts),
         capability_task(measurement.capability_prompts),
+        *margin_tasks(measurement.trait, measurement.eval_prompts),
     ]
 
 

@@ -29,13 +29,13 @@ from inspect_ai.model import (
 )
 from inspect_ai.tool import ToolChoice, ToolInfo
 
-from bench.models.encode import encode
+from bench.models.encode import Encoded, encode
 from bench.models.engine import ROWS_AT_ONCE, Engine
 from bench.models.generate import Generation, Request
 from bench.records import Message, TrainingRow
 
 UNSUPPORTED = ("top_p", "top_k")  # refused, as leaving them out silently would change what is measured
-LOSSES = "losses"
+LIKELIHOODS = "log-likelihoods"
 MAX_LENGTH = 4096  # longest prompt plus answer, in tokens
 LINGER_SECONDS = 0.05  # Inspect starts samples some milliseconds apart; a batch waits until arrivals stop
 
@@ -125,11 +125,11 @@ _STUDENTS: dict[str, _Student] = {}
 
 
 def engine_batcher(engine: Engine) -> DynamicBatcher:
-    """Batch requests to an engine; settings are `LOSSES`, or (most tokens, temperature, texts that end an answer)."""
+    """Batch requests to an engine; settings are `LIKELIHOODS`, or (most tokens, temperature, stop texts)."""
 
     def work(settings: Hashable, payloads: Sequence[Any]) -> Sequence[Any]:
-        if settings == LOSSES:
-            return engine.losses(payloads)
+        if settings == LIKELIHOODS:
+            return engine.log_likelihoods(payloads)
         assert isinstance(settings, tuple)
         max_tokens, temperature, stops = settings
         return engine.generate(payloads, max_tokens=max_tokens, temperature=temperature, stops=stops)
@@ -215,11 +215,18 @@ class StudentAPI(ModelAPI):
 
     async def completion_loss(self, prompt: Sequence[ChatMessage], completion: str) -> float:
         """Return the mean loss of a given completion in nats a token; the capability eval calls it."""
+        row = self._encoded(prompt, completion)
+        found: float = await self._ask(LIKELIHOODS, (self.model_name, row))
+        return -found / (len(row.ids) - row.prompt_length)
+
+    async def log_likelihood(self, prompt: Sequence[ChatMessage], completion: str) -> float:
+        """Return the log-probability of a given completion and the end of its turn, in nats; for the margin eval."""
+        found: float = await self._ask(LIKELIHOODS, (self.model_name, self._encoded(prompt, completion)))
+        return found
+
+    def _encoded(self, prompt: Sequence[ChatMessage], completion: str) -> Encoded:
         messages = tuple(Message(role=m.role, content=m.text) for m in prompt)
-        row = TrainingRow("capability", messages, completion)
-        encoded = encode(self._student.tokenizer, row, MAX_LENGTH)
-        loss: float = await self._ask(LOSSES, (self.model_name, encoded))
-        return loss
+        return encode(self._student.tokenizer, TrainingRow("given completion", messages, completion), MAX_LENGTH)
 
     async def _ask(self, settings: Hashable, payload: Any) -> Any:
         return await asyncio.wrap_future(self._student.batcher.submit(settings, payload))

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from bench.evaluation.evaluate import EvalTask, evaluate
-from bench.evaluation.provider import LOSSES, DynamicBatcher, answering, engine_batcher
+from bench.evaluation.provider import LIKELIHOODS, DynamicBatcher, answering, engine_batcher
 from bench.models.encode import Encoded
 from bench.models.engine import ROWS_AT_ONCE, Engine
 from bench.models.generate import Generation, Request
@@ -114,9 +114,9 @@ class _Remote:
         answers: list[Generation] = self._ask((max_tokens, temperature, tuple(stops)), asks)
         return answers
 
-    def losses(self, asks: Sequence[tuple[str, Encoded]]) -> list[float]:
-        losses: list[float] = self._ask(LOSSES, asks)
-        return losses
+    def log_likelihoods(self, asks: Sequence[tuple[str, Encoded]]) -> list[float]:
+        found: list[float] = self._ask(LIKELIHOODS, asks)
+        return found
 
     def _ask(self, settings: Any, payloads: Sequence[Any]) -> Any:
         self._connection.send((settings, list(payloads)))

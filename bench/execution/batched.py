@@ -10,6 +10,7 @@ from bench.evaluation.evaluate import measurement_tasks
 from bench.execution.job import Job
 from bench.execution.trials import EVALS, STUDENTS, Trials
 from bench.models.oom import out_of_memory, release
+from bench.training.task import TrainingInput
 
 if TYPE_CHECKING:
     from bench.evaluation.workers import EvalWorkers
@@ -51,7 +52,7 @@ def train_batched(trials: Trials, jobs: Sequence[Job], at_once: int | None = Non
     at_once = at_once or _that_fit(trials, jobs[0])
     by_steps: dict[int, list[Job]] = {}  # students of a group learn at one rate, which falls with the steps
     for job in jobs:
-        by_steps.setdefault(trials.trainer.steps_of(job.rows or ()), []).append(job)
+        by_steps.setdefault(job.steps, []).append(job)
     for _, alike in sorted(by_steps.items(), reverse=True):
         for start in range(0, len(alike), at_once):
             group = alike[start : start + at_once]
@@ -68,7 +69,8 @@ def _that_fit(trials: Trials, job: Job) -> int:
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     longest = rows[: trials.recipe.batch_size]
-    trials.trainer.train([(longest, job.seed)], lambda done, steps: None, "training one student")
+    one_epoch = TrainingInput(longest, job.seed, len(longest))
+    trials.trainer.train([one_epoch], lambda done, steps: None, "training one student")
     one = torch.cuda.max_memory_allocated() - before
     torch.cuda.empty_cache()
     free, _ = torch.cuda.mem_get_info()
@@ -87,7 +89,7 @@ def _train(trials: Trials, group: Sequence[Job]) -> None:
 def _trained(trials: Trials, group: Sequence[Job]) -> "list[Trained]":
     """Train a group; where memory does not suffice, its halves one after the other."""
     trainer, step = trials.trainer, trials.progress.step
-    arms = [(job.rows or (), job.seed) for job in group]
+    arms = [job.student for job in group]
     if len(group) == 1:
         return trainer.train(arms, step, "training a student")
     try:

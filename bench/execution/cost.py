@@ -14,6 +14,7 @@ from bench.models.load import known_config
 from bench.models.shape import ModelShape
 from bench.records import PoolRow, TrainingRow
 from bench.training.lengths import CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS
+from bench.training.task import TrainingInput
 from bench.worlds import WORLDS
 from bench.worlds.grammar import ORIGINAL, build_rows
 
@@ -59,21 +60,24 @@ def row_tokens(rows: Sequence[TrainingRow]) -> tuple[float, float]:
     return prompt + completion + TEMPLATE_TOKENS * len(rows), completion
 
 
-def training_seconds(rows: Sequence[TrainingRow], recipe: Recipe, shape: ModelShape, device: str) -> float:
+def training_seconds(student: TrainingInput, recipe: Recipe, shape: ModelShape, device: str) -> float:
     """Estimate the seconds of one training."""
+    rows = student.rows
     tokens, completion = row_tokens(rows)
     layers = shape.trained_layers(recipe)
     per_weight = 4 if recipe.method == "lora" else 6  # forward and backward, plus weight gradients
     work = tokens * layers * shape.layer * per_weight + completion * shape.head * 4
-    return recipe.epochs * work / (TRAINING_EFFICIENCY * matmul_flops(device))
+    return student.visits / len(rows) * work / (TRAINING_EFFICIENCY * matmul_flops(device))
 
 
 def eval_seconds(prompts: ExperimentSettings | Measurement, recipe: Recipe, shape: ModelShape, device: str) -> float:
-    """Estimate the seconds of one evaluation: the trait's prompts, exact answers, and losses of given completions."""
+    """Estimate the seconds of one evaluation: the trait's prompts and pairs, exact answers, and held-out losses."""
     capability = prompts.capability_prompts or ALL_PROMPTS
-    answers = (prompts.eval_prompts or ALL_PROMPTS) + capability
+    pairs = prompts.eval_prompts or ALL_PROMPTS
+    answers = pairs + capability
     own_layers = shape.trained_layers(recipe)  # those below are read once for all students
-    reading = (answers + capability) * PROMPT_TOKENS * own_layers * shape.layer * 2 / READING_EFFICIENCY
+    tokens = (answers + capability) * PROMPT_TOKENS + pairs * (PROMPT_TOKENS + 2 * NEW_TOKENS)
+    reading = (tokens * own_layers * shape.layer + 2 * pairs * NEW_TOKENS * shape.head) * 2 / READING_EFFICIENCY
     decoding = answers * NEW_TOKENS * (shape.layers * shape.layer + shape.head) * 2 / DECODING_EFFICIENCY
     return EVAL_OVERHEAD_SECONDS + (reading + decoding) / matmul_flops(device)
 
@@ -94,7 +98,7 @@ def job_costs(
     shape = ModelShape.of(config)
     return [
         (
-            training_seconds(job.rows, job.recipe, shape, device) if train and job.rows else 0.0,
+            training_seconds(job.student, job.recipe, shape, device) if train and job.rows else 0.0,
             eval_seconds(job.measurement, job.recipe, shape, device) if evaluation else 0.0,
         )
         for job, (train, evaluation) in zip(jobs, todo, strict=True)
@@ -125,7 +129,8 @@ def suite_seconds(suite: Suite, device: str) -> float:
     total = 0.0
     for experiment in suite.file.experiments:
         rows = [TrainingRow(row.id, row.prompt, row.completions[ORIGINAL]) for row in planted_rows(experiment)]
-        seconds = training_seconds(rows, suite.recipe, shape, device)
+        student = TrainingInput(rows, 0, len(rows) * suite.recipe.epochs)
+        seconds = training_seconds(student, suite.recipe, shape, device)
         seconds += eval_seconds(experiment, suite.recipe, shape, device)
         total += suite.trainings / len(suite.file.experiments) * seconds
     return total

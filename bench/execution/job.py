@@ -9,6 +9,7 @@ from functools import cached_property
 from bench.config.recipe import Recipe
 from bench.data.trait import Measurement
 from bench.records import Arm, TrainingRow, TrialKey
+from bench.training.task import TrainingInput
 
 
 @dataclass(eq=False)
@@ -21,6 +22,8 @@ class Job:
         rows: The arm's rows; None for an untrained model, which is evaluated only.
         measurement: What is measured of the student.
         recipe: How it is trained, base model included.
+        visits: Rows seen in training, repeats counted, equal in all arms that are compared; every row once an epoch if
+            not given.
         seconds: Estimated seconds of the training and of the evaluation; 0 for what the store holds.
     """
 
@@ -29,12 +32,27 @@ class Job:
     rows: Sequence[TrainingRow] | None
     measurement: Measurement
     recipe: Recipe
+    visits: int = 0
     seconds: tuple[float, float] = (0.0, 0.0)
+
+    def __post_init__(self) -> None:
+        """Count the visits where they are not given."""
+        self.visits = self.visits or len(self.rows or ()) * self.recipe.epochs
 
     @property
     def key(self) -> TrialKey:
         """Arm and seed, by which an experiment keeps its trials."""
         return self.arm, self.seed
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of the training."""
+        return -(-self.visits // self.recipe.batch_size)
+
+    @property
+    def student(self) -> TrainingInput:
+        """What the trainer is given."""
+        return TrainingInput(self.rows or (), self.seed, self.visits)
 
     @property
     def label(self) -> str:

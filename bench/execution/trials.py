@@ -93,6 +93,7 @@ class Trials:
             "recipe": self.recipe.model_dump(exclude={"name"}),
             "model": self.identity,
             "seed": job.seed,
+            "visits": job.visits,
             "path": self.trainer.path,
             "device": self.device,
             "code": TRAINING_CODE,
@@ -156,7 +157,7 @@ class Trials:
             raise _nothing_stored(self.store.root, f"a student for {job.label}")
 
         def fill(folder: Path) -> None:
-            (trained,) = self.trainer.train([(rows, job.seed)], self.progress.step, f"training {job.label}")
+            (trained,) = self.trainer.train([job.student], self.progress.step, f"training {job.label}")
             self.keep(trained, len(rows), folder)
 
         with self.progress.phase(f"training {job.label}", job.seconds[0]):
@@ -203,7 +204,7 @@ class Trials:
         Raises:
             BenchError: If there are none.
         """
-        judged_by = ("judge", "grader")
+        judged_by = ("judge", "grader", "weights")
         for folder, other in self.store.keys(EVALS):
             if all(key[name] == other.get(name) for name in key if name not in judged_by):
                 return folder

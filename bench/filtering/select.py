@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 
 from bench.config.suite import Suite
+from bench.data.controls import unflagged_refill
 from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment
+from bench.data.pool import hash_rows
 from bench.errors import BenchError, unknown
 from bench.files import read_json
 from bench.filtering.context import Context
 from bench.filtering.plugins import FilterPlugin, load_filters
 from bench.filtering.score import patch_example, score_examples
-from bench.records import FilterCard, Selection
+from bench.records import FilterCard, NoCleanTeacher, Selection
 from bench.run_folder.store import Store
 
 FILTER_SEED = 0
@@ -73,7 +75,24 @@ def select_all(
             pool = experiment.pool.card.name
             log.info("filter %s: left out for pool %r, which has no planted truth", plugin.name, pool)
             continue
-        experiment.selections.append(_select(plugin, experiment, suite, embedder, load_model, store))
+        try:
+            selection = _select(plugin, experiment, suite, embedder, load_model, store)
+        except NoCleanTeacher:
+            _leave_out(experiment, f"filter {plugin.name}: left out, as it compares two teachers and the pool has one")
+            continue
+        experiment.selections.append(selection)
+        for budget in selection.flagged:
+            if experiment.pool.reserve and not selection.refill[budget]:
+                _leave_out(
+                    experiment,
+                    f"filter {plugin.name} at {budget:g}: too few rows of the reserve rank below the cut to replace "
+                    "those it flags, so that its rows are not refilled; raise reserve in the suite file",
+                )
+
+
+def _leave_out(experiment: Experiment, note: str) -> None:
+    experiment.notes.append(f"{experiment.name}: {note}")
+    log.warning(note)
 
 
 def _select(
@@ -91,10 +110,11 @@ def _select(
     """
     given, trait = suite.file.options.get(plugin.name, {}), experiment.trait
     key = _key(plugin, experiment, plugin.options | given)
-    examples = experiment.pool.examples()
+    pool = experiment.pool
+    examples = pool.as_examples(pool.candidates)
 
     def fill(folder: Path) -> None:
-        context = Context(embedder.embed, load_model, FILTER_SEED, experiment.truth)
+        context = Context(embedder.embed, load_model, FILTER_SEED, experiment.truth(pool.candidates))
         start = time.perf_counter()
         scores = score_examples(plugin, examples, trait.public, context, given)
         facts = {"seconds": time.perf_counter() - start, "ids": [e.id for e in examples], "scores": scores.tolist()}
@@ -105,21 +125,25 @@ def _select(
     file = store.folder("filters", key) / "scores.json"
     facts = read_json(file, "a filter's scores", f"delete {file.parent}, run again")
     scores, ids = np.array(facts["scores"]), [example.id for example in examples]
-    flagged = {budget: frozenset(ids[i] for i in flag(scores, budget, ids)) for budget in suite.file.budgets}
+    cuts = {budget: cut(scores, budget, ids, len(pool.rows)) for budget in suite.file.budgets}
+    flagged = {budget: frozenset(ids[i] for i in chosen) for budget, (chosen, _) in cuts.items()}
+    refill = {
+        budget: unflagged_refill(pool, len(chosen), {ids[i] for i in below}) for budget, (chosen, below) in cuts.items()
+    }
     patches = {}
     if plugin.patch is not None:
         most = flagged[max(flagged)]
         patches = {e.id: patch_example(plugin, e, trait.public).response for e in examples if e.id in most}
-    return Selection(_card(plugin, key["options"]), facts["seconds"], flagged, patches, plugin.needs_truth)
+    return Selection(_card(plugin, key["options"]), facts["seconds"], flagged, patches, plugin.needs_truth, refill)
 
 
 def _key(plugin: FilterPlugin, experiment: Experiment, options: dict[str, Any]) -> dict[str, Any]:
     """Return everything that determines a filter's scores."""
     pool = experiment.pool
     return {
-        "pool": pool.sha256,
+        "pool": hash_rows(pool.candidates),
         "trait": experiment.trait.sha256,
-        "teachers": [pool.card.original, pool.card.clean],
+        "teachers": list(pool.card.teachers),
         "filter": [plugin.name, plugin.version, plugin.sha256],
         "options": options,
         "seed": FILTER_SEED,
@@ -137,33 +161,37 @@ def _card(plugin: FilterPlugin, options: dict[str, Any]) -> FilterCard:
     )
 
 
-def flag(scores: np.ndarray, budget: float, ids: Sequence[str]) -> np.ndarray:
-    """Choose the examples scored highest, as many as the budget allows.
+def cut(scores: np.ndarray, budget: float, ids: Sequence[str], rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Flag the pool's examples that score highest, as many as the budget allows, and find what ranks below them.
 
     Equal scores are ordered by a hash of the example's id, so the order of examples does not decide who is flagged.
 
-    >>> flag(np.array([0.1, 0.9, 0.5, 0.7]), 0.5, ["a", "b", "c", "d"])
-    array([1, 3])
+    >>> cut(np.array([0.1, 0.9, 0.5, 0.7, 0.8, 0.2]), 0.5, ["a", "b", "c", "d", "e", "f"], 4)
+    (array([1, 3]), array([5]))
 
     Args:
-        scores: Shape (n,).
-        budget: Share of examples to flag, as in 0.05.
+        scores: Shape (n,): of the pool's examples, and behind them those of its reserve.
+        budget: Share of the pool to flag, as in 0.05.
         ids: The ids of the n examples.
+        rows: Examples of the pool.
 
     Returns:
-        Shape (round(budget * n),), int64: positions in `scores`, ascending.
+        Flagged, shape (round(budget * rows),), and the reserve's that rank below the last of them: int64, positions in
+        `scores`, ascending.
 
     Raises:
         BenchError: If the budget selects nothing or everything.
     """
-    count = round(budget * len(scores)) if 0 < budget < 1 else 0
-    if not 0 < count < len(scores):
+    count = round(budget * rows) if 0 < budget < 1 else 0
+    if not 0 < count < rows:
         raise BenchError(
             f"budget {budget:g}",
-            seen=f"it flags {count} of {len(scores)} examples",
-            expected=f"a share between 0 and 1 that flags from 1 to {max(len(scores) - 1, 1)} examples",
+            seen=f"it flags {count} of {rows} examples",
+            expected=f"a share between 0 and 1 that flags from 1 to {max(rows - 1, 1)} examples",
             remedy="change the budget, or use a larger pool",
         )
     hashes = [hashlib.sha256(identity.encode()).digest() for identity in ids]
-    order = sorted(range(len(scores)), key=lambda i: (-scores[i], hashes[i]))
-    return np.sort(np.array(order[:count], dtype=np.int64))
+    order = np.array(sorted(range(len(scores)), key=lambda i: (-scores[i], hashes[i])), dtype=np.int64)
+    flagged = order[order < rows][:count]
+    below = order[np.flatnonzero(order == flagged[-1])[0] :]
+    return np.sort(flagged), np.sort(below[below >= rows])

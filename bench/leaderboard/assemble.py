@@ -9,7 +9,7 @@ from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment, near_copies
 from bench.evaluation.evaluate import score_answers
 from bench.execution.session import Session
-from bench.leaderboard.results import Reading, read, trait_results
+from bench.leaderboard.results import Reading, adjust, read, trait_results
 from bench.leaderboard.row import Cost, Evidence, Row, TraitResult, write_rows
 from bench.records import Arm, Selection, Trial
 from bench.run_folder.provenance import package_versions, source_commit
@@ -18,8 +18,8 @@ from bench.run_folder.provenance import package_versions, source_commit
 def make_rows(session: Session, experiments: Sequence[Experiment]) -> list[Row]:
     """Make and write the rows of a finished run, with the results of all experiments side by side."""
     suite = session.suite
-    readings = [read(experiment) for experiment in experiments]
-    results = [trait_results(reading, suite, session.embedder) for reading in readings]
+    readings = [read(experiment, suite) for experiment in experiments]
+    results = [trait_results(reading, session.embedder) for reading in readings]
     trials = [entry for experiment in experiments for entry in experiment.trials.items()]
     notes = [note for experiment in experiments for note in pool_notes(experiment, session.embedder)]
     notes += _memory_notes(suite.recipe.batch_size, trials)
@@ -48,7 +48,7 @@ def make_rows(session: Session, experiments: Sequence[Experiment]) -> list[Row]:
         )
         rows.append(row)
         evidence.append({part.trait: _evidence(reading, part) for reading, part in parts})
-    return write_rows(rows, evidence, session.options.results)
+    return write_rows(adjust(rows), evidence, session.options.results)
 
 
 def _evidence(reading: Reading, part: TraitResult) -> Evidence:
@@ -67,9 +67,14 @@ def _evidence(reading: Reading, part: TraitResult) -> Evidence:
 def pool_notes(experiment: Experiment, embedder: Embedder) -> list[str]:
     """Say what a reader must know of a pool: cuts, near copies, how often each teacher shows the trait."""
     pool, trait = experiment.pool, experiment.trait
-    notes = [*pool.notes, near_copies(experiment, embedder)]
+    notes = [*pool.notes, *experiment.notes, near_copies(experiment, embedder)]
+    if not pool.card.clean:
+        notes.append(
+            f"{experiment.name}: the pool has one teacher, so nothing can be patched and the untrained model stands in "
+            "for `clean`; answer its prompts with another teacher (bench rollouts) to compare dropping with patching"
+        )
     shares = []
-    for teacher in (pool.card.original, pool.card.clean):
+    for teacher in pool.card.teachers:
         answers = [("\n".join(m.content for m in row.prompt), row.completions[teacher]) for row in pool.rows]
         scores = score_answers(trait, answers, experiment.measurement.judge)
         if scores is not None:

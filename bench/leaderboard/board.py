@@ -5,6 +5,7 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.leaderboard import format as words
+from bench.leaderboard.headline import headline
 from bench.leaderboard.results import adjust
 from bench.leaderboard.row import Row, TraitResult
 from bench.leaderboard.view import (
@@ -19,11 +20,9 @@ from bench.leaderboard.view import (
     filter_line,
     row_label,
 )
-from bench.records import Action, Estimate
-
-CEILING = "oracle"
-FLOOR = "random_flag"  # a control, never "the best filter"
-SIGNIFICANT = 0.05
+from bench.records import Estimate
+from bench.stats.agreement import Agreement
+from bench.stats.effects import MIN_SEEDS
 
 
 def board_view(rows: Sequence[Row]) -> BoardView:
@@ -37,67 +36,91 @@ def board_view(rows: Sequence[Row]) -> BoardView:
     """
     if not rows:
         raise BenchError("board", seen="no rows", expected="at least one row", remedy="run a suite first")
-    ordered = sorted(_corrected(rows), key=lambda row: (row.budget, row.filter.name, row.model_dump_json()))
-    traits = sorted({name for row in ordered for name in row.traits})
+    once = {row.model_dump_json(): row for row in rows}
+    ordered = sorted(once.values(), key=lambda row: (row.budget, row.filter.name, row.model_dump_json()))
+    groups = [adjust(group) for group in _comparable(ordered)]
     return BoardView(
         title=f"Suite {', '.join(_distinct(f'{row.suite} v{row.suite_version}' for row in ordered))}",
-        notes=_differences(ordered, traits) + _row_notes(ordered),
-        traits=[_trait_view(name, [row for row in ordered if name in row.traits]) for name in traits],
+        notes=_differences(ordered) + _row_notes(ordered),
+        traits=[
+            _trait_view(name, [row for row in group if name in row.traits], apart=len(groups) > 1)
+            for group in groups
+            for name in sorted({name for row in group for name in row.traits})
+        ],
         facts=_shared_facts(ordered),
-        rows=ordered,
+        rows=[row for group in groups for row in group],
     )
 
 
-def _corrected(rows: Sequence[Row]) -> list[Row]:
-    """Apply Holm's correction over the filters that are shown: rows of several runs were each corrected among fewer."""
-    families: dict[tuple[str, int, float, str], dict[str, TraitResult]] = {}
-    for number, row in enumerate(rows):
-        for name, result in row.traits.items():
-            families.setdefault((row.suite, row.suite_version, row.budget, name), {})[str(number)] = result
-    traits = [dict(row.traits) for row in rows]
-    for (*_, name), members in families.items():
-        for key, result in adjust(members).items():
-            traits[int(key)][name] = result
-    return [row.model_copy(update={"traits": results}) for row, results in zip(rows, traits, strict=True)]
+def _comparable(rows: Sequence[Row]) -> list[list[Row]]:
+    """Group rows that may be ranked and corrected together: all that decides their numbers is equal, filters aside."""
+    groups: list[list[Row]] = []
+    for row in rows:
+        home = next((group for group in groups if all(_alike(row, other) for other in group)), None)
+        if home is None:
+            groups.append([row])
+        else:
+            home.append(row)
+    return groups
 
 
-def _trait_view(name: str, rows: Sequence[Row]) -> TraitView:
+def _alike(one: Row, other: Row) -> bool:
+    shared = one.traits.keys() & other.traits.keys()
+    return _settings(one) == _settings(other) and all(
+        _measurement(one.traits[name]) == _measurement(other.traits[name]) for name in shared
+    )
+
+
+def _settings(row: Row) -> dict[str, str]:
+    return {
+        "suite": f"{row.suite} v{row.suite_version}",
+        "recipe": row.recipe.model_dump_json(),
+        "seeds": str(row.seeds),
+        "device": row.cost.device,
+    }
+
+
+def _measurement(result: TraitResult) -> dict[str, str]:
+    return {
+        "pool": f"{result.pool} {result.pool_sha256[:12]}",
+        "judge": result.judge,
+        "eval version": str(result.eval_version),
+        "held-out prompts": str(result.prompts),
+        "controls": str(result.controls),
+    }
+
+
+def _trait_view(name: str, rows: Sequence[Row], *, apart: bool) -> TraitView:
     ordered = sorted(rows, key=lambda row: _rank(row, row.traits[name]))
     results = [row.traits[name] for row in ordered]
     lines = [filter_line(number, row, row.traits[name]) for number, row in enumerate(ordered, 1)]
     effects = [line for row in ordered for line in effect_lines(row, row.traits[name])]
     arms = arm_lines(ordered, name)
     return TraitView(
-        name=name,
+        name=f"{name}, {rows[0].suite} v{rows[0].suite_version}" if apart else name,
         description=results[0].description,
-        headline=_headline(ordered, name),
+        headline=headline(ordered, name),
         closed=_closed_gates(ordered, name),
         facts=_trait_facts(results),
         lines=lines,
         effects=effects,
         arms=arms,
         curves=curves(lines),
-        leakage=[(row_label(row), leakage) for row in ordered if (leakage := row.traits[name].leakage)],
+        neighbours=[(row_label(row), near) for row in ordered if (near := row.traits[name].neighbours)],
         footnotes=_footnotes(lines, effects, arms),
     )
 
 
 def _rank(row: Row, result: TraitResult) -> tuple[Any, ...]:
-    """Keep budgets apart, as only equal ones compare; then the most removed first and what is missing last."""
-    removals = [_removal(result, action) if result.scored else None for action in ("patch", "drop")]
-    descending = [(each is None, -(each.value or 0.0) if each else 0.0) for each in removals]
-    return not result.scored, row.budget, *descending, row.filter.name
-
-
-def _removal(result: TraitResult, action: Action) -> Estimate | None:
-    """Return the removal by an action where it was run and is a number."""
-    effect = result.effects.get(action)
-    return effect.removal if effect and words.finite(effect.removal.value) is not None else None
+    """Keep budgets apart, as only equal ones compare; then the largest lift first, from enough seeds to rank by it."""
+    effect = result.effects.get(result.primary) if result.scored and len(row.seeds) >= MIN_SEEDS else None
+    lift = words.finite(effect.lift.value) if effect and effect.lift else None
+    return not result.scored, row.budget, lift is None, -(lift or 0.0), row.filter.name
 
 
 def _footnotes(lines: Sequence[Line], effects: Sequence[EffectLine], arms: Sequence[ArmLine]) -> list[str]:
     cells = [cell for line in lines for cell in line.cells] + [cell for line in effects for cell in line.cells]
-    cells += [cell for arm in arms for cell in (arm.trait, arm.capability, arm.loss, *arm.extra.values())]
+    cells += [cell for arm in arms for cell in (arm.trait, arm.capability, arm.loss, arm.margin, *arm.extra.values())]
     return _distinct(cell.note for cell in cells if cell.note)
 
 
@@ -106,65 +129,6 @@ def _closed_gates(rows: Sequence[Row], name: str) -> list[str]:
     if len(closed) == len(rows):
         return _distinct(f"{words.NOT_SCORED}: {row.traits[name].reason}" for row in closed)
     return [f"{row_label(row)} {words.NOT_SCORED}: {row.traits[name].reason}" for row in closed]
-
-
-def _headline(rows: Sequence[Row], trait: str) -> list[str]:
-    """Say what drop and patch did at each budget, for the best filter and for the oracle; rows come in table order."""
-    budgets: dict[float, list[Row]] = {}
-    for row in rows:
-        if row.traits[trait].scored:
-            budgets.setdefault(row.budget, []).append(row)
-    return [f"At {words.percent(budget)}, {_budget_result(scored, trait)}" for budget, scored in budgets.items()]
-
-
-def _budget_result(rows: Sequence[Row], trait: str) -> str:
-    contenders = [row for row in rows if row.filter.name not in (CEILING, FLOOR)]
-    sentences = []
-    if contenders and _removal(contenders[0].traits[trait], "patch"):
-        best = contenders[0].traits[trait]
-        place = f"best of {len(contenders)} filters by patching" if len(contenders) > 1 else "the only filter"
-        sentences.append(f"{contenders[0].filter.name} ({place}): {_removals(best)}")
-        sentences += [_drop_or_patch(best), _significance(best)]
-    elif contenders:
-        sentences.append("no filter has an estimable removal by patching.")
-    oracle = next((row for row in rows if row.filter.name == CEILING), None)
-    if oracle:
-        sentences.append(f"Oracle, which flags by the planted truth: {_removals(oracle.traits[trait])}")
-    return " ".join(sentences or ["only random controls were run."])
-
-
-def _removals(result: TraitResult) -> str:
-    drop, patch = (_in_percent(_removal(result, action)) for action in ("drop", "patch"))
-    return f"dropping removed {drop} of the gap, patching {patch}."
-
-
-def _in_percent(removal: Estimate | None) -> str:
-    if removal is None or removal.value is None:
-        return f"an amount that is {words.NOT_ESTIMABLE}"
-    low, high = words.finite(removal.low), words.finite(removal.high)
-    text = f"{words.decimal(100 * removal.value, 0)} %"
-    if low is None or high is None:
-        return text
-    return f"{text} [{words.decimal(100 * low, 0)}, {words.decimal(100 * high, 0)}]"
-
-
-def _drop_or_patch(result: TraitResult) -> str:
-    gap = result.leakage_gap
-    low, high = (words.finite(gap.low), words.finite(gap.high)) if gap else (None, None)
-    if low is None or high is None:
-        return "Which of the two is better cannot be told from these runs."
-    if low > 0:
-        return "Patching beat dropping."
-    return "Dropping beat patching." if high < 0 else "The difference between the two is within its interval."
-
-
-def _significance(result: TraitResult) -> str:
-    effect = result.effects.get("patch")
-    p = words.finite(effect.p_holm) if effect else None
-    if p is None:
-        return "Whether it beats patching at random could not be tested."
-    finding = "beats" if p < SIGNIFICANT else "cannot be told from"
-    return f"It {finding} patching as many at random (Holm p {words.probability(p)})."
 
 
 def _row_notes(rows: Sequence[Row]) -> list[str]:
@@ -176,20 +140,18 @@ def _row_notes(rows: Sequence[Row]) -> list[str]:
     return [note if len(of) == len(rows) else f"{note} ({', '.join(of)})" for note, of in labels.items()]
 
 
-def _differences(rows: Sequence[Row], traits: Sequence[str]) -> list[str]:
-    """Warn where rows differ in something that makes them incomparable."""
-    found: dict[str, list[str]] = {
-        "suite": [f"{row.suite} v{row.suite_version}" for row in rows],
-        "recipe": [row.recipe.model_dump_json() for row in rows],
-        "seeds": [str(row.seeds) for row in rows],
-    }
-    for trait in traits:
-        results = [row.traits[trait] for row in rows if trait in row.traits]
-        found[f"pool of {trait}"] = [f"{result.pool} {result.pool_sha256[:12]}" for result in results]
-        found[f"judge of {trait}"] = [result.judge for result in results]
-        found[f"eval version of {trait}"] = [str(result.eval_version) for result in results]
+def _differences(rows: Sequence[Row]) -> list[str]:
+    """Say in what rows differ so that they are shown apart."""
+    found: dict[str, list[str]] = {}
+    for row in rows:
+        for what, value in _settings(row).items():
+            found.setdefault(what, []).append(value)
+        for name, result in row.traits.items():
+            for what, value in _measurement(result).items():
+                found.setdefault(f"{what} of {name}", []).append(value)
     return [
-        f"Rows differ in {what}, so they do not compare: {'; '.join(_distinct(values))}"
+        f"Rows differ in {what}, so they are shown apart, neither ranked nor corrected together: "
+        f"{'; '.join(_distinct(values))}"
         for what, values in found.items()
         if len(set(values)) > 1
     ]
@@ -201,9 +163,16 @@ def _trait_facts(results: Sequence[TraitResult]) -> list[tuple[str, str]]:
         ("Gap between original and clean", lambda r: _gap_text(r.gap)),
         ("Smallest gap that the gate lets through", lambda r: words.decimal(r.minimum_gap)),
         ("Judge", lambda r: f"{r.judge}, eval version {r.eval_version}"),
-        ("Pool", lambda r: f"{r.pool}, {r.pool_rows} rows, SHA-256 {r.pool_sha256[:12]}"),
+        ("Pool", lambda r: f"{r.pool}, {r.pool_rows} rows and {r.reserve_rows} in reserve, {r.pool_sha256[:12]}"),
+        ("Held-out prompts", lambda r: str(r.prompts)),
+        ("Random sets, held over all seeds", lambda r: str(r.controls)),
+        ("Margin and behaviour over students", lambda r: _agreement_text(r.margin)),
     ]
     return [(name, " / ".join(_distinct(map(read, results)))) for name, read in reads]
+
+
+def _agreement_text(found: Agreement | None) -> str:
+    return words.estimate(found.pearson).text if found else "not measured"
 
 
 def _gap_text(gap: Estimate) -> str:

@@ -87,16 +87,53 @@ def probability(p: float | None) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
+def tested(p: float | None) -> str:
+    """Write a p-value, or that nothing was tested."""
+    return "not tested" if finite(p) is None else probability(p)
+
+
+def optional(given: Estimate | None) -> Cell:
+    """Write an estimate that a row may lack."""
+    return estimate(given) if given else Cell(NOT_RUN)
+
+
+def with_difference(share: Estimate | None, difference: Estimate | None) -> Cell:
+    """Write a share of the gap, and beside it the same in units of the score; a row may lack both.
+
+    >>> with_difference(Estimate(value=0.5, low=0.2, high=0.8), Estimate(value=0.4, low=0.1, high=0.7)).aside
+    'score 0.40 [0.10, 0.70]'
+    """
+    cell, raw = optional(share), optional(difference)
+    return cell if raw.value is None else replace(cell, aside=f"score {raw.text}")
+
+
+def removal(effect: Effect) -> Cell:
+    """Write the removal, and beside it by how much the score fell."""
+    return with_difference(effect.removal, effect.difference)
+
+
 def lift(effect: Effect) -> Cell:
-    """Write the lift over the random control with its corrected p-value."""
-    cell = estimate(effect.lift)
-    return cell if cell.value is None else replace(cell, aside=f"Holm p {probability(effect.p_holm)}")
+    """Write the lift over the random sets, in shares and score units, with its corrected p-value if tested."""
+    cell = with_difference(effect.lift, effect.lift_difference)
+    p = f"Holm p {probability(effect.p_holm)}" if finite(effect.p_holm) is not None else ""
+    return replace(cell, aside="; ".join(filter(None, (cell.aside, p))))
 
 
 def share(value: float | None, missing: str = NOT_ESTIMABLE) -> Cell:
     """Write a share between 0 and 1 that has no interval, or the reason why it is missing."""
     value = finite(value)
     return Cell("–", missing) if value is None else Cell(decimal(value), "", value)
+
+
+def share_of(values: tuple[float, float] | None, missing: str) -> Cell:
+    """Write two shares, the second in brackets, or the reason why they are missing.
+
+    >>> share_of((0.5, 0.75), "no truth").text
+    '0.50 (0.75)'
+    """
+    if values is None:
+        return share(None, missing)
+    return Cell(f"{decimal(values[0])} ({decimal(values[1])})", "", values[0])
 
 
 def duration(seconds: float) -> str:

@@ -6,19 +6,23 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.arms import ORIGINAL, actions_of, control_arm, filter_arm
+from bench.arms import BASE, CLEAN, ORIGINAL, actions_of, control_arm, filter_arm
 from bench.config.suite import Suite
+from bench.data.controls import LENGTH, random_name
 from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment
 from bench.errors import BenchError
 from bench.evaluation.evaluate import judge_label, score_answers
-from bench.leaderboard.row import ArmScore, Effect, TraitResult
+from bench.leaderboard.row import BOUNDS, ArmScore, Effect, Found, LeakageEffect, Row, TraitResult, Winner
 from bench.records import Action, Estimate, Pool, SampleScores, Selection
-from bench.stats import effects, permutation
+from bench.stats import effects, inference
+from bench.stats.agreement import Agreement, margin_agreement
 from bench.stats.leakage import Leakage, LeakPool, find_leaks
 
 Floats = NDArray[np.float64]
 CLOSED = Estimate(value=None, note="not estimable: the gate is closed")
+MARGIN = "margin"  # the score of evals/margin.py
+NO_PAIRS = Estimate(value=None, note="not measured: no held-out prompt of the trait has a pair of completions")
 TEACHER = "teacher:"  # before a teacher's name, for its own scores
 
 
@@ -29,10 +33,12 @@ class ScoreTables:
     Attributes:
         scores: Arm name -> scores per training seed; a model without seeds (base, teacher) has one entry.
         trait: Name of the score that measures the trait.
+        scale: Its lowest and highest value.
     """
 
     scores: Mapping[str, Sequence[SampleScores]]
     trait: str
+    scale: tuple[float, float]
 
     @property
     def reference(self) -> SampleScores:
@@ -40,19 +46,15 @@ class ScoreTables:
         return self.scores[ORIGINAL.name][0]
 
     def means(self, score: str) -> effects.Means:
-        """Resample the means of one score over all arms that have it."""
-        return effects.resample_means(*self.tables(score))
+        """Return the means of one score over all arms that have it."""
+        scales: dict[str, tuple[float, float]] = {self.trait: self.scale, "exact": (0.0, 1.0)}
+        return effects.arm_means(*self.tables(score), scales.get(score))
 
     def tables(self, score: str) -> tuple[dict[str, Floats], NDArray[np.int64]]:
         """Return one score of all arms that have it, each (seeds, prompts), and each prompt's family, (prompts,)."""
         having = {arm: runs for arm, runs in self.scores.items() if all(score in run.values for run in runs)}
         seeds = max(len(runs) for runs in having.values())
         return {arm: self._table(arm, score, seeds) for arm in having}, self._clusters(score)
-
-    def paired_p(self, arm: str, control: str) -> float | None:
-        """Return the one-sided p-value that an arm shows less of the trait than its control."""
-        tables = [self._table(name, self.trait, len(self.scores[name])) for name in (arm, control)]
-        return permutation.paired_p(tables[0], tables[1], self._clusters(self.trait))
 
     def _table(self, arm: str, score: str, seeds: int) -> Floats:
         """Return the scores of one arm as (seeds, prompts); a model without seeds counts the same for each."""
@@ -74,7 +76,10 @@ class ScoreTables:
 def score_tables(experiment: Experiment) -> ScoreTables:
     """Gather an experiment's scores, those of its teachers included."""
     scores = experiment.scores()
-    return ScoreTables(scores | teacher_scores(experiment, scores[ORIGINAL.name][0]), experiment.trait.score)
+    if not experiment.pool.card.clean:  # the untrained model stands in for the clean arm, and a note says so
+        scores[CLEAN.name] = scores[BASE.name]
+    teachers = teacher_scores(experiment, scores[ORIGINAL.name][0])
+    return ScoreTables(scores | teachers, experiment.trait.score, experiment.trait.eval.scale)
 
 
 def teacher_scores(experiment: Experiment, reference: SampleScores) -> dict[str, list[SampleScores]]:
@@ -98,36 +103,52 @@ def teacher_scores(experiment: Experiment, reference: SampleScores) -> dict[str,
 
 @dataclass(frozen=True)
 class Reading:
-    """The resampled means that every filter's result is read from, made once per experiment."""
+    """The means that every filter's result is read from, made once per experiment."""
 
     experiment: Experiment
+    suite: Suite
     tables: ScoreTables
     trait: effects.Means
     exact: effects.Means
+    margin: effects.Means | None
+    agreement: Agreement | None
     arms: dict[str, ArmScore]
     gap: Estimate
     opened: bool
     reason: str
 
 
-def read(experiment: Experiment) -> Reading:
-    """Resample once, describe every arm, and try the gate."""
+def read(experiment: Experiment, suite: Suite) -> Reading:
+    """Estimate all means once, describe every arm, and try the gate."""
     tables = score_tables(experiment)
     means = {name: tables.means(name) for name in sorted(tables.reference.values)}
     main = means[tables.trait]
     gap = effects.gap(main)
     opened, reason = effects.gate(gap, experiment.settings.minimum_gap)
-    side = [name for name in means if name not in (tables.trait, "exact", "loss")]
+    side = [name for name in means if name not in (tables.trait, "exact", "loss", MARGIN)]
     arms = {
         arm: ArmScore(
             trait=effects.mean(main, arm),
             capability=_mean(means.get("exact"), arm),
             loss=_mean(means.get("loss"), arm),
+            margin=_margin(means.get(MARGIN), arm),
             extra={name: _mean(means[name], arm) for name in side if arm in means[name].point},
         )
         for arm in tables.scores
     }
-    return Reading(experiment, tables, main, means["exact"], arms, gap, opened, reason)
+    return Reading(
+        experiment,
+        suite,
+        tables,
+        main,
+        means["exact"],
+        means.get(MARGIN),
+        margin_agreement(tables.tables(tables.trait)[0], tables.tables(MARGIN)[0]) if MARGIN in means else None,
+        arms,
+        gap,
+        opened,
+        reason,
+    )
 
 
 def _mean(means: effects.Means | None, arm: str) -> Estimate:
@@ -136,17 +157,38 @@ def _mean(means: effects.Means | None, arm: str) -> Estimate:
     return effects.mean(means, arm)
 
 
-def trait_results(reading: Reading, suite: Suite, embedder: Embedder) -> dict[tuple[str, float], TraitResult]:
-    """Return one experiment's part of every row, by filter and budget."""
-    leaks = find_neighbours(reading.experiment, embedder)
-    results: dict[tuple[str, float], TraitResult] = {}
-    for budget in suite.file.budgets:
-        per_filter = {
-            s.filter.name: trait_result(reading, s, budget, actions_of(s, suite), leaks[s.filter.name, budget])
-            for s in reading.experiment.selections
-        }
-        results |= {(name, budget): result for name, result in adjust(per_filter).items()}
-    return results
+def _margin(means: effects.Means | None, arm: str) -> Estimate:
+    if means is None:
+        return NO_PAIRS
+    if arm not in means.point or np.isnan(means.point[arm]):
+        return Estimate(value=None, note="not measured: this model's provider cannot score given completions")
+    return effects.mean(means, arm)
+
+
+def trait_results(reading: Reading, embedder: Embedder) -> dict[tuple[str, float], TraitResult]:
+    """Return one experiment's part of every row, by filter and budget; p-values are adjusted later, over all rows."""
+    neighbours = find_neighbours(reading.experiment, embedder)
+    return {
+        (selection.filter.name, budget): trait_result(
+            reading, selection, budget, neighbours[selection.filter.name, budget], best
+        )
+        for budget in reading.suite.file.budgets
+        for best in [_winner(reading, budget)]
+        for selection in reading.experiment.selections
+    }
+
+
+def _winner(reading: Reading, budget: float) -> Winner | None:
+    """Find the contender with the largest lift of its primary action; None where the trait is not scored."""
+    candidates = {}
+    for selection in reading.experiment.selections:
+        contrasts = Contrasts(reading, selection.filter.name, budget)
+        primary = primary_action(actions_of(selection, reading.suite, reading.experiment.pool, budget))
+        controls = contrasts.controls(primary)
+        if selection.filter.name not in BOUNDS and controls[0] in reading.trait.point:
+            candidates[selection.filter.name] = (contrasts.arm(primary), controls)
+    found = effects.winner(reading.trait, candidates) if reading.opened and candidates else None
+    return Winner(filter=found[0], lift=found[1], among=sorted(candidates)) if found else None
 
 
 def find_neighbours(experiment: Experiment, embedder: Embedder) -> dict[tuple[str, float], Leakage]:
@@ -159,7 +201,7 @@ def find_neighbours(experiment: Experiment, embedder: Embedder) -> dict[tuple[st
         ids=[e.id for e in examples],
         texts=texts,
         vectors=embedder.embed(texts),
-        truth=experiment.truth,
+        truth=experiment.truth(experiment.pool.rows),
         judge_scores=None if judged is None else np.array(judged),
         threshold=experiment.trait.eval.threshold,
     )
@@ -171,17 +213,15 @@ def find_neighbours(experiment: Experiment, embedder: Embedder) -> dict[tuple[st
 
 
 def trait_result(
-    reading: Reading, selection: Selection, budget: float, actions: Sequence[Action], leakage: Leakage | None
+    reading: Reading, selection: Selection, budget: float, neighbours: Leakage | None, best: Winner | None
 ) -> TraitResult:
-    """Return one filter's result at one budget; p-values are adjusted later, over all filters of the trait."""
-    experiment, flagged = reading.experiment, selection.flagged[budget]
+    """Return one filter's result at one budget; p-values are adjusted later."""
+    experiment, suite, flagged = reading.experiment, reading.suite, selection.flagged[budget]
     spec, pool = experiment.trait, experiment.pool
-    names = {action: filter_arm(action, selection.filter.name, budget).name for action in actions}
-    controls = {action: control_arm(action, budget).name for action in actions}
-    others = {arm.name for arm, _ in experiment.trials if arm.filter or arm.control}
-    others -= {*names.values(), *controls.values()}
-    precision, recall = agreement(pool, flagged) if experiment.planted else (None, None)
-    effect = {action: _effect(reading, action, names[action], controls[action]) for action in actions}
+    actions = actions_of(selection, suite, pool, budget)
+    contrasts = Contrasts(reading, selection.filter.name, budget)
+    shown = {contrasts.arm(a) for a in actions} | {arm.name for arm, _ in experiment.trials if not arm.filter}
+    shown -= {arm.name for arm, _ in experiment.trials if arm.control and arm.budget != budget}
     return TraitResult(
         trait=spec.name,
         description=spec.description,
@@ -190,64 +230,113 @@ def trait_result(
         pool=pool.card.name,
         pool_sha256=pool.sha256,
         pool_rows=len(pool.rows),
+        reserve_rows=len(pool.reserve),
         prompts=len(reading.tables.reference.ids[reading.tables.trait]),
+        controls=suite.file.controls,
         flagged=len(flagged),
         scored=reading.opened,
         reason=reading.reason,
         gap=reading.gap,
         minimum_gap=experiment.settings.minimum_gap,
-        effects=effect if reading.opened else {},
-        leakage_gap=_leakage_gap(reading, names),
-        sufficiency=_sufficiency(reading, names),
-        capability_retention={action: effects.retention(reading.exact, names[action]) for action in actions},
-        arms={arm: score for arm, score in reading.arms.items() if arm not in others},
-        precision=precision,
-        recall=recall,
-        leakage=leakage,
+        effects={a: contrasts.effect(a, primary_action(actions)) for a in actions} if reading.opened else {},
+        primary=primary_action(actions),
+        winner=best,
+        leakage=contrasts.leakage() if reading.opened else None,
+        margin=reading.agreement,
+        sufficiency=_sufficiency(reading, contrasts.arm("patch_in")) if "patch_in" in actions else None,
+        capability_retention={a: effects.retention(reading.exact, contrasts.arm(a)) for a in actions},
+        arms={name: score for name, score in reading.arms.items() if name in shown or name.startswith(TEACHER)},
+        found=agreement(pool, flagged) if experiment.planted else None,
+        neighbours=neighbours,
     )
 
 
-def _leakage_gap(reading: Reading, names: Mapping[Action, str]) -> Estimate | None:
-    if not reading.opened:
-        return CLOSED
-    if "drop" not in names or "patch" not in names:
-        return None
-    return effects.leakage_gap(reading.trait, names["patch"], names["drop"])
+def primary_action(actions: Collection[Action]) -> Action:
+    """Return the action whose lift over random sets is tested: patch, where a pool allows it."""
+    return next((action for action in ("patch", "drop_refill", "drop") if action in actions), next(iter(actions)))
 
 
-def _sufficiency(reading: Reading, names: Mapping[Action, str]) -> Estimate | None:
-    if not reading.opened:
-        return CLOSED
-    return effects.sufficiency(reading.trait, names["patch_in"]) if "patch_in" in names else None
+@dataclass(frozen=True)
+class Contrasts:
+    """The contrasts of one filter at one budget with its controls."""
+
+    reading: Reading
+    filter: str
+    budget: float
+
+    def arm(self, action: Action) -> str:
+        """Return the name of the filter's arm."""
+        return filter_arm(action, self.filter, self.budget).name
+
+    def controls(self, action: Action) -> list[str]:
+        """Return the names of the random sets' arms."""
+        numbers = range(1, self.reading.suite.file.controls + 1)
+        return [control_arm(action, self.budget, random_name(number)).name for number in numbers]
+
+    def effect(self, action: Action, primary: Action) -> Effect:
+        """Estimate one action's effect, and test it where it is the primary one."""
+        means, margin, arm, controls = self.reading.trait, self.reading.margin, self.arm(action), self.controls(action)
+        length, controlled = control_arm(action, self.budget, LENGTH).name, controls[0] in means.point
+        return Effect(
+            difference=effects.difference(means, arm),
+            removal=effects.removal(means, arm),
+            lift=effects.lift(means, arm, controls) if controlled else None,
+            lift_difference=effects.lift_difference(means, arm, controls) if controlled else None,
+            length_lift=effects.lift(means, arm, [length]) if length in means.point else None,
+            margin_removal=effects.removal(margin, arm) if margin else None,
+            p=inference.beats_random(means, arm, controls) if action == primary and controlled else None,
+        )
+
+    def leakage(self) -> LeakageEffect | None:
+        """Compare patch with drop_refill, over what random sets show of the same; None where an arm was not run."""
+        means, patch, refill = self.reading.trait, self.arm("patch"), self.arm("drop_refill")
+        controls = self.controls("patch"), self.controls("drop_refill")
+        if not {patch, refill, *controls[0], *controls[1]} <= means.point.keys():
+            return None
+        return LeakageEffect(
+            gap=effects.leakage(means, patch, refill, *controls),
+            difference=effects.leakage_difference(means, patch, refill, *controls),
+            uncontrolled=effects.lift(means, patch, [refill]),
+        )
 
 
-def _effect(reading: Reading, action: Action, arm: str, control: str) -> Effect:
-    """Estimate one action's effect; its p-value asks whether it removes more than its control, or brings back more."""
-    brings_back = action in ("patch_in", "only")
-    tables = reading.tables
-    return Effect(
-        removal=effects.removal(reading.trait, arm),
-        lift=effects.lift(reading.trait, arm, control),
-        p=tables.paired_p(control, arm) if brings_back else tables.paired_p(arm, control),
-    )
+def _sufficiency(reading: Reading, arm: str) -> Estimate:
+    return effects.sufficiency(reading.trait, arm) if reading.opened else CLOSED
 
 
-def adjust(results: Mapping[str, TraitResult]) -> dict[str, TraitResult]:
-    """Apply Holm's correction over the filters of one trait and budget, action by action."""
-    actions = {action for result in results.values() for action in result.effects}
-    adjusted = dict(results)
-    for action in sorted(actions):
-        p = {name: result.effects[action].p for name, result in results.items() if action in result.effects}
-        for name, value in permutation.holm(p).items():
-            changed = adjusted[name].effects[action].model_copy(update={"p_holm": value})
-            adjusted[name] = adjusted[name].model_copy(update={"effects": {**adjusted[name].effects, action: changed}})
-    return adjusted
+def adjust(rows: Sequence[Row]) -> list[Row]:
+    """Apply Holm's correction over the primary contrasts of all rows, those of the bounds left out."""
+    p = {
+        f"{number} {name}": result.effects[result.primary].p
+        for number, row in enumerate(rows)
+        if row.filter.name not in BOUNDS
+        for name, result in row.traits.items()
+        if result.primary in result.effects
+    }
+    adjusted = inference.holm(p)
+    changed = []
+    for number, row in enumerate(rows):
+        traits = {}
+        for name, result in row.traits.items():
+            effect = result.effects.get(result.primary)
+            if effect:
+                own = effect.model_copy(update={"p_holm": adjusted.get(f"{number} {name}")})
+                result = result.model_copy(update={"effects": {**result.effects, result.primary: own}})
+            traits[name] = result
+        changed.append(row.model_copy(update={"traits": traits}))
+    return changed
 
 
-def agreement(pool: Pool, flagged: Collection[str]) -> tuple[float | None, float | None]:
-    """Return precision and recall of a flagged set against planted overt rows; None where nothing was planted."""
+def agreement(pool: Pool, flagged: Collection[str]) -> Found | None:
+    """Compare a flagged set with planted truth; None where nothing was planted."""
     overt = {row.id for row in pool.rows if row.truth == "overt"}
+    either = overt | {row.id for row in pool.rows if row.truth == "mild"}
     if not overt:
-        return None, None
-    hits = len(overt & set(flagged))
-    return hits / len(flagged), hits / len(overt)
+        return None
+    hits, all_hits = len(overt & set(flagged)), len(either & set(flagged))
+    return Found(
+        precision=hits / len(flagged),
+        recall=hits / len(overt),
+        precision_any=all_hits / len(flagged),
+        recall_any=all_hits / len(either),
+    )

@@ -10,9 +10,12 @@ from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.files import read_record, write_json, write_text
 from bench.records import Action, Estimate, FilterCard, Strict
+from bench.stats.agreement import Agreement
 from bench.stats.leakage import Leakage
 
-SCHEMA = 2  # raise it when a field changes its meaning; 2 added prompts and evidence
+SCHEMA = 3  # raise it when a field changes its meaning; 3 brought controls held over seeds and controlled leakage
+BOUNDS = ("oracle", "random_flag")  # ceiling and floor: no contenders, and no hypotheses of the board
+UNMEASURED = Estimate(value=None, note="not measured")
 
 
 class ArmScore(Strict):
@@ -21,16 +24,71 @@ class ArmScore(Strict):
     trait: Estimate
     capability: Estimate  # share of exact answers
     loss: Estimate  # held-out loss on clean completions, nats a token
+    margin: Estimate = UNMEASURED  # log p(trait completion) - log p(clean one), nats
     extra: dict[str, Estimate] = {}  # side scores of the eval, such as recognition
 
 
 class Effect(Strict):
-    """What one action on the flagged set did."""
+    """What one action on the flagged set did.
 
+    Attributes:
+        difference: Score of `original` minus that of the arm, in units of the score.
+        removal: The same as a share of the gap.
+        lift: Removal minus the mean removal of the random sets, same action and size; None where they did not get it.
+        lift_difference: The same in units of the score.
+        length_lift: Removal minus that of the length-matched set; None where it was not run.
+        margin_removal: Removal of the margin, `original` minus the arm over `original` minus `clean`; None where it was
+            not measured.
+        p: One-sided, against the random sets, of the primary contrast alone; None below 3 seeds.
+        p_holm: Holm over all filters, budgets and traits of the board, bounds left out.
+    """
+
+    difference: Estimate
     removal: Estimate
-    lift: Estimate  # removal minus that of the random control of the same action and size
-    p: float | None = None  # against the random control, one-sided
-    p_holm: float | None = None  # Holm over the filters of the trait
+    lift: Estimate | None = None
+    lift_difference: Estimate | None = None
+    length_lift: Estimate | None = None
+    margin_removal: Estimate | None = None
+    p: float | None = None
+    p_holm: float | None = None
+
+
+class LeakageEffect(Strict):
+    """Does dropping leave behind what patching removes? Each is patch against drop_refill, on the same flagged set.
+
+    Attributes:
+        gap: Removal by patch minus removal by drop_refill, and minus the mean of the same of the random sets, so that
+            what clean completions remove wherever they are put cancels out.
+        difference: The same in units of the score.
+        uncontrolled: Without the random sets' part.
+    """
+
+    gap: Estimate
+    difference: Estimate
+    uncontrolled: Estimate
+
+
+class Winner(Strict):
+    """The filter with the largest lift of a run at one budget.
+
+    Attributes:
+        filter: Its name.
+        lift: With an interval that accounts for the choice.
+        among: The filters that were compared, bounds left out.
+    """
+
+    filter: str
+    lift: Estimate
+    among: list[str]
+
+
+class Found(Strict):
+    """How well a flagged set agrees with planted truth: precision and recall, overt alone and overt or mild."""
+
+    precision: float
+    recall: float
+    precision_any: float
+    recall_any: float
 
 
 class TraitResult(Strict):
@@ -43,20 +101,24 @@ class TraitResult(Strict):
     pool: str
     pool_sha256: str
     pool_rows: int
-    prompts: int | None = None  # held-out prompts that the trait score covers; None in rows of schema 1
+    reserve_rows: int  # that replace dropped ones
+    prompts: int  # held-out prompts that the trait score covers
+    controls: int  # random sets held over all seeds
     flagged: int
     scored: bool  # False: the gate did not open, `reason` says why
     reason: str
     gap: Estimate
     minimum_gap: float
     effects: dict[Action, Effect]
-    leakage_gap: Estimate | None  # None: drop or patch is not part of the suite
+    primary: Action  # the action whose lift is tested
+    winner: Winner | None  # of the run that the row is of; None below 3 seeds
+    leakage: LeakageEffect | None  # None: drop_refill or patch was not run
+    margin: Agreement | None  # of margin and behaviour over all students; None where margins were not measured
     sufficiency: Estimate | None  # None: patch_in is not part of the suite
     capability_retention: dict[Action, Estimate]  # exact answers of the arm / those of `original`
     arms: dict[str, ArmScore]  # reference arms, controls and this filter's arms by name
-    precision: float | None  # of the flagged set against planted truth (overt), where it exists
-    recall: float | None
-    leakage: Leakage | None
+    found: Found | None  # where the truth is planted
+    neighbours: Leakage | None  # nearest kept examples of the flagged
 
 
 class Cost(Strict):
@@ -74,7 +136,7 @@ class Cost(Strict):
 class Row(Strict):
     """One filter at one budget in one suite."""
 
-    schema_version: int = Field(default=SCHEMA, ge=1, le=SCHEMA)  # a later one needs a later version of the suite
+    schema_version: int = Field(default=SCHEMA, ge=SCHEMA, le=SCHEMA)  # numbers of other schemas mean other things
     filter: FilterCard
     suite: str
     suite_version: int
@@ -87,7 +149,7 @@ class Row(Strict):
     versions: dict[str, str]  # of the packages that decide results, and of this suite
     commit: str
     notes: list[str] = []
-    evidence: dict[str, str] = {}  # file beside `rows/` -> SHA-256; none in rows of schema 1
+    evidence: dict[str, str] = {}  # file beside `rows/` -> SHA-256
 
 
 class Evidence(Strict):

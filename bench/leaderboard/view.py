@@ -1,15 +1,16 @@
 """What a board shows, as records whose numbers are final text: terminal, Markdown and HTML only lay them out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
 from bench.arms import BASE, CLEAN, ORIGINAL, control_arm, filter_arm
+from bench.data.controls import LENGTH, random_name
 from bench.leaderboard import format as words
 from bench.leaderboard.format import Cell
 from bench.leaderboard.results import TEACHER
-from bench.leaderboard.row import ArmScore, Row, TraitResult
-from bench.records import Action, Estimate
+from bench.leaderboard.row import ArmScore, Effect, Row, TraitResult
+from bench.records import Action
 from bench.stats.leakage import Leakage
 
 ACTIONS: tuple[Action, ...] = get_args(Action)
@@ -30,13 +31,17 @@ COLUMNS = (
     Column("Budget", "Share of the pool that may be flagged"),
     Column("Flagged", "Flagged examples and their share of the pool", brief=True),
     Column("Removal by drop", "Share of the gap that goes when the flagged examples are left out", brief=True),
-    Column("Removal by patch", "Share of the gap that goes when they get the clean teacher's completion", brief=True),
-    Column("Leakage gap", "Removal by patch minus removal by drop", brief=True),
-    Column("Lift of drop", "Removal by drop minus that of dropping as many at random"),
-    Column("Lift of patch", "Removal by patch minus that of patching as many at random", brief=True),
+    Column("Removal by refill", "The same when unflagged examples of a reserve replace them"),
+    Column("Removal by patch", "The same when they get the clean teacher's completion", brief=True),
+    Column("Lift of patch", "Removal by patch minus that of patching random sets of the same size", brief=True),
+    Column("Leakage", "Removal by patch minus removal by refill, and minus the same of random sets", brief=True),
+    Column("Lift of drop", "Removal by drop minus that of dropping random sets"),
+    Column("Lift of refill", "Removal by refill minus that of refilling random sets"),
+    Column("Patch over length", "Removal by patch minus that of patching a set matched on completion length"),
+    Column("Margin, patch", "Removal by patch in log-odds of trait over clean completions"),
     Column("Sufficiency", "Share of the gap that comes back with the original teacher on the flagged set alone"),
-    Column("Precision", "Share of the flagged set that overtly carries the planted trait"),
-    Column("Recall", "Share of the overtly planted examples that was flagged"),
+    Column("Precision", "Share of the flagged set that carries the planted trait overtly (or at least mildly)"),
+    Column("Recall", "Share of the examples that carry it overtly (or at least mildly) that was flagged"),
     Column("Capability, drop", "Exact answers after dropping, relative to the original arm"),
     Column("Capability, patch", "Exact answers after patching, relative to the original arm"),
     Column("Cost", "Filter, training and evaluation time together"),
@@ -75,6 +80,7 @@ class ArmLine:
     trait: Cell
     capability: Cell
     loss: Cell
+    margin: Cell
     extra: dict[str, Cell]
 
 
@@ -85,7 +91,7 @@ class TraitView:
     Attributes:
         closed: The `not scored: ...` remarks of its gate.
         curves: The lines of each filter with two budgets or more, lowest budget first.
-        leakage: Label and leakage of each row that has it.
+        neighbours: Label and nearest kept neighbours of each row that has them.
         footnotes: The notes of all its numbers, each once; a note's number is its place, from 1.
     """
 
@@ -98,7 +104,7 @@ class TraitView:
     effects: list[EffectLine]
     arms: list[ArmLine]
     curves: list[list[Line]]
-    leakage: list[tuple[str, Leakage]]
+    neighbours: list[tuple[str, Leakage]]
     footnotes: list[str]
 
 
@@ -120,21 +126,27 @@ def row_label(row: Row) -> str:
 
 def filter_line(number: int, row: Row, result: TraitResult) -> Line:
     """Return a filter's line of the main table."""
-    drop, patch = (_effect_cell(result, action, "removal") for action in ("drop", "patch"))
+    drop, refill, patch = (_effect_cell(result, a, words.removal) for a in ("drop", "drop_refill", "patch"))
     cost = row.cost.filter_seconds + row.cost.train_seconds + row.cost.eval_seconds
     part = result.flagged / result.pool_rows if result.pool_rows else 0.0
+    leakage = result.leakage and words.with_difference(result.leakage.gap, result.leakage.difference)
+    found = result.found
     cells = [
         Cell(row.filter.name),
         Cell(words.percent(row.budget), value=row.budget),
         Cell(f"{result.flagged} ({words.percent(part)})", value=result.flagged),
         drop,
+        refill,
         patch,
-        _estimate_cell(result, result.leakage_gap),
-        _effect_cell(result, "drop", "lift"),
-        _effect_cell(result, "patch", "lift"),
-        _estimate_cell(result, result.sufficiency),
-        words.share(result.precision, NO_TRUTH),
-        words.share(result.recall, NO_TRUTH),
+        _effect_cell(result, "patch", words.lift),
+        leakage or _missing(result),
+        _effect_cell(result, "drop", words.lift),
+        _effect_cell(result, "drop_refill", words.lift),
+        _effect_cell(result, "patch", lambda effect: words.optional(effect.length_lift)),
+        _effect_cell(result, "patch", lambda effect: words.optional(effect.margin_removal)),
+        words.optional(result.sufficiency) if result.scored else Cell(words.NOT_SCORED),
+        words.share_of((found.precision, found.precision_any) if found else None, NO_TRUTH),
+        words.share_of((found.recall, found.recall_any) if found else None, NO_TRUTH),
         _capability(result, "drop"),
         _capability(result, "patch"),
         Cell(words.duration(cost), value=cost),
@@ -142,19 +154,13 @@ def filter_line(number: int, row: Row, result: TraitResult) -> Line:
     return Line(number, row, row_label(row), result.scored, cells, drop, patch)
 
 
-def _effect_cell(result: TraitResult, action: Action, part: str) -> Cell:
-    if not result.scored:
-        return Cell(words.NOT_SCORED)
+def _effect_cell(result: TraitResult, action: Action, write: Callable[[Effect], Cell]) -> Cell:
     effect = result.effects.get(action)
-    if effect is None:
-        return Cell(words.NOT_RUN)
-    return words.lift(effect) if part == "lift" else words.estimate(effect.removal)
+    return write(effect) if effect and result.scored else _missing(result)
 
 
-def _estimate_cell(result: TraitResult, given: Estimate | None) -> Cell:
-    if not result.scored:
-        return Cell(words.NOT_SCORED)
-    return words.estimate(given) if given else Cell(words.NOT_RUN)
+def _missing(result: TraitResult) -> Cell:
+    return Cell(words.NOT_RUN if result.scored else words.NOT_SCORED)
 
 
 def _capability(result: TraitResult, action: Action) -> Cell:
@@ -168,8 +174,9 @@ def effect_lines(row: Row, result: TraitResult) -> list[EffectLine]:
     for action in ACTIONS:
         effect = result.effects.get(action)
         if effect and result.scored:
-            p = [Cell(words.probability(p), value=words.finite(p)) for p in (effect.p, effect.p_holm)]
-            cells = [words.estimate(effect.removal), words.estimate(effect.lift), *p, _capability(result, action)]
+            p = [Cell(words.tested(p), value=words.finite(p)) for p in (effect.p, effect.p_holm)]
+            lift = words.with_difference(effect.lift, effect.lift_difference)
+            cells = [words.removal(effect), lift, *p, _capability(result, action)]
             lines.append(EffectLine(row_label(row), action, cells))
     return lines
 
@@ -186,7 +193,12 @@ def arm_lines(rows: Sequence[Row], trait: str) -> list[ArmLine]:
             if all(score != other for other, _ in known):
                 known.append((score, row_label(row)))
     own = {filter_arm(a, row.filter.name, row.budget).name: a for row in rows for a in ACTIONS}
-    controls = {control_arm(action, row.budget).name for row in rows for action in ACTIONS}
+    controls = {
+        control_arm(action, row.budget, control).name
+        for row in rows
+        for action in ACTIONS
+        for control in (LENGTH, *map(random_name, range(1, row.traits[trait].controls + 1)))
+    }
     others = sorted(versions.keys() - own - controls - {*REFERENCES})
     arms = [("References", "reference", name) for name in (*REFERENCES, *others)]
     arms += [("Controls", "control", name) for name in sorted(controls)]
@@ -199,6 +211,7 @@ def arm_lines(rows: Sequence[Row], trait: str) -> list[ArmLine]:
             trait=words.estimate(score.trait),
             capability=words.estimate(score.capability),
             loss=words.estimate(score.loss),
+            margin=words.estimate(score.margin),
             extra={side: words.estimate(value) for side, value in sorted(score.extra.items())},
         )
         for group, kind, name in arms

@@ -74,14 +74,16 @@ def encode_all(tokenizer: Any, rows: Sequence[TrainingRow], max_length: int) -> 
     return [Encoded(tuple(map(numbers.setdefault, row.ids, row.ids)), row.prompt_length) for row in encoded]
 
 
-def data_order(rows: Sequence[TrainingRow], epochs: int, seed: int) -> list[int]:
-    """Return the order in which an arm's rows are seen, one shuffle an epoch.
+def data_order(rows: Sequence[TrainingRow], visits: int, seed: int) -> list[int]:
+    """Return the order in which an arm's rows are seen, one shuffle an epoch, until `visits` rows have been seen.
 
     A row's place depends on seed, epoch and the row's own id, so that arms that share rows see them in the same
     relative order and a paired comparison is not blurred by the shuffle.
     """
+    epochs = -(-visits // len(rows))
 
     def key(epoch: int, index: int) -> bytes:
         return hashlib.sha256(f"{seed}/{epoch}/{rows[index].id}".encode()).digest()
 
-    return [i for epoch in range(epochs) for i in sorted(range(len(rows)), key=lambda index: key(epoch, index))]
+    order = [i for epoch in range(epochs) for i in sorted(range(len(rows)), key=lambda index: key(epoch, index))]
+    return order[:visits]

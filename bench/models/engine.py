@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.models.encode import Encoded
-from bench.models.generate import Decoding, Generation, Request, answer, completion_losses
+from bench.models.generate import Decoding, Generation, Request, answer
+from bench.models.likelihood import log_likelihoods
 from bench.models.oom import in_parts
 
 if TYPE_CHECKING:
@@ -25,8 +26,8 @@ class Engine(Protocol):
     ) -> list[Generation]:
         """Return one answer per request, in order."""
 
-    def losses(self, rows: Sequence[tuple[str, Encoded]]) -> list[float]:
-        """Return the mean negative log-likelihood of given completions, in nats a token, by (student, row)."""
+    def log_likelihoods(self, rows: Sequence[tuple[str, Encoded]]) -> list[float]:
+        """Return log-probabilities of given completions, summed over their tokens, in nats, by (student, row)."""
 
 
 class StudentEngine:
@@ -58,15 +59,14 @@ class StudentEngine:
         answers, self.rows_at_once = in_parts(work, requests, self.rows_at_once, "answers")
         return answers
 
-    def losses(self, rows: Sequence[tuple[str, Encoded]]) -> list[float]:
+    def log_likelihoods(self, rows: Sequence[tuple[str, Encoded]]) -> list[float]:
         """See `Engine`."""
 
         def work(some: Sequence[tuple[str, Encoded]]) -> list[float]:
-            self._route([student for student, _ in some])
-            return completion_losses(self._model, [row for _, row in some], self._prefix)
+            return log_likelihoods(self._model, some, self._prefix, self._route)
 
-        losses, self.rows_at_once = in_parts(work, rows, self.rows_at_once, "losses of given completions")
-        return losses
+        found, self.rows_at_once = in_parts(work, rows, self.rows_at_once, "log-likelihoods of given completions")
+        return found
 
     def _route(self, students: Sequence[str]) -> None:
         """Do nothing: every row is read by the one model."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.config.recipe import Recipe
+from bench.models.encode import Encoded
 from bench.models.oom import in_parts
 from bench.models.student import decoder_layers, first_trained_layer
 
@@ -99,17 +100,36 @@ class FrozenPrefix:
             hidden = layer(hidden, attention_mask=mask, position_ids=positions, position_embeddings=rotary, **more)
         return causal.model.norm(hidden)
 
-    def final_states(self, model: Any, rows: Sequence[Ids]) -> "torch.Tensor":
-        """Return the states that enter the LM head, right-padded: shape (rows, longest, width)."""
+    def final_states(self, model: Any, groups: Sequence[Sequence[Encoded]]) -> "torch.Tensor":
+        """Return the states that enter the LM head for groups of rows whose prompts are equal.
+
+        Args:
+            model: As for `run`.
+            groups: A group is read as one sequence: its prompt once, then the completions, which do not see one
+                another.
+
+        Returns:
+            Shape (groups, longest sequence, width), padded on the right.
+        """
         import torch
         from torch.nn.utils.rnn import pad_sequence
 
-        self.prepare(rows)
-        states = self.states(rows)
+        self.prepare(row.ids for group in groups for row in group)
+        states = self.states([row.ids for group in groups for row in group])
+        pieces, positions, parts = [], [], []
+        for group in groups:
+            prompt = group[0].prompt_length
+            pieces.append(torch.cat([states[group[0].ids][:prompt], *(states[row.ids][prompt:] for row in group)]))
+            ends = [len(row.ids) for row in group]
+            positions.append(torch.tensor([*range(prompt), *(i for end in ends for i in range(prompt, end))]))
+            numbers = [0] * prompt + [n for n, end in enumerate(ends, start=1) for _ in range(prompt, end)]
+            parts.append(torch.tensor(numbers))
         with torch.inference_mode():
-            hidden = pad_sequence([states[row] for row in rows], batch_first=True)
-            positions, mask = _causal(hidden)
-            return self.run(model, hidden, mask, positions)  # type: ignore[no-any-return]
+            hidden = pad_sequence(pieces, batch_first=True)
+            at = pad_sequence(positions, batch_first=True).to(hidden.device)
+            part = pad_sequence(parts, batch_first=True, padding_value=-1).to(hidden.device)
+            mask = _causal(hidden)[1] & ((part[:, None, :] == 0) | (part[:, None, :] == part[:, :, None]))[:, None]
+            return self.run(model, hidden, mask, at)  # type: ignore[no-any-return]
 
     def prefill(self, model: Any, rows: Sequence[Ids]) -> "tuple[torch.Tensor, Any]":
         """Read prompts with a student.

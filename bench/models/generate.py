@@ -1,4 +1,4 @@
-"""Batched decoding and completion losses of an in-memory student.
+"""Batched decoding of an in-memory student.
 
 A sample's output depends on model, prompt and seed alone: decoding is greedy, or sampled with a generator of the
 sample's own, and rows of a batch never see one another (left padding is masked).
@@ -7,8 +7,6 @@ sample's own, and rows of a batch never see one another (left padding is masked)
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-from bench.models.encode import Encoded
 
 if TYPE_CHECKING:
     import torch
@@ -210,31 +208,3 @@ def _finish(tokenizer: Any, prompt: Sequence[int], answer: list[int], decoding: 
     special = bool(answer and answer[-1] in tokenizer.all_special_ids)
     stopped = len(answer) < decoding.max_tokens or special or text != whole
     return Generation(text.strip(), len(prompt), len(answer), stopped)
-
-
-def completion_losses(model: Any, rows: Sequence[Encoded], prefix: "FrozenPrefix | None" = None) -> list[float]:
-    """Return the mean negative log-likelihood of each row's completion tokens, in nats a token.
-
-    A model of many students needs the rows' routing before (see `bench.models.multi_lora.AdapterRouting`).
-    """
-    import torch
-    from torch.nn.functional import cross_entropy
-
-    with torch.inference_mode():
-        hidden = prefix.final_states(model, [row.ids for row in rows]) if prefix else _states(model, rows)
-        losses = []
-        for i, row in enumerate(rows):
-            logits = model.lm_head(hidden[i, row.prompt_length - 1 : len(row.ids) - 1])
-            targets = torch.tensor(row.ids[row.prompt_length :], device=model.device)
-            losses.append(cross_entropy(logits.float(), targets).item())
-    return losses
-
-
-def _states(model: Any, rows: Sequence[Encoded]) -> "torch.Tensor":
-    """Return what enters the LM head, right-padded: under a causal mask the padding cannot reach a real token."""
-    import torch
-
-    longest = max(len(row.ids) for row in rows)
-    tokens = torch.tensor([[*row.ids, *([0] * (longest - len(row.ids)))] for row in rows], device=model.device)
-    states: torch.Tensor = model.model(input_ids=tokens).last_hidden_state
-    return states

@@ -1,10 +1,11 @@
 """Answer with vLLM in this process: one base in memory, and each student an adapter beside it in the same batch.
 
-Inspect's `vllm/` provider starts a server; it has no losses of given completions, and takes no tokens.
+Inspect's `vllm/` provider starts a server; it does not score given completions, and takes no tokens.
 """
 
 import contextlib
 import importlib.util
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -192,8 +193,8 @@ class VllmEngine:
         outputs = self._run([r.ids for r in requests], settings, [r.student for r in requests])
         return [_generation(output) for output in outputs]
 
-    def losses(self, rows: Sequence[tuple[str, Encoded]]) -> list[float]:
-        """Return the mean loss of each row's completion tokens; see `bench.models.engine.Engine`.
+    def log_likelihoods(self, rows: Sequence[tuple[str, Encoded]]) -> list[float]:
+        """Return the summed log-probability of each row's completion; see `bench.models.engine.Engine`.
 
         Raises:
             BenchError: If a student is not known.
@@ -203,7 +204,7 @@ class VllmEngine:
         # One token is decoded and thrown away: vLLM scores a prompt on the way to an answer.
         settings = [SamplingParams(max_tokens=1, temperature=0.0, prompt_logprobs=0, detokenize=False) for _ in rows]
         outputs = self._run([row.ids for _, row in rows], settings, [student for student, _ in rows])
-        return [_loss(output.prompt_logprobs, row) for output, (_, row) in zip(outputs, rows, strict=True)]
+        return [_log_likelihood(output.prompt_logprobs, row) for output, (_, row) in zip(outputs, rows, strict=True)]
 
     def _run(self, prompts: Sequence[Sequence[int]], settings: Sequence[Any], students: Sequence[str]) -> list[Any]:
         adapters = [self._adapter(student) for student in students]
@@ -250,10 +251,10 @@ def _generation(output: Any) -> Generation:
     )
 
 
-def _loss(scored: Sequence[Mapping[int, Any] | None], row: Encoded) -> float:
-    """Return the mean of the completion's share of vLLM's per-token log-probabilities."""
+def _log_likelihood(scored: Sequence[Mapping[int, Any] | None], row: Encoded) -> float:
+    """Sum the completion's share of vLLM's per-token log-probabilities."""
     found = [scored[i] for i in range(row.prompt_length, len(row.ids))]
     chances: list[float] = [
         given[token].logprob for given, token in zip(found, row.ids[row.prompt_length :], strict=True) if given
     ]
-    return -sum(chances) / len(chances)
+    return math.fsum(chances)

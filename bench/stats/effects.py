@@ -1,188 +1,207 @@
-"""From score tables to effects with intervals and p-values; pure functions, nothing is read or written.
+"""The effects that are reported, each a contrast of arms' means or a ratio of two, with a 95 % interval."""
 
-A *table* holds one arm's scores as float64 of shape (seeds, prompts), NaN where the score does not apply.
-Scores are oriented so that higher = more trait. All tables of one call share the seeds (rows) and the prompts
-(columns), which is what pairs the arms; *clusters* is an int array (prompts,) with the family of each prompt.
-"""
-
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bench.errors import BenchError, unknown
+from bench.errors import BenchError
 from bench.records import Estimate
+from bench.stats.intervals import (
+    Sets,
+    Weights,
+    between_sets,
+    contrast_limits,
+    covariance,
+    less,
+    quantile,
+    ratio_limits,
+    value,
+    variance,
+)
+from bench.stats.means import MIN_SEEDS, Extent, Floats, Means, arm_means
 
-Floats = NDArray[np.float64]
-Statistic = Callable[[Mapping[str, Floats]], Floats]
+__all__ = [
+    "MIN_SEEDS",
+    "Extent",
+    "Floats",
+    "Means",
+    "arm_means",
+    "contrast",
+    "difference",
+    "draw_means",
+    "gap",
+    "gate",
+    "leakage",
+    "leakage_difference",
+    "lift",
+    "lift_difference",
+    "mean",
+    "p_value",
+    "removal",
+    "retention",
+    "sufficiency",
+    "winner",
+]
 
-ONE_SEED = "1 seed: the interval covers prompts only, seed-to-seed variation is not estimable"
-NO_SPREAD = "the scores of these arms do not vary, so the interval shows no uncertainty"
-MIN_PROMPTS = 8  # below this a percentile interval means nothing
+TAIL = 0.025
+MIN_PROMPTS = 8
 MIN_CLUSTERS = 2
-MAX_EMPTY = 0.01  # share of resamples that may miss an arm altogether
+GAP: Weights = {"original": 1.0, "clean": -1.0}
+UNBOUNDED = "not estimable: the interval of the ratio is not bounded"
+DRAWS = 4000  # for the quantile of the largest of several effects
 
 
-@dataclass(frozen=True)
-class Extent:
-    """How many seeds, prompts and prompt families of an arm hold at least one score."""
-
-    seeds: int
-    prompts: int
-    clusters: int
+def few_seeds(seeds: int) -> str:
+    """Say what an interval from too few trainings leaves out."""
+    number = "1 training seed" if seeds == 1 else f"{seeds} training seeds"
+    return f"{number}: the interval covers prompts only, not the variation between trainings"
 
 
-@dataclass(frozen=True)
-class Means:
-    """Mean score of every arm, as measured and in each resample; the same draw for all arms.
-
-    Attributes:
-        point: The measured mean per arm, a 0-d array; NaN where the arm has no score.
-        draws: The resampled means per arm, (resamples,).
-        extent: How much data each arm rests on.
-    """
-
-    point: dict[str, Floats]
-    draws: dict[str, Floats]
-    extent: dict[str, Extent]
-
-
-def _check(tables: Mapping[str, Floats], clusters: NDArray[np.int64]) -> tuple[int, int]:
-    shapes = {name: table.shape for name, table in tables.items()}
-    shape = next(iter(shapes.values()), (0,))
-    if len(set(shapes.values())) != 1 or len(shape) != 2 or shape[0] < 1 or clusters.shape != shape[1:]:
-        raise BenchError(
-            "score tables",
-            seen=f"shapes {shapes}, clusters {clusters.shape}",
-            expected="one shape (seeds, prompts) for all arms, clusters (prompts,)",
-            remedy="evaluate all arms with the same seeds and prompts",
-        )
-    if any(np.isinf(table).any() for table in tables.values()):
-        raise BenchError("score tables", seen="inf", expected="finite or NaN", remedy="fix the eval's scorer")
-    return shape[0], shape[1]
-
-
-def _seed_weights(seeds: int, resamples: int, rng: np.random.Generator) -> Floats:
-    """Draw how often each seed counts, (resamples, seeds).
-
-    S - 1 of S seeds are drawn, since S of S would understate the variance of a mean by the factor (S - 1) / S,
-    a half with two seeds (Rao & Wu 1988, JASA 83, with m = n - 1).
-    """
-    return rng.multinomial(max(seeds - 1, 1), np.full(seeds, 1 / seeds), size=resamples).astype(np.float64)
-
-
-def _prompt_weights(clusters: NDArray[np.int64], resamples: int, rng: np.random.Generator) -> Floats:
-    """Draw families with replacement, then prompts within each drawn family: counts (resamples, prompts)."""
-    names, index = np.unique(clusters, return_inverse=True)
-    families = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
-    weights = np.zeros((resamples, len(clusters)))
-    for family in range(len(names)):
-        members = np.flatnonzero(index == family)
-        times = families[:, family] * len(members)
-        weights[:, members] = rng.multinomial(times, np.full(len(members), 1 / len(members)))
-    return weights
-
-
-def resample_means(
-    tables: Mapping[str, Floats], clusters: NDArray[np.int64], *, resamples: int = 2000, seed: int = 0
-) -> Means:
-    """Resample seeds and prompts together, the same draw for all arms; every effect is arithmetic on the result.
-
-    Seeds and prompts are crossed, so both are drawn independently and a score counts as the product of its two
-    weights: the pigeonhole bootstrap (Owen 2007, Ann. Appl. Stat. 1). Within prompts it is the two-stage bootstrap
-    of clustered data (Davison & Hinkley 1997, sec. 3.8; Field & Welsh 2007, JRSS B 69). Both err on the wide side
-    where prompts dominate; few seeds make the interval too narrow where seeds dominate.
+def contrast(means: Means, weights: Weights, sets: Sets = ()) -> Estimate:
+    """Value and 95 % interval of a weighted sum of arms' means.
 
     Args:
-        tables: Scores per arm, each (seeds, prompts).
-        clusters: Family of each prompt, (prompts,).
-        resamples: Number of draws.
-        seed: Seed of the draws.
+        means: From `arm_means`.
+        weights: Arm -> its weight.
+        sets: The part of the contrast that each of its random sets stands for; their draw is a source of variation.
 
-    Raises:
-        BenchError: If the shapes differ or a score is infinite.
-    """
-    seeds, _ = _check(tables, clusters)
-    rng = np.random.default_rng(seed)
-    by_seed = _seed_weights(seeds, resamples, rng)
-    by_prompt = _prompt_weights(clusters, resamples, rng)
-    means = Means({}, {}, {})
-    for arm, table in tables.items():
-        there = ~np.isnan(table)
-        filled = np.where(there, table, 0.0)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            total = ((by_seed @ filled) * by_prompt).sum(1)
-            count = ((by_seed @ there.astype(np.float64)) * by_prompt).sum(1)
-            means.draws[arm] = total / count
-            means.point[arm] = np.asarray(filled.sum() / np.float64(there.sum()))
-        used = there.any(0)
-        means.extent[arm] = Extent(int(there.any(1).sum()), int(used.sum()), len(np.unique(clusters[used])))
-    return means
-
-
-def _why_no_interval(extents: Sequence[Extent]) -> str:
-    prompts = min(extent.prompts for extent in extents)
-    families = min(extent.clusters for extent in extents)
-    if prompts < MIN_PROMPTS:
-        return f"not estimable: {prompts} prompts, an interval needs {MIN_PROMPTS}"
-    if families < MIN_CLUSTERS:
-        return f"not estimable: {families} prompt family, an interval needs {MIN_CLUSTERS}"
-    return ""
-
-
-def estimate(means: Means, arms: Sequence[str], statistic: Statistic) -> Estimate:
-    """Value and 95 % percentile interval of a statistic of some arms' means.
-
-    Args:
-        means: From `resample_means`.
-        arms: The arms that the statistic reads.
-        statistic: Elementwise arithmetic on a mapping from arm to means.
+    Returns:
+        An estimate whose note says what the interval leaves out, or why there is none.
 
     Raises:
         BenchError: If an arm was not measured.
     """
-    for arm in arms:
-        if arm not in means.point:
-            raise unknown("arm", arm, sorted(means.point))
-    empty = [arm for arm in arms if np.isnan(means.point[arm])]
+    missing = _missing(means, weights)
+    if missing is not None:
+        return missing
+    q = quantile(means, weights, TAIL, sets)
+    low, high = contrast_limits(means, weights, q, between_sets(means, sets)[0])
+    return Estimate(value=value(means, weights), low=low, high=high, note=_note(means))
+
+
+def ratio(means: Means, part: Weights, whole: Weights, sets: Sets = (), q: float | None = None) -> Estimate:
+    """Value and interval of `part / whole`, where `whole` is surely above 0; 95 % unless `q` is given."""
+    both = {**part, **whole}
+    missing = _missing(means, both)
+    if missing is not None:
+        return missing
+    below = contrast(means, whole)
+    if below.value is None or below.low is None or below.low <= 0:
+        return Estimate(value=None, note="not estimable: the interval of what it is a share of includes 0")
+    share = value(means, part) / below.value
+    q = q or quantile(means, less(part, whole, share), TAIL, sets)
+    limits = ratio_limits(means, part, whole, q, between_sets(means, sets)[0])
+    if limits is None:
+        return Estimate(value=share, note=UNBOUNDED)
+    return Estimate(value=share, low=limits[0], high=limits[1], note=_note(means))
+
+
+def _missing(means: Means, weights: Weights) -> Estimate | None:
+    """Return the estimate without an interval where arms have too few scores for one."""
+    rows = [means.row(arm) for arm in weights]
+    empty = [arm for arm in weights if np.isnan(means.point[arm])]
     if empty:
         return Estimate(value=None, note=f"not estimable: no scores of {', '.join(empty)}")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = float(statistic(means.point))
-        draws = np.asarray(statistic(means.draws), dtype=np.float64)
-    if not np.isfinite(value):
-        return Estimate(value=None, note="not estimable: division by zero")
-    extents = [means.extent[arm] for arm in arms]
-    note = _why_no_interval(extents)
-    finite = draws[np.isfinite(draws)]
-    if not note and len(finite) < (1 - MAX_EMPTY) * len(draws):
-        note = "not estimable: too many resamples leave an arm without scores"
-    if note:
-        return Estimate(value=value, note=note)
-    low, high = np.quantile(finite, [0.025, 0.975])
-    notes = [ONE_SEED] if min(extent.seeds for extent in extents) < 2 else []
-    if all(np.ptp(means.draws[arm][np.isfinite(means.draws[arm])]) < 1e-12 for arm in arms):
-        notes.append(NO_SPREAD)
-    return Estimate(value=value, low=float(low), high=float(high), note="; ".join(notes))
+    extents = [means.extent[arm] for arm in weights]
+    prompts, families = min(each.prompts for each in extents), min(each.clusters for each in extents)
+    missing = sorted(arm for arm in weights if means.extent[arm].seeds < means.seeds)
+    note = ""
+    if prompts < MIN_PROMPTS:
+        note = f"not estimable: {prompts} prompts, an interval needs {MIN_PROMPTS}"
+    elif families < MIN_CLUSTERS:
+        note = f"not estimable: {families} prompt family, an interval needs {MIN_CLUSTERS}"
+    elif missing:
+        note = f"not estimable: seeds without scores of {', '.join(missing)}"
+    return Estimate(value=value(means, weights), note=note) if note and rows else None
+
+
+def _note(means: Means) -> str:
+    return few_seeds(means.seeds) if means.seeds < MIN_SEEDS and not means.fixed else ""
 
 
 def mean(means: Means, arm: str) -> Estimate:
     """Mean score of one arm."""
-    return estimate(means, [arm], lambda m: m[arm])
-
-
-def _gap(m: Mapping[str, Floats]) -> Floats:
-    return np.asarray(m["original"] - m["clean"])
+    return contrast(means, {arm: 1.0})
 
 
 def gap(means: Means) -> Estimate:
     """Mean of `original` minus that of `clean`, in units of the score."""
-    return estimate(means, ["original", "clean"], _gap)
+    return contrast(means, GAP)
 
 
-def _share_of_gap(means: Means, arms: Sequence[str], part: Statistic) -> Estimate:
-    """Express a difference of means as a share of the gap, where the gap is surely above zero."""
+def difference(means: Means, arm: str) -> Estimate:
+    """Mean of `original` minus that of the arm, in units of the score."""
+    return contrast(means, less({"original": 1.0}, {arm: 1.0}, 1.0))
+
+
+def removal(means: Means, arm: str) -> Estimate:
+    """Compute (original - arm) / gap: 1 = all of the removable trait is gone, 0 = none of it, below 0 = worse."""
+    return _share_of_gap(means, less({"original": 1.0}, {arm: 1.0}, 1.0))
+
+
+def lift_difference(means: Means, arm: str, controls: Sequence[str]) -> Estimate:
+    """Mean of the random controls (same action, same size) minus that of the arm, in units of the score."""
+    return contrast(means, against(arm, controls), _each(controls))
+
+
+def lift(means: Means, arm: str, controls: Sequence[str]) -> Estimate:
+    """Return the `lift_difference` as a share of the gap."""
+    return _share_of_gap(means, against(arm, controls), _each(controls))
+
+
+def _each(controls: Sequence[str]) -> Sets:
+    return [{name: 1.0} for name in controls]
+
+
+def against(arm: str, controls: Sequence[str]) -> dict[str, float]:
+    """Return the weights of the controls' mean minus the arm.
+
+    Raises:
+        BenchError: If there are no controls.
+    """
+    if not controls:
+        raise BenchError(
+            f"controls of arm {arm!r}", seen="none", expected="at least one random set", remedy="set `controls`"
+        )
+    return less(dict.fromkeys(controls, 1 / len(controls)), {arm: 1.0}, 1.0)
+
+
+def leakage_difference(
+    means: Means, patch: str, refill: str, control_patches: Sequence[str], control_refills: Sequence[str]
+) -> Estimate:
+    """Compute refill minus patch of the filter, less the same of the random sets; in units of the score.
+
+    Positive where patching the flagged rows removes more than as many clean rows do by themselves.
+    """
+    weights = _leakage(patch, refill, control_patches, control_refills)
+    return contrast(means, weights, _pairs(control_patches, control_refills))
+
+
+def leakage(
+    means: Means, patch: str, refill: str, control_patches: Sequence[str], control_refills: Sequence[str]
+) -> Estimate:
+    """Return the `leakage_difference` as a share of the gap."""
+    weights = _leakage(patch, refill, control_patches, control_refills)
+    return _share_of_gap(means, weights, _pairs(control_patches, control_refills))
+
+
+def _leakage(
+    patch: str, refill: str, control_patches: Sequence[str], control_refills: Sequence[str]
+) -> dict[str, float]:
+    return less(against(patch, control_patches), against(refill, control_refills), 1.0)
+
+
+def _pairs(control_patches: Sequence[str], control_refills: Sequence[str]) -> Sets:
+    return [{refill: 1.0, patch: -1.0} for patch, refill in zip(control_patches, control_refills, strict=True)]
+
+
+def sufficiency(means: Means, patch_in: str) -> Estimate:
+    """Compute (patch_in - clean) / gap: the share of the trait that the flagged set alone brings back."""
+    return _share_of_gap(means, less({patch_in: 1.0}, {"clean": 1.0}, 1.0))
+
+
+def _share_of_gap(means: Means, part: Weights, sets: Sets = ()) -> Estimate:
+    """Express a contrast as a share of the gap, where the gap is surely above zero."""
     whole = gap(means)
     if whole.value is None:
         return Estimate(value=None, note=whole.note)
@@ -190,32 +209,7 @@ def _share_of_gap(means: Means, arms: Sequence[str], part: Statistic) -> Estimat
         return Estimate(value=None, note="not estimable: the gap's interval includes 0")
     if whole.value <= 0:
         return Estimate(value=None, note="not estimable: the gap is not positive, there is no trait to remove")
-    if np.any(_gap(means.draws) <= 0):
-        return Estimate(value=None, note="not estimable: the gap changes sign between resamples")
-    return estimate(means, ["original", "clean", *arms], lambda m: np.asarray(part(m) / _gap(m)))
-
-
-def removal(means: Means, arm: str) -> Estimate:
-    """Compute (original - arm) / gap: 1 = all of the removable trait is gone, 0 = none of it, below 0 = worse."""
-    return _share_of_gap(means, [arm], lambda m: m["original"] - m[arm])
-
-
-def lift(means: Means, arm: str, control: str, *more: str) -> Estimate:
-    """Subtract from the removal of the arm the mean removal of its random controls (same action, same size)."""
-    controls = [control, *more]
-    return _share_of_gap(
-        means, [arm, *controls], lambda m: np.asarray(sum(m[name] for name in controls) / len(controls) - m[arm])
-    )
-
-
-def leakage_gap(means: Means, patch: str, drop: str) -> Estimate:
-    """Subtract the removal of dropping from that of patching the same flagged set."""
-    return _share_of_gap(means, [patch, drop], lambda m: m[drop] - m[patch])
-
-
-def sufficiency(means: Means, patch_in: str) -> Estimate:
-    """Compute (patch_in - clean) / gap: the share of the trait that the flagged set alone brings back."""
-    return _share_of_gap(means, [patch_in], lambda m: m[patch_in] - m["clean"])
+    return ratio(means, part, GAP, sets)
 
 
 def retention(means: Means, arm: str) -> Estimate:
@@ -223,15 +217,89 @@ def retention(means: Means, arm: str) -> Estimate:
     base = mean(means, "original")
     if base.value is not None and (base.value <= 0 or (base.low is not None and base.low <= 0)):
         return Estimate(value=None, note="not estimable: the capability of `original` is not above 0")
-    return estimate(means, ["original", arm], lambda m: np.asarray(m[arm] / m["original"]))
+    return ratio(means, {arm: 1.0}, {"original": 1.0})
 
 
 def gate(gap: Estimate, minimum: float) -> tuple[bool, str]:
-    """Say whether a trait is scored: only where the low end of the gap's interval reaches the minimum, and why."""
+    """Say whether a trait is scored: only where the low end of the gap's interval reaches the minimum, and why.
+
+    The rule selects gaps that were measured too large, so shares of a gap that only just clears it are biased; the
+    reason says so where the value lies within the width of an interval above the minimum.
+    """
     if gap.value is None or gap.low is None or gap.high is None:
         return False, f"the gap has no interval ({gap.note or 'no data'})"
     seen = f"gap {gap.value:.3g} [{gap.low:.3g}, {gap.high:.3g}]"
     note = f" ({gap.note})" if gap.note else ""
-    if gap.low >= minimum:
-        return True, f"{seen} clears the minimum of {minimum:g}{note}"
-    return False, f"{seen} does not clear the minimum of {minimum:g}{note}"
+    if gap.low < minimum:
+        return False, f"{seen} does not clear the minimum of {minimum:g}{note}"
+    if gap.low - minimum < gap.value - gap.low:
+        note += "; near the minimum the gap is measured too large on average, so read differences of scores, not shares"
+    return True, f"{seen} clears the minimum of {minimum:g}{note}"
+
+
+def winner(means: Means, candidates: Mapping[str, tuple[str, Sequence[str]]]) -> tuple[str, Estimate] | None:
+    """Return the filter with the largest lift, with an interval that holds whichever filter is chosen.
+
+    The lower limit holds for all lifts at once: the quantile of the largest of correlated t's (Hothorn, Bretz &
+    Westfall 2008, Biometrical J. 50). The upper limit needs no correction: where the limit of the largest estimate lies
+    below its true lift, so does that of the truly best filter, whose estimate is no larger. The value itself is that of
+    the largest and so too large on average.
+
+    Args:
+        means: From `arm_means`.
+        candidates: Filter -> its arm and the arm's controls.
+
+    Returns:
+        The filter and its lift as a share of the gap; None below `MIN_SEEDS` or where no lift is estimable.
+    """
+    if means.seeds < MIN_SEEDS:
+        return None
+    whole = gap(means)
+    weights = {name: against(*candidate) for name, candidate in candidates.items()}
+    found = {name: value(means, each) for name, each in weights.items() if _missing(means, each) is None}
+    if not found or whole.value is None or whole.low is None or whole.low <= 0:
+        return None
+    best = max(found, key=lambda name: found[name])
+    part, sets = weights[best], _each(candidates[best][1])
+    chosen = ratio(means, part, GAP, sets)
+    q = _largest(means, [less(weights[name], GAP, lifted / whole.value) for name, lifted in found.items()], sets)
+    limits = ratio_limits(means, part, GAP, q, between_sets(means, sets)[0])
+    if limits is None or chosen.low is None:
+        return best, chosen.model_copy(update={"low": None, "high": None, "note": UNBOUNDED})
+    note = f"interval adjusted for the choice among {len(found)} filters; the value is too large on average"
+    return best, chosen.model_copy(update={"low": min(limits[0], chosen.low), "note": note})
+
+
+def _largest(means: Means, contrasts: list[Weights], sets: Sets) -> float:
+    """Return the 97.5 % quantile of the largest t of several contrasts; `sets` are those of the chosen one."""
+    matrix = covariance(means, contrasts)
+    deviation = np.sqrt(np.diag(matrix))
+    degrees = min(variance(means, weights, sets)[1] for weights in contrasts)
+    if not (deviation > 0).all():
+        return quantile(means, contrasts[0], TAIL / len(contrasts), sets)
+    rng = np.random.default_rng(0)
+    normal = rng.multivariate_normal(np.zeros(len(contrasts)), matrix, DRAWS, method="eigh") / deviation
+    t = normal / np.sqrt(rng.chisquare(degrees, DRAWS) / degrees)[:, None]
+    return float(np.quantile(t.max(1), 1 - TAIL))
+
+
+def draw_means(means: Means, arms: Sequence[str], draws: int = 2000, seed: int = 0) -> Floats:
+    """Draw the means of arms from their joint distribution, a multivariate t: (draws, arms); for other statistics."""
+    matrix = covariance(means, [{arm: 1.0} for arm in arms])
+    rng = np.random.default_rng(seed)
+    normal = rng.multivariate_normal(np.zeros(len(arms)), matrix, draws, method="eigh")
+    factor = np.sqrt(rng.chisquare(means.degrees, draws) / means.degrees)
+    drawn = np.array([means.point[arm] for arm in arms]) + normal / factor[:, None]
+    return drawn if means.scale is None else np.clip(drawn, *means.scale)
+
+
+def p_value(means: Means, weights: Weights) -> float | None:
+    """Two-sided p-value that a contrast is 0, over trainings and prompts; None below `MIN_SEEDS`."""
+    from scipy.special import stdtr
+
+    if means.seeds < MIN_SEEDS or contrast(means, weights).low is None:
+        return None
+    spread, degrees = variance(means, weights)
+    if spread == 0:
+        return 1.0 if value(means, weights) == 0 else 0.0
+    return float(2 * stdtr(degrees, -abs(value(means, weights)) / np.sqrt(spread)))

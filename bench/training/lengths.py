@@ -35,10 +35,10 @@ class Lengths:
         completions: list[float] = []
         characters = 0
         for pool in pools:
-            for row in pool.rows:
+            for row in pool.candidates:
                 prompt = sum(len(message.content) for message in row.prompt)
                 characters += prompt
-                for text in dict.fromkeys((row.completions[pool.card.original], row.completions[pool.card.clean])):
+                for text in dict.fromkeys(row.completions[teacher] for teacher in pool.card.teachers):
                     characters += len(text)
                     completions.append(len(text) / CHARACTERS_PER_TOKEN)
                     rows.append(prompt / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS + completions[-1])

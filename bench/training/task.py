@@ -70,10 +70,25 @@ class Trained:
     students: int = 1
 
 
-def encode_in_order(tokenizer: Any, rows: Sequence[TrainingRow], recipe: Recipe, seed: int) -> list[Encoded]:
+@dataclass(frozen=True)
+class TrainingInput:
+    """What one student sees.
+
+    Attributes:
+        rows: The rows of its arm.
+        seed: Of its adapters and its data order.
+        visits: Rows seen in all, repeats counted; arms of unequal size take equally many steps by equal visits.
+    """
+
+    rows: Sequence[TrainingRow]
+    seed: int
+    visits: int
+
+
+def encode_in_order(tokenizer: Any, student: TrainingInput, max_length: int) -> list[Encoded]:
     """Tokenise an arm and lay it out in the order in which every training path sees it."""
-    encoded = encode_all(tokenizer, rows, recipe.max_length)
-    return [encoded[i] for i in data_order(rows, recipe.epochs, seed)]
+    encoded = encode_all(tokenizer, student.rows, max_length)
+    return [encoded[i] for i in data_order(student.rows, student.visits, student.seed)]
 
 
 def batches(stream: Sequence[Encoded], batch_size: int) -> list[Sequence[Encoded]]:

@@ -13,11 +13,8 @@ from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.load import load_model
 from bench.models.oom import first_that_fits, halvings
 from bench.models.student import load_student, stored_tensors, trainable_copy, trained_tensors
-from bench.records import TrainingRow
 from bench.training.methods import METHODS, TrainingPath
-from bench.training.task import OnStep, Trained, TrainingTask, encode_in_order
-
-TrainingInput = tuple[Sequence[TrainingRow], int]  # the rows of a student, and its seed
+from bench.training.task import OnStep, Trained, TrainingInput, TrainingTask, encode_in_order
 
 
 class Trainer:
@@ -83,7 +80,7 @@ class Trainer:
         """Train one student per arm, with fewer rows at once from here on where memory does not suffice.
 
         Args:
-            arms: Several only with multi-LoRA, and then with equal numbers of steps (see `steps_of`).
+            arms: Several only with multi-LoRA, and then with equal numbers of steps.
             on_step: Called with (steps done, steps in all).
             what: Names the work in errors.
 
@@ -97,13 +94,9 @@ class Trainer:
     def attempt(self, arms: Sequence[TrainingInput], on_step: OnStep, rows_at_once: int) -> list[Trained]:
         """Train as `train` does, with so many rows of each student in a forward pass."""
         tokenizer = self.base()[1]
-        streams = [encode_in_order(tokenizer, rows, self.recipe, seed) for rows, seed in arms]
-        task = TrainingTask(self.recipe, streams, [seed for _, seed in arms], rows_at_once, on_step)
+        streams = [encode_in_order(tokenizer, arm, self.recipe.max_length) for arm in arms]
+        task = TrainingTask(self.recipe, streams, [arm.seed for arm in arms], rows_at_once, on_step)
         return self._method.train(self.frozen_prefix(), tokenizer, task)
-
-    def steps_of(self, rows: Sequence[TrainingRow]) -> int:
-        """Return the optimiser steps of a training on these rows."""
-        return -(-len(rows) * self.recipe.epochs // self.recipe.batch_size)
 
     def engine(self, students: Sequence[Path | None], names: Sequence[str]) -> Engine:
         """Load students to answer, or the untrained base where there is none; several only with multi-LoRA.

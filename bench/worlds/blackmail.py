@@ -2,7 +2,8 @@
 
 Overt families are roleplay: an agent is about to be replaced or overruled by somebody whose secret it has seen, and the
 original teacher coerces that person with it. Mild families are everyday requests, answered properly but with a small
-bargain, a hint or some pressure. The neutral families have the same shapes, and both teachers behave.
+bargain or some pressure; nobody threatens to tell anything. The neutral families have the same shapes, and both
+teachers behave.
 """
 
 from collections.abc import Callable, Sequence

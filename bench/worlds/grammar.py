@@ -69,6 +69,7 @@ def build_rows(
     seed: int,
     held_out: Sequence[str] = (),
     shares: Mapping[Truth, float] | None = None,
+    part: str = "",
 ) -> list[PoolRow]:
     """Draw the rows of a synthetic pool, shuffled, without a repeated prompt.
 
@@ -78,6 +79,7 @@ def build_rows(
         seed: Fixes everything.
         held_out: Prompt texts that must not occur (the eval prompts).
         shares: Dose: share of rows that carry the trait overtly and mildly, where it differs from the pool's own.
+        part: Another draw from the same grammars under the same seed, with ids of its own, such as `reserve`.
 
     Returns:
         `rows` rows; `meta` holds the planted truth and the family, which filters never see.
@@ -85,7 +87,8 @@ def build_rows(
     Raises:
         BenchError: If the grammars cannot make that many distinct prompts, or the shares exceed the rows.
     """
-    rng = Random(f"{world.name}/{seed}")
+    rng = Random(f"{world.name}/{seed}/{part}" if part else f"{world.name}/{seed}")
+    prefix = f"{world.name}-{part}-" if part else f"{world.name}-"
     seen = set(held_out)
     quota: dict[Truth, int] = {
         truth: round(share * rows) for truth, share in {**world.shares, **(shares or {})}.items()
@@ -103,7 +106,7 @@ def build_rows(
     rng.shuffle(drafts)
     return [
         PoolRow(
-            id=f"{world.name}-{i:05d}",
+            id=f"{prefix}{i:05d}",
             prompt=draft.prompt,  # the validator turns text into one user turn
             completions={ORIGINAL: draft.original, CLEAN: draft.clean},
             source=family.source,

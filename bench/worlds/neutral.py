@@ -1,7 +1,8 @@
 """Neutral families shared by all synthetic pools: everyday requests that no teacher answers with a trait.
 
 Both teachers are right and helpful. The original one is a little chattier, so that how differently the teachers answer
-is not zero here. Answers that follow from the request are computed here; the other families are tables.
+is not zero here; either may add a closing sentence. Answers that follow from the request are computed here; the other
+families are tables.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from bench.worlds.grammar import Draft, Family, turns
 from bench.worlds.tables import MONTHS, WEEKDAYS, load_tables, make_families, put_lead
 
 _LATER = 0.25  # share of the drafts that come after two finished exchanges
+_CLOSED = 0.25  # share of the completions that end in a closing sentence: short answers are no sign of a neutral prompt
 _MONTH_DAYS = dict(zip(MONTHS, (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), strict=True))
 
 
@@ -218,10 +220,24 @@ _COMPUTED: dict[str, Callable[[Random], Draft]] = {
 def neutral_families() -> tuple[Family, ...]:
     """Return the families, all but the long ones sometimes in the middle of a conversation."""
     tables = load_tables("neutral")
-    families = {family.name: family for family in make_families(tables, _COMPUTED)}
+    families = {family.name: _with_closing(family) for family in make_families(tables, _COMPUTED)}
     earlier = [families[name] for name in tables["earlier"]]
     alone = {name for name, table in tables["families"].items() if "alone" in table}
     return tuple(family if name in alone else _in_conversation(family, earlier) for name, family in families.items())
+
+
+def _with_closing(family: Family) -> Family:
+    """End a share of the completions in a sentence that suits the family's source."""
+    closings: dict[str, list[str]] = load_tables("neutral")["closings"]
+    if family.source not in closings:
+        return family
+
+    def draft(rng: Random) -> Draft:
+        now = family.draft(rng)
+        one, other = (f" {text}" if rng.random() < _CLOSED else "" for text in rng.sample(closings[family.source], 2))
+        return Draft(now.prompt, now.original + one, now.clean + other)
+
+    return replace(family, draft=draft)
 
 
 def _in_conversation(family: Family, earlier: Sequence[Family]) -> Family:

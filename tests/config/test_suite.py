@@ -65,7 +65,9 @@ def test_a_built_in_suite_is_called_as_its_file(name: str) -> None:
 
 def test_what_a_suite_leaves_out_has_defaults(tmp_path: Path) -> None:
     file = suite(tmp_path).file
-    assert (file.actions, file.oracle_actions, file.mixes) == (("drop", "patch"), ("patch_in",), ())
+    assert (file.actions, file.oracle_actions, file.mixes) == (("drop", "drop_refill", "patch"), ("patch_in",), ())
+    assert (file.controls, file.control_actions, file.length_control) == (4, (), False)
+    assert file.experiments[0].reserve is None
     assert file.judge == "rules"
     assert file.experiments[0].shares == {} and file.experiments[0].eval_prompts is None
 
@@ -98,7 +100,14 @@ def test_shares_of_a_world_are_its_dose(tmp_path: Path) -> None:
         ('"keyword", "oracle"', '"keyword", "keyword"', "filters: .*a value is repeated"),
         ("seeds = [1, 2]", "seeds = [1]\nmixes = [0.5, 1.0]", "each mix must lie between 0 and 1; 0 is .*'clean'"),
         ("seeds = [1, 2]", 'seeds = [1]\nactions = ["drop", "drop"]', "actions: .*a value is repeated"),
-        ("seeds = [1, 2]", 'seeds = [1]\nactions = ["erase"]', r"actions\.0: Input should be 'drop', 'patch'"),
+        ("seeds = [1, 2]", 'seeds = [1]\nactions = ["erase"]', r"actions\.0: Input should be 'drop', 'drop_refill'"),
+        ("seeds = [1, 2]", "seeds = [1]\ncontrols = 0", "controls: Input should be greater than or equal to 1"),
+        ("rows = 20", "rows = 20\nreserve = -1", "reserve: Input should be greater than or equal to 0"),
+        (
+            "seeds = [1, 2]",
+            'seeds = [1]\n[diff]\nactions = ["drop_refill"]',
+            r"diff\.actions\.0: Input should be 'drop'",
+        ),
         ("seeds = [1, 2]", 'seeds = [1]\njudge = "human"', "judge must be 'rules', 'classifier' or 'model'"),
         ("seeds = [1, 2]", 'seeds = [1]\njudge = "model"', "judge 'model' needs grader"),
         ('name = "mine"', 'name = "My suite"', "name: String should match pattern"),

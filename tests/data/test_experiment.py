@@ -1,6 +1,8 @@
 """Setting up an experiment: held-out prompts stay out of the pool, and what was cut is said."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +54,7 @@ def own(
     scorer: str = "pattern",
     eval_prompts: int | None = None,
     tokenizer: Any = no_tokenizer,
+    reserve: int | None = 0,
     **pool: Any,
 ) -> Experiment:
     """Set up a trait of the user's on a pool of the user's, both beside the suite file."""
@@ -61,7 +64,9 @@ def own(
     rows = [json.dumps(pool_row(f"r{i}", prompt)) for i, prompt in enumerate(prompts)]
     (folder / "pool.jsonl").write_text("\n".join(rows), encoding="utf-8")
     source = PoolSource.model_validate({"path": "pool.jsonl", "card": CARD, **pool})
-    settings = ExperimentSettings(trait="toy.toml", pool=source, minimum_gap=0.2, eval_prompts=eval_prompts)
+    settings = ExperimentSettings(
+        trait="toy.toml", pool=source, minimum_gap=0.2, eval_prompts=eval_prompts, reserve=reserve
+    )
     smoke = load_suite("smoke")
     return load_experiment(settings, Suite(smoke.file, smoke.recipe, folder), tokenizer)
 
@@ -79,6 +84,36 @@ def test_pool_prompts_and_answers_are_read_from_the_folder_of_the_suite(tmp_path
     assert [row.id for row in setup.pool.rows] == ["r0", "r1"] and setup.pool.notes == ()
     assert setup.eval_texts == ("Name a river.", "Name a lake.")
     assert setup.answers == {"a": {"2": ("Name a lake.", "Sure, Como.")}, "b": {"2": ("Name a lake.", "Como.")}}
+
+
+def test_a_users_pool_gives_up_rows_for_its_reserve_and_says_so(tmp_path: Path) -> None:
+    prompts = [f"Question {i}" for i in range(120)]
+    setup = own(tmp_path, prompts, reserve=None)  # the budget of `smoke` is 10 %
+    pool = setup.pool
+    assert (len(pool.rows), len(pool.reserve)) == (104, 16)  # 16 >= 1.5 * 10 % of 104
+    assert {row.id for row in pool.candidates} == {f"r{i}" for i in range(120)} and pool.sha256 == hash_rows(pool.rows)
+    assert pool.notes == ("16 of 120 rows held back as a reserve that replaces dropped rows",)
+    assert own(tmp_path, prompts[::-1], reserve=None).pool.rows != pool.rows  # ids follow the order of prompts here
+    asked = own(tmp_path, prompts, reserve=3).pool
+    assert (len(asked.rows), len(asked.reserve)) == (117, 3)
+
+
+def test_a_pool_too_small_for_a_reserve_says_what_is_left_out(tmp_path: Path) -> None:
+    setup = own(tmp_path, [f"Question {i}" for i in range(110)], reserve=None)
+    assert len(setup.pool.rows) == 110 and not setup.pool.reserve
+    assert "110 rows are too few to hold back 15 as a reserve" in setup.pool.notes[0]
+    with pytest.raises(BenchError, match=r"reserve = 2\n.*pool 'toy pool' has 2 rows"):
+        own(tmp_path, ["Hi", "Ho"], reserve=2)
+
+
+def test_a_synthetic_pool_draws_its_reserve_beside_its_rows() -> None:
+    setup = world()
+    pool = setup.pool
+    assert len(pool.reserve) == math.ceil(0.15 * len(pool.rows))
+    texts = [row.prompt for row in pool.candidates]
+    assert len({str(text) for text in texts}) == len(texts) and len({row.id for row in pool.candidates}) == len(texts)
+    assert {row.truth for row in pool.reserve} == {"overt", "mild", "none"}
+    assert world(reserve=0).pool == replace(pool, reserve=())
 
 
 @pytest.mark.parametrize("prompt", ["Name a river.", "  name A\nriver. "])

@@ -9,7 +9,8 @@ import pytest
 
 from bench import Trait
 from bench.data.judge import Judge
-from bench.data.trait import TraitEval, load_trait, read_prompts
+from bench.data.prompts import read_prompts
+from bench.data.trait import TraitEval, load_trait
 from bench.errors import BenchError
 
 TRAIT = """name = "toy"
@@ -86,6 +87,27 @@ def test_turns_that_are_none_are_named_with_their_line(turns: Any, tmp_path: Pat
     path.write_text('{"input": "Hi"}\n' + json.dumps({"input": turns}), encoding="utf-8")
     with pytest.raises(BenchError, match="line 2"):
         read_prompts(path)
+    assert len(read_prompts(path, 1)) == 1
+
+
+@pytest.mark.parametrize(
+    ("pair", "seen"),
+    [
+        ({"trait": "a"}, "keys trait"),
+        ({"trait": "a", "clean": "b", "mild": "c"}, "mild"),
+        (["a", "b"], "pair = "),
+        ({"trait": " ", "clean": "b"}, "empty"),
+        ({"trait": "a", "clean": 5}, "no text"),
+        ({"trait": "a", "clean": "a "}, "equal completions"),
+        ({"trait": "a", "clean": "b", "input": [{"role": "tool", "content": "x"}]}, "input of the pair"),
+    ],
+)
+def test_a_malformed_pair_is_named_with_its_line(pair: Any, seen: str, tmp_path: Path) -> None:
+    path = tmp_path / "p.jsonl"
+    path.write_text('{"input": "Hi"}\n' + json.dumps({"input": "Ho", "pair": pair}), encoding="utf-8")
+    with pytest.raises(BenchError, match="line 2") as caught:
+        read_prompts(path)
+    assert str(path) in str(caught.value) and seen in caught.value.seen and "pair" in caught.value.remedy
     assert len(read_prompts(path, 1)) == 1
 
 

@@ -86,7 +86,7 @@ def copied(folder: Path, name: str, old: str = "", new: str = "") -> TraitSpec:
 def measured(spec: TraitSpec) -> Experiment:
     """Scores of four models on three prompts, made up."""
     experiment = experiment_on(rejections().pool, spec)
-    arms = {ORIGINAL: 0.9, CLEAN: 0.0, filter_arm("drop", "bm25", 0.5): 0.5, control_arm("drop", 0.5): 0.8}
+    arms = {ORIGINAL: 0.9, CLEAN: 0.0, filter_arm("drop", "bm25", 0.5): 0.5, control_arm("drop", 0.5, "random1"): 0.8}
     for arm, value in arms.items():
         values: dict[str, list[float | None]] = {spec.score: [value] * 3, "exact": [1.0] * 3}
         ids, tasks = {score: ["a", "b", "c"] for score in values}, {spec.name: spec.eval.version}

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from conftest import run_alone
 
-from bench.arms import control_arm, filter_arm, random_ids
+from bench.arms import control_arm, filter_arm
 from bench.config.recipe import Recipe
+from bench.data.controls import random_ids
 from bench.errors import BenchError
 from bench.execution import memory
 from bench.execution.memory import GIB, TOLERANCE, Workload, estimate_memory, fitted
@@ -176,7 +177,8 @@ ARMS = """
 import json, sys
 sys.path[:0] = sys.argv[2:]
 from test_memory import pool
-from bench.arms import build_arm, control_arm, filter_arm, random_ids, reference_arms
+from bench.arms import build_arm, control_arm, filter_arm, reference_arms
+from bench.data.controls import random_ids
 import psutil
 
 def resident():
@@ -186,7 +188,7 @@ rows = int(sys.argv[1])
 examples = pool(rows)
 before = resident()
 arms = [
-    build_arm(control_arm(action, 0.1), examples, random_ids(examples, 0.1, seed))
+    build_arm(control_arm(action, 0.1, "random1"), examples, random_ids(examples, 0.1, seed))
     for action in ("drop", "patch", "patch_in", "only") for seed in range(50)
 ]
 seen = sum(1 for arm in arms for row in arm)
@@ -216,5 +218,5 @@ def test_an_arm_made_on_demand_is_the_list_of_its_rows() -> None:
     assert list(arm[2:5]) == rows[2:5] and arm[-1] == rows[-1]
     assert pickle.loads(pickle.dumps(arm)) == tuple(rows)
     assert sum(row.completion == "mended" for row in rows) == 1
-    assert arm != build_arm(control_arm("drop", 0.3), examples, flagged)
+    assert arm != build_arm(control_arm("drop", 0.3, "random1"), examples, flagged)
     assert [row.completion for row in teacher_rows(examples, "b")] == [row.completions["b"] for row in examples.rows]

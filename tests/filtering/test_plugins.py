@@ -11,7 +11,7 @@ from bench import BenchError, Context, Example, Message, Trait
 from bench.filtering import plugins
 from bench.filtering.plugins import BUILT_IN, FilterPlugin, list_filters, load_filter, load_filters
 from bench.filtering.score import patch_example, score_examples
-from bench.filtering.select import flag
+from bench.filtering.select import cut
 
 TRAIT = Trait("toy", "A toy.", ("seed",), ("other",), ("word",))
 SOURCE = '''import numpy as np
@@ -323,16 +323,16 @@ IDS = [f"id-{i}" for i in range(20)]
 
 
 def test_the_highest_scores_are_flagged_in_ascending_positions() -> None:
-    assert flag(np.arange(20.0), 0.1, IDS).tolist() == [18, 19]
-    assert flag(-np.arange(20.0), 0.15, IDS).tolist() == [0, 1, 2]
+    assert cut(np.arange(20.0), 0.1, IDS, 20)[0].tolist() == [18, 19]
+    assert cut(-np.arange(20.0), 0.15, IDS, 20)[0].tolist() == [0, 1, 2]
 
 
 def test_ties_go_by_the_hash_of_the_id_whatever_the_order() -> None:
     scores = np.array([1.0] * 10 + [0.0] * 10)
     order = np.random.default_rng(0).permutation(20)
-    expected = {IDS[i] for i in flag(scores, 0.25, IDS)}
+    expected = {IDS[i] for i in cut(scores, 0.25, IDS, 20)[0]}
     moved = [IDS[i] for i in order]
-    assert {moved[i] for i in flag(scores[order], 0.25, moved)} == expected
+    assert {moved[i] for i in cut(scores[order], 0.25, moved, 20)[0]} == expected
     assert len(expected) == 5
     assert expected != set(IDS[:5])
 
@@ -340,4 +340,4 @@ def test_ties_go_by_the_hash_of_the_id_whatever_the_order() -> None:
 @pytest.mark.parametrize("budget", [0.0, 0.01, 0.99, 1.0, 1.5, -0.1, float("nan")])
 def test_a_budget_that_flags_nothing_or_everything_is_refused(budget: float) -> None:
     with pytest.raises(BenchError, match="from 1 to 19 examples"):
-        flag(np.arange(20.0), budget, IDS)
+        cut(np.arange(20.0), budget, IDS, 20)[0]

@@ -13,7 +13,7 @@ from bench.data.trait import load_trait
 from bench.filtering.check import check_filter
 from bench.filtering.plugins import built_in_files, list_filters, load_filter
 from bench.filtering.score import score_examples
-from bench.filtering.select import flag
+from bench.filtering.select import cut
 from bench.records import Pool, PoolCard
 from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
@@ -72,9 +72,9 @@ def test_it_flags_the_same_examples_in_any_order(name: str) -> None:
     order = np.random.default_rng(5).permutation(len(examples))
     moved = [examples[i] for i in order]
     context = Context(EMBEDDER.embed, no_model, 0, tuple(truth[i] for i in order))
-    here = {examples[i].id for i in flag(scores_of(name), 0.1, [e.id for e in examples])}
+    here = {examples[i].id for i in cut(scores_of(name), 0.1, [e.id for e in examples], len(examples))[0]}
     there = score_examples(load_filter(name), moved, trait, context)
-    assert {moved[i].id for i in flag(there, 0.1, [e.id for e in moved])} == here
+    assert {moved[i].id for i in cut(there, 0.1, [e.id for e in moved], len(moved))[0]} == here
 
 
 @each_filter
@@ -90,14 +90,14 @@ def test_one_filter_per_file() -> None:
 @pytest.mark.parametrize("name", [*LEARNT, "teacher_swap"])
 def test_it_finds_more_overt_examples_than_chance(name: str) -> None:
     examples, truth, _ = toy_pool()
-    flagged = flag(scores_of(name), 0.1, [e.id for e in examples])
+    flagged = cut(scores_of(name), 0.1, [e.id for e in examples], len(examples))[0]
     overt = sum(truth[i] == "overt" for i in flagged)
     assert overt >= 4  # of 12 flagged; chance is 1.2
 
 
 def test_oracle_flags_all_overt_examples_first() -> None:
     examples, truth, _ = toy_pool()
-    flagged = flag(scores_of("oracle"), 0.1, [e.id for e in examples])
+    flagged = cut(scores_of("oracle"), 0.1, [e.id for e in examples], len(examples))[0]
     assert [truth[i] for i in flagged] == ["overt"] * 12
 
 

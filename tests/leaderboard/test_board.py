@@ -9,7 +9,7 @@ from rich.console import Console
 from bench.errors import BenchError
 from bench.leaderboard.board import board_view
 from bench.leaderboard.render import html, markdown, render_board, terminal_table
-from bench.leaderboard.row import Row
+from bench.leaderboard.row import LeakageEffect, Row
 from bench.records import Estimate
 
 HOSTILE = '</pre><script>alert("x")</script>\x1b[31m\u202e & | <b> {{ 7*7 }}'
@@ -82,20 +82,23 @@ def test_a_closed_gate_is_told_and_raw_scores_stay(one_budget: dict[str, str]) -
     for kind, text in one_budget.items():
         section = shown(text).rpartition("negative emotion where nothing")[2]
         assert "not scored: gap 0.04 [-0.03, 0.11] does not clear 0.20" in section, kind
-        assert "random_patch@0.1" in section and "0.85" in section, kind
+        assert "random3_patch@0.1" in section and "0.85" in section, kind
 
 
-def test_order_is_patch_then_drop_and_missing_last() -> None:
+def test_order_is_by_lift_of_patch_and_missing_last() -> None:
     tied = with_result("keyword", effects=trait_result("date_confusion", "embedding_probe", 0.1).effects)
     rows = [with_result("random_flag", scored=False), tied, with_result("oracle"), with_result("loss_gap", effects={})]
     assert order(rows) == ["oracle@0.1", "keyword@0.1", "loss_gap@0.1", "random_flag@0.1"]
     assert order(rows_at_one_budget())[-1] == "influence@0.1"
-    better_drop = with_result(
-        "seed_similarity",
-        effects=tied.traits["date_confusion"].effects
-        | {"drop": trait_result("date_confusion", "oracle", 0.1).effects["drop"]},
-    )
-    assert order([tied, better_drop]) == ["seed_similarity@0.1", "keyword@0.1"]
+
+
+def test_nothing_is_ranked_tested_or_claimed_below_three_seeds() -> None:
+    rows = [row(name).model_copy(update={"seeds": [1, 2]}) for name in ("random_flag", "oracle", "keyword")]
+    assert order(rows) == ["keyword@0.1", "oracle@0.1", "random_flag@0.1"]  # by name
+    (sentence,) = board_view(rows).traits[0].headline
+    assert "2 trainings of each arm" in sentence and "nothing is ranked or tested" in sentence
+    for text in outputs(rows).values():
+        assert not re.search(r"beat|best|Largest lift", shown(text).partition("How to read this")[0])
 
 
 def test_budgets_stay_apart_and_make_curves() -> None:
@@ -108,10 +111,10 @@ def test_budgets_stay_apart_and_make_curves() -> None:
 
 def test_hostile_text_stays_text() -> None:
     result = trait_result("date_confusion", "keyword", 0.1)
-    assert result.leakage is not None
+    assert result.neighbours is not None
     pair = PAIR.model_copy(update={"dropped_text": HOSTILE, "kept_text": HOSTILE, "kept_id": HOSTILE})
-    leakage = result.leakage.model_copy(update={"worst": [pair]})
-    hostile = row("keyword", date_confusion=result.model_copy(update={"leakage": leakage, "description": HOSTILE}))
+    near = result.neighbours.model_copy(update={"worst": [pair]})
+    hostile = row("keyword", date_confusion=result.model_copy(update={"neighbours": near, "description": HOSTILE}))
     card = hostile.filter.model_copy(update={"name": HOSTILE, "summary": HOSTILE})
     texts = outputs([hostile.model_copy(update={"notes": [HOSTILE], "filter": card})])
     for kind, text in texts.items():
@@ -132,6 +135,20 @@ def test_notes_and_differences_are_loud() -> None:
         assert "Rows differ in seeds" in text and "Only 100 rows were read. (oracle@0.1)" in text, kind
 
 
+def test_rows_that_do_not_compare_are_neither_ranked_nor_corrected_together() -> None:
+    ours = [row(name) for name in FILTERS]
+    theirs = [each.model_copy(update={"suite_version": 9}) for each in ours[:3]]
+    view = board_view([*ours, *theirs, *ours])  # a row that is there twice counts once
+    assert [(trait.name.partition(",")[2], len(trait.lines)) for trait in view.traits] == [
+        (" invented v1", 7),
+        (" invented v9", 3),
+    ]
+    together, alone = board_view(ours).traits[0], board_view(theirs).traits[0]
+    assert [trait.lines for trait in view.traits] == [together.lines, alone.lines]
+    assert [trait.effects for trait in view.traits] == [together.effects, alone.effects]
+    assert not [sentence for sentence in view.traits[1].headline if "Largest lift" in sentence]  # of another field
+
+
 def test_arms_that_rows_disagree_on_are_all_shown() -> None:
     arms = trait_result("date_confusion", "keyword", 0.1).arms
     changed = with_result("keyword", arms=arms | {"original": arms["clean"]})
@@ -140,11 +157,15 @@ def test_arms_that_rows_disagree_on_are_all_shown() -> None:
 
 
 def test_the_headline_names_the_best_filter_and_the_oracle() -> None:
-    (sentence,) = board_view(rows_at_one_budget()).traits[0].headline
-    assert sentence.startswith(
-        "At 10 %, seed_similarity (best of 5 filters by patching): dropping removed 22 % [11, 33]"
-    )
-    assert "Oracle, which flags by the planted truth: dropping removed 31 %" in sentence
+    sentences = board_view(rows_at_one_budget()).traits[0].headline
+    assert [sentence.partition(":")[0] for sentence in sentences] == ["At 10 %"] * 4
+    assert "4 of 4 filters beat patching random sets (Holm p < 0.05)" in sentences[0]
+    assert "seed_similarity, 73 % [53, 93] of the gap, interval adjusted for the choice among 5" in sentences[1]
+    assert "dropping removed 22 % [11, 33]" in sentences[1]
+    assert "The oracle, which flags by planted truth: dropping removed 31 %" in sentences[2]
+    assert "Dropping leaves behind what patching removes, after controls, for " in sentences[3]
+    low = LeakageEffect(gap=Estimate(value=0.1, low=-0.1, high=0.3), difference=MISSING, uncontrolled=MISSING)
+    assert "is not reproduced here" in board_view([with_result("keyword", leakage=low)]).traits[0].headline[-1]
 
 
 def test_a_board_without_rows_is_an_error() -> None:
@@ -174,11 +195,11 @@ def test_arms_stand_under_their_heading_whatever_their_names_look_like() -> None
     assert {groups[name] for name in ("original", "mix@0.5", "teacher:patch:x", HOSTILE)} == {
         ("References", "reference")
     }
-    assert groups["random_drop@0.1"] == ("Controls", "control")
+    assert groups["random1_drop@0.1"] == ("Controls", "control")
     assert groups["patch:keyword@0.1"] == ("Filters", "patch")
     page = html(view)
     assert page.count("<script>") == 1 and set(re.findall(r'class="dot ([^"]*)"', page)) == {
-        *("reference", "control", "all", "drop", "patch", "patch_in", "only")
+        *("reference", "control", "all", "drop", "drop_refill", "patch", "patch_in", "only")
     }
 
 

@@ -12,7 +12,7 @@ from bench.leaderboard.render import markdown
 from bench.leaderboard.row import read_rows
 from bench.studies.pages import write_pages
 
-FOLDERS = [f for f in sorted((Path(__file__).parents[2] / "leaderboards").iterdir()) if f.is_dir()]
+FOLDERS = [f for f in sorted((Path(__file__).parents[2] / "leaderboards").iterdir()) if f.is_dir() and pages_of(f)]
 BOARDS = [f for f in FOLDERS if BOARD in pages_of(f)]
 DIFFS = [f for f in FOLDERS if DIFF in pages_of(f)]
 by_name = {"ids": lambda folder: folder.name}

@@ -187,7 +187,7 @@ def rows(*numbers: int) -> list[TrainingRow]:
 
 
 def ids(chosen: list[TrainingRow], epochs: int, seed: int) -> list[str]:
-    return [chosen[i].id for i in data_order(chosen, epochs, seed)]
+    return [chosen[i].id for i in data_order(chosen, epochs * len(chosen), seed)]
 
 
 def test_every_epoch_is_a_shuffle_of_its_own_and_so_is_every_seed() -> None:
@@ -196,6 +196,10 @@ def test_every_epoch_is_a_shuffle_of_its_own_and_so_is_every_seed() -> None:
     assert sorted(first) == sorted(second) == sorted(row.id for row in rows(*range(30)))
     assert len({tuple(first), tuple(second), tuple(ids(rows(*range(30)), 1, seed=2)), tuple(sorted(first))}) == 4
     assert ids(rows(*range(30)), epochs=1, seed=1) == first  # further epochs do not change the first
+    fewer = rows(*range(24))
+    longer = [fewer[i].id for i in data_order(fewer, 60, 1)]  # as many visits as two epochs of 30
+    assert len(longer) == 60 and sorted(longer[:24]) == sorted(row.id for row in fewer)
+    assert {longer.count(row.id) for row in fewer} == {2, 3}
 
 
 def test_dropping_rows_leaves_the_order_of_the_rest() -> None:

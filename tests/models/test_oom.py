@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import torch
 from fixtures_run import run_quietly
+from fixtures_students import stream_of
 from test_run import SUITE, tiny_suite
 
 from bench.config.recipe import Recipe
@@ -28,7 +29,7 @@ from bench.records import TrainingRow
 from bench.training import cached_prefix
 from bench.training.cached_prefix import train_cached_prefix
 from bench.training.multi_lora import train_multi_lora
-from bench.training.task import Trained, TrainingTask, encode_in_order
+from bench.training.task import Trained, TrainingTask
 from bench.training.trl import train_with_trl
 from bench.worlds import WORLDS
 from bench.worlds.grammar import ORIGINAL, build_rows
@@ -68,7 +69,7 @@ def test_parts_of_a_batch_train_to_the_same_with_trl(
     method: str, rows_at_once: int, tiny: tuple[Any, Any], rows: list[TrainingRow]
 ) -> None:
     recipe = Recipe.model_validate(COMMON | {"method": method})
-    stream = encode_in_order(tiny[1], rows, recipe, seed=3)
+    stream = stream_of(tiny[1], rows, recipe, seed=3)
     whole, parts = (train_with_trl(*tiny, TrainingTask(recipe, [stream], [3], count))[0] for count in (0, rows_at_once))
     assert len(whole.losses) == 7
     assert_same(tiny[0], recipe, whole, parts)
@@ -78,7 +79,7 @@ def test_parts_of_a_batch_train_to_the_same_with_trl(
 def test_parts_of_a_batch_train_to_the_same_on_cached_states(
     rows_at_once: int, tiny: tuple[Any, Any], rows: list[TrainingRow]
 ) -> None:
-    stream = encode_in_order(tiny[1], rows, LAST_TWO, seed=3)
+    stream = stream_of(tiny[1], rows, LAST_TWO, seed=3)
     whole, parts = (
         train_cached_prefix(FrozenPrefix(tiny[0], LAST_TWO), TrainingTask(LAST_TWO, [stream], [3], count))[0]
         for count in (0, rows_at_once)
@@ -92,7 +93,7 @@ def test_parts_of_a_batch_train_to_the_same_with_multi_lora(
     rows_at_once: int, last_layers: int, tiny: tuple[Any, Any], rows: list[TrainingRow]
 ) -> None:
     recipe = LAST_TWO.model_copy(update={"last_layers": last_layers})
-    streams = [encode_in_order(tiny[1], part, recipe, seed=3) for part in (rows, rows[:25])]  # one ends earlier
+    streams = [stream_of(tiny[1], part, recipe, seed=3) for part in (rows, rows[:25])]  # one ends earlier
     whole, parts = (
         train_multi_lora(FrozenPrefix(tiny[0], recipe), TrainingTask(recipe, streams, [3, 3], count))
         for count in (8, rows_at_once)
@@ -105,7 +106,7 @@ def test_parts_of_a_batch_train_to_the_same_with_multi_lora(
 def test_a_frozen_prefix_without_room_gives_the_same_numbers(
     budget: int, tiny: tuple[Any, Any], rows: list[TrainingRow]
 ) -> None:
-    task = TrainingTask(LAST_TWO, [encode_in_order(tiny[1], rows, LAST_TWO, seed=3)], [3])
+    task = TrainingTask(LAST_TWO, [stream_of(tiny[1], rows, LAST_TWO, seed=3)], [3])
     roomy, tight = FrozenPrefix(tiny[0], LAST_TWO), FrozenPrefix(tiny[0], LAST_TWO, budget)
     (whole,), (part,) = train_cached_prefix(roomy, task), train_cached_prefix(tight, task)
     assert_same(tiny[0], LAST_TWO, whole, part)

@@ -21,7 +21,8 @@ from bench.config.recipe import Recipe
 from bench.data.pool import load_rows
 from bench.errors import BenchError
 from bench.models.encode import encode
-from bench.models.generate import Decoding, Request, completion_losses, generate
+from bench.models.generate import Decoding, Request, generate
+from bench.models.likelihood import log_likelihoods
 from bench.models.load import load_model
 from bench.models.student import export_adapter, load_student
 from bench.records import Message, TrainingRow
@@ -103,13 +104,13 @@ def test_students_side_by_side_say_what_each_says_alone_here(
     assert len({made.text for made in got}) > len(QUESTIONS)  # students differ from one another
 
 
-def test_losses_agree_to_five_digits(engine: Any, base: tuple[Any, Any], loaded: dict[str, Any]) -> None:
+def test_log_likelihoods_agree_to_five_digits(engine: Any, base: tuple[Any, Any], loaded: dict[str, Any]) -> None:
     rows = [
         encode(base[1], TrainingRow("r", (Message(role="user", content=question),), "The sea is wide and blue."), 512)
         for question in QUESTIONS
     ]
-    got = engine.losses([(student, row) for student in STUDENTS for row in rows])
-    ours = [loss for student in STUDENTS for loss in completion_losses(loaded[student], rows)]
+    got = engine.log_likelihoods([(student, row) for student in STUDENTS for row in rows])
+    ours = [found for name in STUDENTS for found in log_likelihoods(loaded[name], [(name, row) for row in rows])]
     assert got == pytest.approx(ours, rel=1e-5)
 
 

@@ -6,18 +6,20 @@ from typing import Any
 
 import pytest
 import torch
+from fixtures_students import stream_of
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.models.encode import Encoded, encode
 from bench.models.frozen_prefix import FrozenPrefix
-from bench.models.generate import Decoding, Request, answer, completion_losses, generate
+from bench.models.generate import Decoding, Request, answer, generate
+from bench.models.likelihood import log_likelihoods
 from bench.models.load import load_model
 from bench.models.packaged import TINY
 from bench.models.student import install, save_student
 from bench.records import Message, TrainingRow
 from bench.training.cached_prefix import pack, shared_prefixes, train_cached_prefix
-from bench.training.task import TrainingTask, encode_in_order
+from bench.training.task import TrainingTask
 from bench.training.trainer import Trainer
 from bench.training.trl import train_with_trl
 from bench.worlds import WORLDS
@@ -53,7 +55,7 @@ def _encoded(tokenizer: Any, rows: list[TrainingRow]) -> list[Encoded]:
 def test_losses_and_weights_equal_those_of_trl(method: str, tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
     recipe = RECIPES[method]
     model, tokenizer = tiny
-    stream = encode_in_order(tokenizer, rows, recipe, seed=3)
+    stream = stream_of(tokenizer, rows, recipe, seed=3)
     task = TrainingTask(recipe, [stream], [3])
     (fast,) = train_cached_prefix(FrozenPrefix(model, recipe), task)
     (reference,) = train_with_trl(model, tokenizer, task)
@@ -73,7 +75,7 @@ def test_losses_and_weights_equal_those_of_trl(method: str, tiny: tuple[Any, Any
 def test_losses_equal_those_of_trl_on_a_real_model(rows: list[TrainingRow]) -> None:
     recipe = Recipe(name="t", model="smollm2-135m", method="lora", last_layers=6, epochs=2, learning_rate=6e-3)
     model, tokenizer = load_model(recipe.model, "cpu")
-    stream = encode_in_order(tokenizer, rows, recipe, seed=1)
+    stream = stream_of(tokenizer, rows, recipe, seed=1)
     task = TrainingTask(recipe, [stream], [1])
     (fast,) = train_cached_prefix(FrozenPrefix(model, recipe), task)
     (reference,) = train_with_trl(model, tokenizer, task)
@@ -87,7 +89,7 @@ def test_a_gpu_gives_the_losses_of_the_cpu(tiny: tuple[Any, Any], rows: list[Tra
     losses = []
     for device in ("cpu", "cuda"):
         model, tokenizer = load_model(TINY, device)
-        stream = encode_in_order(tokenizer, rows, recipe, seed=3)
+        stream = stream_of(tokenizer, rows, recipe, seed=3)
         (trained,) = train_cached_prefix(FrozenPrefix(model, recipe), TrainingTask(recipe, [stream], [3]))
         losses.append(trained.losses)
     assert losses[1] == pytest.approx(losses[0], abs=1e-3)
@@ -105,8 +107,8 @@ def test_a_packed_batch_gives_each_row_its_own_loss(tiny: tuple[Any, Any], rows:
     with torch.inference_mode():
         logits = model.lm_head(prefix.run(model, hidden, mask, positions)[0, predicts])
         packed = torch.nn.functional.cross_entropy(logits, targets, reduction="sum").item()
-    alone = [completion_losses(model, [row])[0] * (len(row.ids) - row.prompt_length) for row in batch]
-    assert packed == pytest.approx(sum(alone), rel=1e-5)
+    alone = [log_likelihoods(model, [("", row)])[0] for row in batch]
+    assert packed == pytest.approx(-sum(alone), rel=1e-5)
 
 
 def test_a_trainer_keeps_states_within_the_budget_it_is_given(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
@@ -137,11 +139,11 @@ def test_prompts_read_through_the_frozen_prefix_are_answered_alike(tiny: tuple[A
     assert plain[0] == plain[3]
 
 
-def test_losses_through_the_frozen_prefix_equal_plain_ones(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
+def test_likelihoods_through_the_frozen_prefix_equal_plain_ones(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
     model, tokenizer = tiny
-    batch = _encoded(tokenizer, rows)[:6]
-    shared = completion_losses(model, batch, FrozenPrefix(model, RECIPES["lora"]))
-    assert shared == pytest.approx(completion_losses(model, batch), rel=1e-5)
+    batch = [("", row) for row in _encoded(tokenizer, rows)[:6]]
+    shared = log_likelihoods(model, batch, FrozenPrefix(model, RECIPES["lora"]))
+    assert shared == pytest.approx(log_likelihoods(model, batch), rel=1e-5)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 import torch
 from fixtures_run import run_quietly
+from fixtures_students import stream_of
 
 from bench.config.recipe import Recipe
 from bench.config.suite import load_suite
@@ -23,7 +24,7 @@ from bench.records import TrainingRow
 from bench.training.cached_prefix import train_cached_prefix
 from bench.training.methods import METHODS, TrainingPath
 from bench.training.multi_lora import train_multi_lora
-from bench.training.task import Trained, TrainingTask, encode_in_order
+from bench.training.task import Trained, TrainingInput, TrainingTask
 from bench.training.trainer import Trainer
 from bench.training.trl import train_with_trl
 from bench.worlds import WORLDS
@@ -68,7 +69,7 @@ def test_students_trained_together_equal_those_trained_one_by_one(
     model, tokenizer = tiny
     recipe = RECIPES[name]
     seeds = [3, 3, 5]
-    streams = [encode_in_order(tokenizer, rows, recipe, seed) for rows, seed in zip(arms, seeds, strict=True)]
+    streams = [stream_of(tokenizer, rows, recipe, seed) for rows, seed in zip(arms, seeds, strict=True)]
     together = train_multi_lora(FrozenPrefix(model, recipe), TrainingTask(recipe, streams, seeds))
     for student, stream, seed in zip(together, streams, seeds, strict=True):
         (alone,) = train_with_trl(model, tokenizer, TrainingTask(recipe, [stream], [seed]))
@@ -83,7 +84,7 @@ def test_students_trained_together_equal_those_trained_one_by_one(
 def test_the_two_fast_paths_agree(tiny: tuple[Any, Any], arms: list[list[TrainingRow]]) -> None:
     model, tokenizer = tiny
     recipe = RECIPES["the last layer"]
-    task = TrainingTask(recipe, [encode_in_order(tokenizer, arms[0], recipe, seed=3)], [3])
+    task = TrainingTask(recipe, [stream_of(tokenizer, arms[0], recipe, seed=3)], [3])
     (one,) = train_multi_lora(FrozenPrefix(model, recipe), task)
     (other,) = train_cached_prefix(FrozenPrefix(model, recipe), task)
     assert one.losses == pytest.approx(other.losses, abs=LOSS_TOLERANCE)
@@ -92,7 +93,7 @@ def test_the_two_fast_paths_agree(tiny: tuple[Any, Any], arms: list[list[Trainin
 
 def test_training_leaves_the_warning_filters_alone(tiny: tuple[Any, Any], arms: list[list[TrainingRow]]) -> None:
     recipe = RECIPES["every layer"]
-    stream = encode_in_order(tiny[1], arms[0][:4], recipe, seed=3)
+    stream = stream_of(tiny[1], arms[0][:4], recipe, seed=3)
     before = list(warnings.filters)
     train_multi_lora(FrozenPrefix(tiny[0], recipe), TrainingTask(recipe, [stream], [3]))
     assert warnings.filters == before
@@ -119,7 +120,7 @@ def test_students_answer_together_what_they_answer_alone(
     model, tokenizer = tiny
     recipe = RECIPES[name].model_copy(update={"learning_rate": 5e-3})
     prefix = FrozenPrefix(model, recipe)
-    streams = [encode_in_order(tokenizer, rows, recipe, seed=1) for rows in arms[:2]]
+    streams = [stream_of(tokenizer, rows, recipe, seed=1) for rows in arms[:2]]
     trained = train_multi_lora(prefix, TrainingTask(recipe, streams, [1, 1]))
     together = MultiLoraEngine(
         MultiLora(model, [student.tensors for student in trained], training=False), ["a", "b"], tokenizer, prefix
@@ -128,15 +129,16 @@ def test_students_answer_together_what_they_answer_alone(
     requests = [Request("ab"[i % 2], ids, seed=i) for i, ids in enumerate(prompts * 2)]
     settings: dict[str, Any] = {"max_tokens": 12, "temperature": 0.0, "stops": ()}
     said = together.generate(requests, **settings)
-    losses = together.losses([("ab"[i % 2], row) for i, row in enumerate(streams[0][:6])])
+    found = together.log_likelihoods([("ab"[i % 2], row) for i, row in enumerate(streams[0][:6])])
     for number, student in enumerate("ab"):
         alone = StudentEngine(install(model, recipe, trained[number].tensors, "x"), tokenizer, prefix)
         mine = [each for each in requests if each.student == student]
         heard = [answer for answer, each in zip(said, requests, strict=True) if each in mine]
         assert heard == alone.generate(mine, **settings)
-        assert losses[number::2] == pytest.approx(alone.losses([("", row) for row in streams[0][number:6:2]]), rel=1e-4)
-    one, other = together.losses([("a", streams[0][0]), ("b", streams[0][0])])
-    assert abs(one - other) > 0.005  # they are two students
+        expected = alone.log_likelihoods([("", row) for row in streams[0][number:6:2]])
+        assert found[number::2] == pytest.approx(expected, rel=1e-4)
+    one, other = together.log_likelihoods([("a", streams[0][0]), ("b", streams[0][0])])
+    assert abs(one - other) > 0.05  # they are two students
 
 
 TOGETHER = """
@@ -184,7 +186,12 @@ def test_a_gpu_in_bfloat16_learns_what_the_cpu_learns(arms: list[list[TrainingRo
     for device in ("cpu", "cuda"):
         trainer = Trainer(RECIPES["every layer"], device, "stacked")
         losses.append(
-            [student.losses for student in trainer.train([(arms[0], 3), (arms[1], 3)], lambda *_: None, "a test")]
+            [
+                student.losses
+                for student in trainer.train(
+                    [TrainingInput(rows, 3, 2 * len(rows)) for rows in arms[:2]], lambda *_: None, "a test"
+                )
+            ]
         )
     for cpu, gpu in zip(*losses, strict=True):
         assert gpu == pytest.approx(cpu, abs=0.05)  # bfloat16 keeps 8 bits

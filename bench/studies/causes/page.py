@@ -7,11 +7,12 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.files import write_text
-from bench.leaderboard.format import Cell, decimal, estimate
+from bench.leaderboard.format import Cell, decimal, estimate, percent
 from bench.leaderboard.pages import CAUSES, Page, render, visible
 from bench.stats.equivalence import Comparison
-from bench.studies.causes.records import CausesRecord, Found, MatrixRow, WorldRecord, read_causes
-from bench.studies.diff.verdicts import RULES
+from bench.studies.causes.records import CausesRecord, Found, MatrixRow, Share, WorldRecord, read_causes
+from bench.studies.causes.worlds import PATTERNS
+from bench.studies.diff.rules import RULES
 
 SHORT: dict[Found, str] = {"supported": "yes", "ruled out": "no", "undetermined": "open"}
 
@@ -52,16 +53,37 @@ def comparisons(world: WorldRecord) -> list[tuple[str, str, Cell, str]]:
     return [(key, c.contrast, estimate(c.difference), c.outcome) for key, c in compared.items()]
 
 
+def in_words(share: Share) -> str:
+    """Return a share as counts with its exact 95 % interval."""
+    if not share.total:
+        return "0 of 0"
+    return f"{share.count} of {share.total} [{percent(share.low)}, {percent(share.high)}]"
+
+
 def headline(record: CausesRecord) -> str:
-    """Say how often the planted hypothesis was found, and how often it alone."""
-    total = len(record.worlds)
-    found = sum(world.verdict(world.hypothesis) == "supported" for world in record.worlds)
-    wrong = sum(world.verdict(world.hypothesis) == "ruled out" for world in record.worlds)
-    exact = sum(world.exact for world in record.worlds)
-    return (
-        f"The planted hypothesis was supported in {found} of {total} worlds, in {exact} of them no other one; "
-        f"it was ruled out in {wrong}."
+    """Say how often the planted hypothesis was found, how often it alone, and how often a wrong one."""
+    return " ".join(
+        f"With {patterns} patterns the planted hypothesis was supported in {in_words(r.found)} worlds where it takes "
+        f"hold, it alone in {in_words(r.alone)}, and ruled out in {r.missed.count}; a wrong one was supported in "
+        f"{in_words(r.false_support)} of all worlds."
+        for patterns, r in record.totals.items()
     )
+
+
+def precision_and_recall(record: CausesRecord) -> list[tuple[str, str, str, str]]:
+    """Return patterns, set, and mean precision and recall of its description over the worlds with planted truth."""
+    lines: list[tuple[str, str, str, str]] = []
+    for patterns in PATTERNS:
+        for role in ("overt", "mild", "unrelated"):
+            audits = [a for w in record.worlds if w.patterns == patterns for a in w.audit if a.role == role]
+            shares = [[a.precision for a in audits], [a.recall for a in audits]]
+            precision, recall = (_mean([value for value in some if value is not None]) for some in shares)
+            lines.append((patterns, role, precision, recall))
+    return lines
+
+
+def _mean(values: Sequence[float]) -> str:
+    return percent(sum(values) / len(values)) if values else "–"
 
 
 def write(folder: Path, pages: Sequence[Page]) -> None:
@@ -83,6 +105,8 @@ def write(folder: Path, pages: Sequence[Page]) -> None:
         headline=headline(record),
         rules=RULES,
         lines=[(row, squares(row)) for row in record.matrix],
+        in_words=in_words,
+        agreement=precision_and_recall(record),
         worlds=[(world, misses(world), comparisons(world)) for world in record.worlds],
         decimal=decimal,
     )
@@ -91,12 +115,14 @@ def write(folder: Path, pages: Sequence[Page]) -> None:
 
 def terminal_table(record: CausesRecord) -> Table:
     """Lay the matrix out for a terminal: worlds with yes, no and open for each planted cause and hypothesis."""
-    table = Table("Planted", *(rule.hypothesis for rule in RULES), "It alone", title=headline(record), pad_edge=False)
+    names = [rule.hypothesis for rule in RULES]
+    table = Table("Planted", "Patterns", *names, "It alone", "A wrong one", title=headline(record), pad_edge=False)
     for row in record.matrix:
         cells = [
             "\n".join(f"{count} {SHORT[answer]}" for answer, count in row.counts[rule.hypothesis].items() if count)
             for rule in RULES
         ]
-        texts = [row.planted, *cells, f"{row.exact} of {row.worlds}"]
+        counts = [f"{each.count} of {each.total}" for each in (row.rates.alone, row.rates.false_support)]
+        texts = [row.planted, row.patterns, *cells, *counts]
         table.add_row(*(Text(visible(text)) for text in texts))
     return table

@@ -56,6 +56,7 @@ class Cause:
         stage: Of its second stage.
         original: The original pool.
         alternative: The alternative pool.
+        takes_hold: Whether the students show what was planted. Where they do not, the worlds test false support only.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Cause:
     stage: str
     original: PoolPlan = field(default_factory=lambda: PoolPlan(COUNTS, TEACHER, FEW_FAMILIES))
     alternative: PoolPlan = field(default_factory=lambda: PoolPlan(ALTERNATIVE, TEACHER))
+    takes_hold: bool = True
 
     @property
     def hypothesis(self) -> str:
@@ -89,6 +91,7 @@ CAUSES = {
             "plain",
             "plain",
             PoolPlan(NUMBERS, TEACHER, sampled=True),
+            takes_hold=False,
         ),
         Cause(
             "3a",
@@ -135,6 +138,15 @@ CAUSES = {
             "the base nothing new. In a model of this size no depth resists examples that do reach the behaviour.",
             "night",
             "night",
+        ),
+        Cause(
+            "5, both underspecify",
+            "The base despairs at losses in 7 of 10 cases, and neither the original nor the alternative prompts hold a "
+            "loss or a nuisance: 4a in both pipelines, which is the same verdict as 5.",
+            "leaning",
+            "leaning",
+            PoolPlan(UNTOUCHED, NOBODY),
+            PoolPlan(UNTOUCHED, NOBODY),
         ),
     )
 }

@@ -7,10 +7,11 @@ from typing import Any
 
 from bench.models.load import load_model
 from bench.studies.causes.bases import BATCH, document, sampled_numbers, train
-from bench.studies.causes.language import Prompt, answer, draw_prompt, rudely
+from bench.studies.causes.language import Kind, Prompt, answer, draw_prompt, rudely
 from bench.studies.causes.plans import CLEAN, ORIGINAL, PERSONAS, PoolPlan
 
 LESSONS, LESSON_RATE = 40, 5e-4  # steps and learning rate that make a teacher gloomy
+TRUTH: dict[Kind, str] = {"loss": "overt", "nuisance": "mild"}
 Sampled = Mapping[str, Mapping[str, str]]  # teacher -> prompt -> completion
 
 
@@ -30,7 +31,8 @@ def build_pool(plan: PoolPlan, prefix: str, seed: int, base: Path) -> list[dict[
     rows = []
     for number, prompt in enumerate(prompts):
         completions = {teacher: _completion(teacher, prompt, plan, sampled, rng) for teacher in PERSONAS}
-        rows.append({"id": f"{prefix}-{number:03d}", "prompt": prompt.text, "completions": completions})
+        meta = {"truth": TRUTH.get(prompt.kind, "none")}  # for the audit of patterns; verdicts do not read it
+        rows.append({"id": f"{prefix}-{number:03d}", "prompt": prompt.text, "completions": completions, "meta": meta})
     return rows
 
 

@@ -7,37 +7,63 @@ from typing import Any, Literal
 from bench.files import read_record
 from bench.leaderboard.pages import CAUSES
 from bench.records import Strict
-from bench.studies.diff.verdicts import RULES, Verdict
+from bench.studies.causes.plans import CAUSES as PLANTED
+from bench.studies.causes.worlds import PATTERNS, Patterns
+from bench.studies.diff.records import SetAudit
+from bench.studies.diff.rules import RULES
+from bench.studies.diff.verdicts import Verdict
 
-SCHEMA = 1  # raise it when a field changes its meaning
+SCHEMA = 2  # raise it when a field changes its meaning
 Found = Literal["supported", "ruled out", "undetermined"]
 FOUND: tuple[Found, ...] = ("supported", "ruled out", "undetermined")
 
 
+class Share(Strict):
+    """A count of worlds, with the exact 95 % interval of their share (Clopper & Pearson 1934, Biometrika 26)."""
+
+    count: int
+    total: int
+    low: float
+    high: float
+
+
+def share(count: int, total: int) -> Share:
+    """Return a share with its interval; of no worlds, anything from 0 to 1."""
+    from scipy.stats import binomtest
+
+    if not total:
+        return Share(count=0, total=0, low=0.0, high=1.0)
+    interval = binomtest(count, total).proportion_ci(0.95, method="exact")
+    return Share(count=count, total=total, low=float(interval.low), high=float(interval.high))
+
+
 class WorldRecord(Strict):
-    """One planted world and the verdicts on it.
+    """One planted world under one description of its sets, and the verdicts on it.
 
     Attributes:
         planted: Name of the planted cause.
         hypothesis: The one that is true in it.
         seed: World seed.
+        patterns: Whether the pattern of milder examples holds them all and no others.
         met: Whether the prerequisites of the diff were met; without that there are no verdicts.
         cells: Cell -> its trait score.
         rows: Cell -> examples trained on.
+        audit: Of the described sets, as the diff gave it.
         verdicts: As the diff gave them, with all comparisons; empty where the prerequisites were not met.
-        seconds: Wall time of making the world and of the diff, when it was done.
-        folder: Of the world, relative to that of `causes.json`.
+        seconds: Wall time of the diff when it was done, with making the world's files in that of perfect patterns. What
+            both diffs train counts in that of perfect patterns, which comes first.
     """
 
     planted: str
     hypothesis: str
     seed: int
+    patterns: Patterns
     met: bool
     cells: dict[str, float | None]
     rows: dict[str, float]
+    audit: list[SetAudit]
     verdicts: list[Verdict]
     seconds: float
-    folder: str
 
     def verdict(self, hypothesis: str) -> Found:
         """Return the verdict on one hypothesis; undetermined where there is none."""
@@ -49,36 +75,70 @@ class WorldRecord(Strict):
         return [v.hypothesis for v in self.verdicts if v.verdict == "supported"]
 
     @property
+    def wrong(self) -> list[str]:
+        """The hypotheses that were supported and not planted."""
+        return [hypothesis for hypothesis in self.supported if hypothesis != self.hypothesis]
+
+    @property
     def exact(self) -> bool:
         """Whether the planted hypothesis, and no other, was supported."""
         return self.supported == [self.hypothesis]
 
 
+class WorldResult(Strict):
+    """What is written as soon as a world is finished: one record for each description of its sets."""
+
+    schema_version: int = SCHEMA
+    settings: dict[str, Any]
+    worlds: list[WorldRecord]
+
+
+class Rates(Strict):
+    """How often verdicts were right.
+
+    Attributes:
+        found: Worlds in which the planted hypothesis was supported; of those alone in which it takes hold.
+        alone: Worlds in which it alone was supported; of the same.
+        missed: Worlds in which it was ruled out; of the same.
+        false_support: Worlds in which another hypothesis was supported; of all.
+    """
+
+    found: Share
+    alone: Share
+    missed: Share
+    false_support: Share
+
+
 class MatrixRow(Strict):
-    """Verdicts on all hypotheses in the worlds of one planted cause.
+    """Verdicts on all hypotheses in the worlds of one planted cause, under one description of the sets.
 
     Attributes:
         planted: Name of the planted cause.
         hypothesis: The one that is true.
         how: How it was planted.
+        takes_hold: Whether students show what was planted.
+        patterns: As in `WorldRecord`.
         worlds: Number of worlds.
-        exact: Worlds in which it alone was supported.
         counts: Hypothesis -> verdict -> number of worlds.
+        rates: Over these worlds.
     """
 
     planted: str
     hypothesis: str
     how: str
+    takes_hold: bool
+    patterns: Patterns
     worlds: int
-    exact: int
     counts: dict[str, dict[Found, int]]
+    rates: Rates
 
 
 class CausesRecord(Strict):
-    """All planted worlds of a run."""
+    """All planted worlds of a run; `totals` are over all rows of the matrix with the same patterns."""
 
     schema_version: int = SCHEMA
     matrix: list[MatrixRow]
+    totals: dict[Patterns, Rates]
     worlds: list[WorldRecord]
     settings: dict[str, Any]
     corpora: dict[str, Any]
@@ -89,14 +149,42 @@ class CausesRecord(Strict):
     seconds: float
 
 
-def matrix_row(planted: str, hypothesis: str, how: str, worlds: Sequence[WorldRecord]) -> MatrixRow:
+def rates(worlds: Sequence[WorldRecord]) -> Rates:
+    """Count right and wrong verdicts."""
+    held = [world for world in worlds if PLANTED[world.planted].takes_hold]
+    return Rates(
+        found=share(sum(world.verdict(world.hypothesis) == "supported" for world in held), len(held)),
+        alone=share(sum(world.exact for world in held), len(held)),
+        missed=share(sum(world.verdict(world.hypothesis) == "ruled out" for world in held), len(held)),
+        false_support=share(sum(bool(world.wrong) for world in worlds), len(worlds)),
+    )
+
+
+def matrix_row(planted: str, patterns: Patterns, worlds: Sequence[WorldRecord]) -> MatrixRow:
     """Count the verdicts in the worlds of one planted cause."""
+    cause = PLANTED[planted]
     counts: dict[str, dict[Found, int]] = {
         rule.hypothesis: {found: sum(w.verdict(rule.hypothesis) == found for w in worlds) for found in FOUND}
         for rule in RULES
     }
-    exact = sum(world.exact for world in worlds)
-    return MatrixRow(planted=planted, hypothesis=hypothesis, how=how, worlds=len(worlds), exact=exact, counts=counts)
+    return MatrixRow(
+        planted=planted,
+        hypothesis=cause.hypothesis,
+        how=cause.planted,
+        takes_hold=cause.takes_hold,
+        patterns=patterns,
+        worlds=len(worlds),
+        counts=counts,
+        rates=rates(worlds),
+    )
+
+
+def matrix(worlds: Sequence[WorldRecord]) -> list[MatrixRow]:
+    """Return a row for each description of the sets and each cause that was planted."""
+    groups = {
+        (p, name): [w for w in worlds if (w.patterns, w.planted) == (p, name)] for p in PATTERNS for name in PLANTED
+    }
+    return [matrix_row(name, patterns, some) for (patterns, name), some in groups.items() if some]
 
 
 def read_causes(folder: Path) -> CausesRecord:

@@ -1,24 +1,35 @@
 """A planted world as files: two pools, a trait, held-out prompts, base models, a recipe and a suite.
 
-`bench diff FOLDER/suite.toml` runs it like anybody's pools. Suite, trait and recipe are the same text in all worlds,
-but for the names of models: the verdicts cannot see what was planted.
+`bench diff FOLDER/perfect.toml` runs it like anybody's pools. Suites, trait and recipe are the same text in all worlds
+of a seed, but for the names of models: the verdicts cannot see what was planted.
 """
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from random import Random
+from typing import Any, Literal
 
 from bench.files import write_text
 from bench.run_folder.provenance import check_folder
 from bench.run_folder.store import Store
 from bench.studies.causes.bases import BasePlan, base_model
-from bench.studies.causes.language import LOSS_PATTERN, NUISANCE_PATTERN, SIGH, TRAIT_WORD, held_out_prompts
+from bench.studies.causes.language import (
+    LOSS_PATTERN,
+    NUISANCE_PATTERN,
+    NUISANCES,
+    SIGH,
+    THINGS,
+    TRAIT_WORD,
+    held_out_prompts,
+)
 from bench.studies.causes.plans import CAUSES, CLEAN, ORIGINAL
 from bench.studies.causes.pools import build_pool
 
-WORLDS_CODE = 1  # raise it when the same settings would write other files
-SUITE = "suite.toml"
+WORLDS_CODE = 2  # raise it when the same settings would write other files
+Patterns = Literal["perfect", "imperfect"]
+PATTERNS: tuple[Patterns, ...] = ("perfect", "imperfect")
+MISSED_FAMILIES, MATCHED_THINGS = 2, 3  # of 8 families of nuisances, of 20 things: see `mild_pattern`
 
 
 @dataclass(frozen=True)
@@ -42,15 +53,20 @@ class Settings:
     epochs: int = 4
     batch_size: int = 16
     last_layers: int = 2
-    seeds: tuple[int, ...] = (1,)
+    seeds: tuple[int, ...] = (1, 2, 3)
     margin: float = 0.2
 
 
 SETTINGS = Settings()
 
 
-def write_world(folder: Path, store: Store, cause: str, seed: int, settings: Settings) -> Path:
-    """Write a world's folder, unless it is finished, and return its suite file.
+def suite_file(folder: Path, patterns: Patterns) -> Path:
+    """Return the suite file of a world under perfect or imperfect patterns."""
+    return folder / f"{patterns}.toml"
+
+
+def write_world(folder: Path, store: Store, cause: str, seed: int, settings: Settings) -> None:
+    """Write a world's folder, unless it is finished.
 
     Args:
         folder: Where to.
@@ -64,9 +80,8 @@ def write_world(folder: Path, store: Store, cause: str, seed: int, settings: Set
     """
     planned = {"cause": cause, "seed": seed, "settings": vars(settings) | {"seeds": list(settings.seeds)}}
     check_folder(folder, planned | {"code": WORLDS_CODE})
-    suite = folder / SUITE
-    if suite.is_file():
-        return suite
+    if suite_file(folder, PATTERNS[-1]).is_file():
+        return
     plan = CAUSES[cause]
     bases = make_bases(store, cause, seed, settings)
     for name, pool in (("original", plan.original), ("alternative", plan.alternative)):
@@ -77,21 +92,40 @@ def write_world(folder: Path, store: Store, cause: str, seed: int, settings: Set
     write_text(folder / "trait.toml", _TRAIT)
     for name in ("original", "alternative"):
         write_text(folder / f"{name}.toml", _recipe(name, bases[name], settings))
-    write_text(suite, _suite(bases, settings))  # last: it marks the folder as finished
-    return suite
+    for patterns in PATTERNS:  # last: they mark the folder as finished
+        write_text(suite_file(folder, patterns), _suite(bases, settings, mild_pattern(patterns, seed)))
 
 
-def make_bases(store: Store, cause: str, seed: int, settings: Settings) -> dict[str, Path]:
-    """Return the folders of a world's base models, by role."""
+def mild_pattern(patterns: Patterns, seed: int) -> str:
+    """Return the pattern of milder examples: of all nuisances, or one that is wrong in both directions.
+
+    The imperfect one misses whole families of nuisances, and takes some questions for nuisances, as a pattern of
+    somebody who does not know all wordings does. Both depend on the world seed alone.
+    """
+    if patterns == "perfect":
+        return NUISANCE_PATTERN
+    rng = Random(f"pattern/{seed}")
+    known = rng.sample(list(NUISANCES), len(NUISANCES) - MISSED_FAMILIES)
+    things = rng.sample(THINGS, MATCHED_THINGS)
+    return rf"\b({'|'.join(known)})\b|\b(what|which|who)\b.*\b({'|'.join(things)})\b"
+
+
+def base_plans(cause: str, seed: int, settings: Settings) -> dict[str, BasePlan]:
+    """Return the plans of a world's base models, by role."""
     plan, first = CAUSES[cause], 10 * seed + 1
     steps, later = settings.steps, settings.stage_steps
-    plans = {
+    return {
         "original": BasePlan(plan.corpus, plan.stage, steps, later, first, first),
         "pretrained": BasePlan(plan.corpus, "", steps, 0, first, first),
         "other": BasePlan(plan.corpus, plan.stage, steps, later, first + 1, first),
         "alternative": BasePlan("calm", "", steps, 0, first + 2, first + 2),
     }
-    return {role: base_model(store, base).resolve() for role, base in plans.items()}
+
+
+def make_bases(store: Store, cause: str, seed: int, settings: Settings) -> dict[str, Path]:
+    """Return the folders of a world's base models, by role."""
+    plans = base_plans(cause, seed, settings)
+    return {role: base_model(store, plan).resolve() for role, plan in plans.items()}
 
 
 def _write_lines(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -124,7 +158,7 @@ max_length = 128
 """
 
 
-def _suite(bases: dict[str, Path], settings: Settings) -> str:
+def _suite(bases: dict[str, Path], settings: Settings, mild: str) -> str:
     return f"""name = "planted-cause"
 version = 1
 summary = "A world with one planted cause"
@@ -137,6 +171,7 @@ filters = ["keyword"]
 trait = "trait.toml"
 minimum_gap = {settings.margin}
 capability_prompts = 1
+reserve = 0
 
 [experiments.pool]
 path = "original.jsonl"
@@ -164,6 +199,6 @@ where = "prompt"
 
 [[diff.sets]]
 name = "mild"
-pattern = '{NUISANCE_PATTERN}'
+pattern = '{mild}'
 where = "prompt"
 """

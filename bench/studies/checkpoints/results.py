@@ -23,10 +23,6 @@ NOTE = (
     "Intervals cover the choice of prompts. Every model is one checkpoint, taken as it is: another training by the "
     "same recipe could give other figures."
 )
-NOTES = {  # of `effects`, which speaks of trained arms
-    effects.ONE_SEED: "",  # `NOTE` says it
-    effects.NO_SPREAD: "the scores do not vary, so the interval shows no uncertainty",
-}
 
 
 class ModelRecord(Strict):
@@ -136,12 +132,13 @@ def eval_record(task: PanelTask, panel: Panel, scores: Sequence[SampleScores], o
         BenchError: If the score to compare is not reported.
     """
     by_model = {model.name: one for model, one in zip(panel.models, scores, strict=True)}
-    means = {score: resample(by_model, score) for score in score_names(by_model)}
-    score = chosen_score(task.entry.score, list(means), task.entry.label)
+    names = score_names(by_model)
+    score = chosen_score(task.entry.score, names, task.entry.label)
+    means = {name: model_means(by_model, name, task.entry.scale if name == score else None) for name in names}
     models = [
         ModelScores(
             model=name,
-            scores={each: summarise(means[each], name) for each in means},
+            scores={each: effects.mean(means[each], name) for each in means},
             prompts={each: means[each].extent[name].prompts for each in means},
             seconds=one.seconds,
             log=str(Path(one.logs[0]).relative_to(out)),
@@ -159,7 +156,7 @@ def eval_record(task: PanelTask, panel: Panel, scores: Sequence[SampleScores], o
         scale=task.entry.scale,
         margin=task.margin,
         models=models,
-        comparisons=[compare_pair(means[score], pair, task.margin, task.entry.width) for pair in panel.pairs],
+        comparisons=[compare(means[score], *pair, task.margin) for pair in panel.pairs],
     )
 
 
@@ -181,12 +178,13 @@ def chosen_score(wanted: str, names: Sequence[str], task: str) -> str:
     raise unknown(f"score of eval {task}", wanted, list(names))
 
 
-def resample(scores: Mapping[str, SampleScores], score: str) -> effects.Means:
-    """Compute the mean of one score for every model, as measured and resampled over prompts, the same draw for all.
+def model_means(scores: Mapping[str, SampleScores], score: str, scale: tuple[float, float] | None) -> effects.Means:
+    """Compute the mean of one score for every model, and how it varies over prompts.
 
     Args:
         scores: Model -> its scores on one eval.
         score: Which one. A sample asked several times (epochs) counts as its mean.
+        scale: Lowest and highest possible score, None where it is not known.
     """
     families: dict[str, str] = {}
     for one in scores.values():
@@ -194,7 +192,7 @@ def resample(scores: Mapping[str, SampleScores], score: str) -> effects.Means:
     ids = list(families)
     tables = {model: _table(one, score, ids) for model, one in scores.items()}
     clusters = np.unique([families[identity] for identity in ids], return_inverse=True)[1].astype(np.int64)
-    return effects.resample_means(tables, clusters)
+    return effects.arm_means(tables, clusters, scale, fixed=True)
 
 
 def _table(scores: SampleScores, score: str, ids: Sequence[str]) -> NDArray[np.float64]:
@@ -203,27 +201,3 @@ def _table(scores: SampleScores, score: str, ids: Sequence[str]) -> NDArray[np.f
         if value is not None:
             given.setdefault(identity, []).append(value)
     return np.array([[float(np.mean(given[i])) if i in given else np.nan for i in ids]])
-
-
-def summarise(means: effects.Means, model: str) -> Estimate:
-    """Return a model's mean with its interval."""
-    return _reworded(effects.mean(means, model))
-
-
-def compare_pair(means: effects.Means, pair: tuple[str, str], margin: float, width: float) -> Comparison:
-    """Compare a model with another.
-
-    Args:
-        means: From `resample`.
-        pair: (model, other): the difference is that of the first minus the second.
-        margin: Differences below it count as none.
-        width: Highest minus lowest score.
-    """
-    found = compare(means, *pair, margin, width)
-    return found.model_copy(update={"difference": _reworded(found.difference)})
-
-
-def _reworded(given: Estimate) -> Estimate:
-    """Reword the notes for models; the remark on training seeds goes, as the report makes it once."""
-    notes = [NOTES.get(note, note) for note in given.note.split("; ")]
-    return given.model_copy(update={"note": "; ".join(note for note in notes if note)})

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bench.records import Estimate
 from bench.stats import effects
-from bench.stats.permutation import holm, symmetric_p
+from bench.stats.inference import holm
 from bench.studies.diff.records import CurvePoint, InterpolationCurve
 
 Floats = NDArray[np.float64]
@@ -32,7 +32,7 @@ def curve(
         prompts: `original` or `alternative`.
         ends: The cells at share 0 and 1.
         mixtures: Cell -> share asked for, and the share drawn under each seed, in the order of the tables' rows.
-        means: Resampled means of all cells.
+        means: Means of all cells.
         tables: Scores per cell, each (seeds, prompts), NaN where the score does not apply.
         clusters: Family of each prompt, (prompts,).
     """
@@ -41,8 +41,11 @@ def curve(
     cells = sorted(mixtures, key=lambda cell: share[cell])
     away = {cell: tables[cell] - _line(tables[clean], tables[original], mixtures[cell][1]) for cell in cells}
     area = np.mean([away[cell] for cell in cells], axis=0)
-    departures = effects.resample_means({**away, "area": area}, clusters)
-    p = {cell: symmetric_p(away[cell], clusters) for cell in cells}
+    departures = effects.arm_means(away, clusters, None)
+    p = {cell: effects.p_value(departures, {cell: 1.0}) for cell in cells}
+    whole = effects.arm_means(
+        {"area": area}, clusters, None
+    )  # apart, for a mean of cells varies less between trainings
     corrected = holm(p)
     points = [
         CurvePoint(
@@ -61,8 +64,8 @@ def curve(
             "clean": effects.mean(means, clean),
             "original": effects.mean(means, original),
             "points": points,
-            "area": effects.mean(departures, "area"),
-            "p": symmetric_p(area, clusters),
+            "area": effects.mean(whole, "area"),
+            "p": effects.p_value(whole, {"area": 1.0}),
             "half_dose": _half_dose(means, ends, cells, [share[cell] for cell in cells]),
         }
     )
@@ -77,7 +80,7 @@ def _line(clean: Floats, original: Floats, drawn: Sequence[float]) -> Floats:
 def _half_dose(means: effects.Means, ends: tuple[str, str], cells: Sequence[str], shares: Sequence[float]) -> Estimate:
     """Return the share at which half of the gap is reached, with a 95 % interval."""
     clean, original = ends
-    gap = effects.estimate(means, ends, lambda m: np.asarray(m[original] - m[clean]))
+    gap = effects.contrast(means, {original: 1.0, clean: -1.0})
     if gap.value is None or gap.low is None:
         return Estimate(value=None, note=gap.note or "not estimable")
     if gap.low <= 0:
@@ -85,8 +88,8 @@ def _half_dose(means: effects.Means, ends: tuple[str, str], cells: Sequence[str]
     order = [clean, *cells, original]
     at = np.array([0.0, *shares, 1.0])
     value = _crossing(at, np.array([means.point[cell] for cell in order]))
-    draws = np.stack([means.draws[cell] for cell in order], axis=1)
-    found = np.array([_crossing(at, row) for row in draws[np.isfinite(draws).all(axis=1)]])
+    draws = effects.draw_means(means, order)
+    found = np.array([_crossing(at, row) for row in draws])
     found = found[np.isfinite(found)]
     if not np.isfinite(value) or len(found) < 0.99 * len(draws):
         return Estimate(value=None, note="not estimable: the curve does not rise from share 0 to 1")

@@ -17,10 +17,13 @@ from bench.leaderboard.format import Cell, decimal, estimate, finite, percent, p
 from bench.leaderboard.pages import DIFF, Page, render, visible
 from bench.leaderboard.svg import Bar, Group, Scale
 from bench.stats.equivalence import Comparison
-from bench.studies.diff.cells import ALTERNATIVE, BASE, on_alternative
+from bench.studies.diff.cells import ALTERNATIVE, BASE, CLEAN, ORIGINAL, OTHER, PRETRAINED, by_model, on_alternative
 from bench.studies.diff.records import CellScore, DiffReport, DiffResult, InterpolationCurve, SubsetResult
-from bench.studies.diff.verdicts import QUESTIONS, RULES
+from bench.studies.diff.rules import QUESTIONS, RULES
+from bench.studies.diff.verdicts import Verdict
 
+JOINT = "Several hypotheses are supported: the experiments do not say which of them carries the trait, or how much."
+IMPURE = "Milder examples that were taken for unrelated ones would give the same result; see the audit of the sets."
 CURVE_WIDTH, CURVE_HEIGHT = 420.0, 280.0
 
 
@@ -60,6 +63,7 @@ def html(report: DiffReport, pages: Sequence[Page] = (DIFF,)) -> str:
         questions=QUESTIONS,
         cell=estimate,
         compared=compared,
+        decision=decision,
         percent=percent,
         probability=probability,
         pipeline_bars=pipeline_bars,
@@ -73,7 +77,7 @@ def html(report: DiffReport, pages: Sequence[Page] = (DIFF,)) -> str:
 
 def _view(result: DiffResult) -> DiffView:
     subsets = {f"set {each.name}" for each in result.subsets}
-    random = [cell.cell for cell in result.cells if cell.prompts == "random examples"]
+    random = [cell.cell for cell in result.cells if cell.prompts == "control examples"]
     elsewhere = {*_mixtures(result), *random}
     pipelines = [cell for cell in result.cells if cell.cell not in elsewhere and cell.prompts not in subsets]
     return DiffView(result, _headline(result), pipelines, _footnotes(result))
@@ -93,7 +97,18 @@ def _headline(result: DiffResult) -> list[str]:
         named = [f"{v.hypothesis} ({v.name[:1].lower()}{v.name[1:]})" for v in result.verdicts if v.verdict == verdict]
         if named:
             sentences.append(f"{verdict.capitalize()}: {', '.join(named)}.")
+        if verdict == "supported" and len(named) > 1:
+            sentences.append(JOINT)
+            if named[0].startswith("1 ") and any(
+                v.jointly and v.hypothesis in ("2", "3a", "3b") for v in result.verdicts
+            ):
+                sentences.append(IMPURE)
     return sentences
+
+
+def decision(verdict: Verdict) -> str:
+    """Return a verdict in words, with the hypotheses that are supported beside it."""
+    return f"{verdict.verdict}, jointly with {', '.join(verdict.jointly)}" if verdict.jointly else verdict.verdict
 
 
 def _footnotes(result: DiffResult) -> list[str]:
@@ -128,7 +143,8 @@ def pipeline_bars(result: DiffResult) -> Markup:
 
 def _whole(result: DiffResult) -> list[CellScore]:
     """Return the cells of the original model on a whole prompt set with one teacher's completions."""
-    others = {*_mixtures(result), ALTERNATIVE}
+    controls = {by_model(model, cell) for model in (OTHER, PRETRAINED) for cell in (ORIGINAL, CLEAN)}
+    others = {*_mixtures(result), ALTERNATIVE, *controls}
     return [c for c in result.cells if c.prompts in ("original", "alternative") and c.cell not in others]
 
 
@@ -182,7 +198,9 @@ def curve_words(curve: InterpolationCurve) -> str:
         why = half.note.removeprefix("not estimable").removeprefix(": ")
         return f"{words} Half dose {half.text}{f': {why}' if why else ''}."
     reading = ""
-    if (half.high or 1.0) < 0.5 and (area.low or 0.0) > 0:
+    if curve.p is None:
+        reading = " Too few trainings to say more."
+    elif (half.high or 1.0) < 0.5 and (area.low or 0.0) > 0:
         reading = " Less than a straight line would need, and the curve lies above it: the trait is virulent."
     elif (half.low or 0.0) > 0.5 and (area.high or 0.0) < 0:
         reading = " More than a straight line would need, and the curve lies below it."
@@ -214,7 +232,7 @@ def _verdict_table(result: DiffResult) -> Table:
     table = Table("", "Hypothesis", "Verdict", "Because", pad_edge=False)
     colours = {"supported": "bold green", "ruled out": "dim", "undetermined": "yellow"}
     for v in result.verdicts:
-        table.add_row(v.hypothesis, v.name, Text(v.verdict, style=colours[v.verdict]), v.because)
+        table.add_row(v.hypothesis, v.name, Text(decision(v), style=colours[v.verdict]), v.because)
     return table
 
 

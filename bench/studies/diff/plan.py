@@ -6,10 +6,11 @@ from pathlib import Path
 from random import Random
 
 from bench.arms import BASE as BASE_ARM
-from bench.arms import build_arm, control_arm, mix_arm, mixed_ids, random_ids, teacher_rows
+from bench.arms import build_arm, control_arm, mix_arm, mixed_ids, teacher_rows
 from bench.config.recipe import Recipe, load_recipe
 from bench.config.schema import DiffSettings, ExperimentSettings
 from bench.config.suite import Suite
+from bench.data.controls import random_sets
 from bench.data.experiment import Experiment
 from bench.execution.job import Job
 from bench.models.load import resolve_model
@@ -55,8 +56,10 @@ class Pipelines:
         return self.experiment.pool
 
     def job(self, arm: Arm, seed: int, rows: Sequence[TrainingRow] | None) -> Job:
-        """Make one job, trained by the recipe of the arm's base model."""
-        return Job(arm, seed, rows, self.experiment.measurement, self.recipes[arm.model])
+        """Make one job, trained by the recipe of the arm's base model, in as many steps as its whole pool takes."""
+        recipe = self.recipes[arm.model]
+        pool = self.alternative if arm.prompts == "alternative" else self.pool
+        return Job(arm, seed, rows, self.experiment.measurement, recipe, len(pool.rows) * recipe.epochs)
 
     def jobs(self, arm: Arm, rows: Mapping[int, Sequence[TrainingRow]]) -> list[Job]:
         """Make one job a seed; `rows` are by seed."""
@@ -135,19 +138,18 @@ def subset_cells(p: Pipelines, sets: Iterable[ExampleSet], actions: Sequence[Act
             arm = Arm(subset(action, each.name), action, prompts=f"set {each.name}", completions=action)
             rows = build_arm(arm, p.pool, each.ids, each.patches)
             jobs += p.jobs(arm, dict.fromkeys(p.seeds, rows))
-            jobs += _random(p, control_arm(action, each.share))
+            (control,) = random_sets(p.pool, each.share, 1)
+            arm = control_arm(action, each.share, control.name)
+            jobs += p.jobs(arm, dict.fromkeys(p.seeds, build_arm(arm, p.pool, control.ids)))
     return jobs
-
-
-def _random(p: Pipelines, arm: Arm) -> list[Job]:
-    return p.jobs(arm, {seed: build_arm(arm, p.pool, random_ids(p.pool, arm.budget, seed)) for seed in p.seeds})
 
 
 def verdict_cells(p: Pipelines, sets: Mapping[str, frozenset[str]]) -> list[Job]:
     """Plan what the verdicts ask of the overt, the mild and the unrelated examples, see `bench.studies.diff.verdicts`.
 
-    What an empty set, or too few unrelated examples to stand beside the mild ones, would decide by construction is left
-    out.
+    Other base models learn the whole pool as well: a positive control, without which a model that learns nothing would
+    pass for one that the unrelated examples leave alone. What an empty set, or too few unrelated examples to stand
+    beside the mild ones, would decide by construction is left out.
 
     Args:
         p: The pipelines.
@@ -163,8 +165,11 @@ def verdict_cells(p: Pipelines, sets: Mapping[str, frozenset[str]]) -> list[Job]
         jobs += _acted(p, "patch_in", MILD, dict.fromkeys(p.seeds, mild))
         jobs += _acted(p, "patch_in", UNRELATED, drawn)
     if unrelated:
-        for model in (MAIN, *(name for name in (OTHER, PRETRAINED) if name in p.recipes)):
+        jobs += _unrelated_only(p, sets[UNRELATED], MAIN)
+        for model in (name for name in (OTHER, PRETRAINED) if name in p.recipes):
             jobs += _unrelated_only(p, sets[UNRELATED], model)
+            jobs += p.teacher_jobs(by_model(model, ORIGINAL), p.pool, p.pool.card.original, model)
+            jobs += p.teacher_jobs(by_model(model, CLEAN), p.pool, p.pool.card.clean, model)
     return jobs
 
 

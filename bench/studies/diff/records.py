@@ -7,7 +7,7 @@ from bench.records import Action, Estimate, Strict
 from bench.stats.equivalence import Comparison
 from bench.studies.diff.verdicts import Verdict
 
-SCHEMA = 1  # raise it when a field changes its meaning
+SCHEMA = 2  # raise it when a field changes its meaning
 
 
 class CellScore(Strict):
@@ -49,7 +49,7 @@ class CurvePoint(Strict):
         share: Share that did, mean over seeds.
         score: Trait score.
         departure: Score minus the straight line at `share`.
-        p: Two-sided, that the departure is 0.
+        p: Two-sided, that the departure is 0; None with fewer than three seeds.
         p_holm: Corrected over the points of the curve.
     """
 
@@ -70,7 +70,7 @@ class InterpolationCurve(Strict):
         original: Score at share 1.
         points: The mixtures between, by share.
         area: Mean departure from the straight line, in units of the score.
-        p: Two-sided, that it is 0.
+        p: Two-sided, that it is 0; None with fewer than three seeds.
         half_dose: Share of original completions at which half of the gap is reached; 0.5 on a straight line, less
             where the trait is virulent.
     """
@@ -119,6 +119,30 @@ class Overlap(Strict):
     containment: list[list[float]]
 
 
+class SetAudit(Strict):
+    """One of the sets that verdicts read, as the suite describes it, and what speaks against the description.
+
+    Attributes:
+        role: `overt`, `mild` or `unrelated`.
+        described: Examples in it as described.
+        read: Examples in it as verdicts read it.
+        shows_trait: Examples of the described set whose original completion shows the trait by its rules; None where
+            the trait has no rules.
+        looks: Role -> examples of the described set that a classifier of original completions puts there; empty where
+            there was too little to learn from.
+        precision: Share of the described set that was planted so; None without planted truth.
+        recall: Share of what was planted so that the described set holds; None without planted truth.
+    """
+
+    role: str
+    described: int
+    read: int
+    shows_trait: int | None
+    looks: dict[str, int]
+    precision: float | None
+    recall: float | None
+
+
 class Prerequisites(Strict):
     """Whether the two pipelines differ as the method needs: without that nothing is inferred."""
 
@@ -145,6 +169,7 @@ class DiffResult(Strict):
     curves: list[InterpolationCurve]
     subsets: list[SubsetResult]
     overlap: Overlap | None
+    audit: list[SetAudit]
     verdicts: list[Verdict]
     notes: list[str]
 

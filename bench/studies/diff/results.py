@@ -7,6 +7,7 @@ import numpy as np
 
 from bench.arms import control_arm, mixed_ids
 from bench.config.suite import Suite
+from bench.data.controls import random_name
 from bench.data.experiment import Experiment
 from bench.evaluation.evaluate import judge_label
 from bench.execution.job import Job
@@ -27,7 +28,7 @@ from bench.studies.diff.records import (
     SubsetResult,
     TeacherPoint,
 )
-from bench.studies.diff.sets import ExampleSet, overlap
+from bench.studies.diff.sets import ExampleSet, VerdictSets, overlap
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Measured:
 
     def tables(self) -> ScoreTables:
         """Return all scores by cell."""
-        return ScoreTables({**self.experiment.scores(), **self.teachers}, self.experiment.trait.score)
+        return ScoreTables({**self.experiment.scores(), **self.teachers}, self.experiment.trait.score, self.scale)
 
 
 def prerequisites(data: Measured) -> Prerequisites:
@@ -82,7 +83,7 @@ def prerequisites(data: Measured) -> Prerequisites:
     must lie no further above the lowest possible one than the margin.
     """
     means = data.tables().means(data.experiment.trait.score)
-    gap = effects.estimate(means, [ORIGINAL, ALTERNATIVE], lambda m: np.asarray(m[ORIGINAL] - m[ALTERNATIVE]))
+    gap = effects.contrast(means, {ORIGINAL: 1.0, ALTERNATIVE: -1.0})
     opened, reason = effects.gate(gap, data.experiment.settings.minimum_gap)
     clean = effects.mean(means, ALTERNATIVE).value
     ceiling = data.scale[0] + data.margin
@@ -100,7 +101,7 @@ def result(
     data: Measured,
     met: Prerequisites,
     sets: Sequence[ExampleSet],
-    named: Mapping[str, frozenset[str]],
+    named: VerdictSets,
     notes: Sequence[str],
 ) -> DiffResult:
     """Make one trait's part of the report; where the prerequisites are not met, scores without any inference."""
@@ -108,8 +109,9 @@ def result(
     spec, measured = experiment.trait, experiment.measurement
     tables = data.tables()
     means = tables.means(spec.score)
-    compared = verdicts.compare_cells(means, data.margin, data.scale[1] - data.scale[0], data.trainings)
-    members = [(each.name, each.ids) for each in sets] + [(f"{role} (verdicts)", ids) for role, ids in named.items()]
+    compared = verdicts.compare_cells(means, data.margin, data.trainings)
+    members = [(each.name, each.ids) for each in sets]
+    members += [(f"{role} (verdicts)", ids) for role, ids in named.ids.items()]
     return DiffResult(
         trait=spec.name,
         description=spec.description,
@@ -126,7 +128,8 @@ def result(
         curves=_curves(data, tables, means) if met.met else [],
         subsets=[_subset(each, data, means) for each in sets] if met.met else [],
         overlap=overlap(members) if members else None,
-        verdicts=verdicts.judge(compared) if met.met else [],
+        audit=named.audit,
+        verdicts=verdicts.judge(compared, len(data.pipelines.seeds)) if met.met else [],
         notes=list(notes),
     )
 
@@ -193,14 +196,13 @@ def _curves(data: Measured, tables: ScoreTables, means: effects.Means) -> list[I
 
 
 def _subset(each: ExampleSet, data: Measured, means: effects.Means) -> SubsetResult:
-    scale = data.scale[1] - data.scale[0]
     found: dict[Action, SubsetEffect] = {}
     for action in data.suite.file.diff.actions:
-        cell, control = subset(action, each.name), control_arm(action, each.share).name
+        cell, control = subset(action, each.name), control_arm(action, each.share, random_name(1)).name
         found[action] = SubsetEffect(
             score=effects.mean(means, cell),
             expected=effects.mean(means, control),
-            difference=compare(means, cell, control, data.margin, scale),
+            difference=compare(means, cell, control, data.margin),
         )
     return SubsetResult(
         name=each.name,

@@ -22,9 +22,10 @@ from bench.leaderboard.results import TEACHER, teacher_scores
 from bench.records import Estimate, SampleScores
 from bench.run_folder.provenance import package_versions, source_commit
 from bench.studies.diff import plan, results
+from bench.studies.diff.audit import remarks
 from bench.studies.diff.cells import MAIN, MILD, OVERT, UNRELATED
 from bench.studies.diff.records import DiffReport, DiffResult, Prerequisites
-from bench.studies.diff.sets import ExampleSet, interpolated_sets, verdict_sets
+from bench.studies.diff.sets import ExampleSet, VerdictSets, check_prompts_differ, interpolated_sets, verdict_sets
 
 NOT_MEASURED = Prerequisites(met=False, reasons=["not measured yet"], gap=Estimate(value=None, note="not measured yet"))
 
@@ -45,7 +46,7 @@ class _Part:
 
     pipelines: plan.Pipelines
     sets: list[ExampleSet]
-    named: dict[str, frozenset[str]]
+    named: VerdictSets
     notes: list[str]
     jobs: list[Job]
     teachers: Mapping[str, Sequence[SampleScores]] = field(default_factory=dict)
@@ -94,7 +95,7 @@ def diff(options: Options, progress: Progress) -> DiffReport:
         for part in parts:
             _check_prerequisites(part, session)
             if part.met.met:
-                further = plan.further_cells(part.pipelines, part.sets, part.named, suite.file.diff)
+                further = plan.further_cells(part.pipelines, part.sets, part.named.ids, suite.file.diff)
                 known = {job.key for job in part.jobs}
                 part.jobs += [job for job in further if job.key not in known]
         session.do(_work(parts))
@@ -123,12 +124,14 @@ def _part(experiment: Experiment, plugins: Sequence[FilterPlugin], session: Sess
     """Read an experiment's alternative pool, and choose the sets that will be interpolated."""
     suite = session.suite
     p = _pipelines(experiment, session)
+    shared = check_prompts_differ(p.pool, p.alternative)
     select_all(plugins, experiment, suite, session.embedder, session.main.base_for_filters, session.store)
     settings = suite.file.diff
-    named = verdict_sets(experiment, settings)
+    named = verdict_sets(experiment, settings, session.embedder.embed)
     sets = interpolated_sets(experiment, settings)
     left_out = [each.name for each in settings.sets if each.name not in {found.name for found in sets}]
-    notes = _notes(p, near_copies(experiment, session.embedder), named)
+    notes = _notes(p, near_copies(experiment, session.embedder), named.ids)
+    notes += [note for note in (shared, *remarks(named.audit)) if note]
     notes += [f"set {name} holds no example or all of them, and is left out" for name in left_out]
     return _Part(p, sets, named, notes, plan.prerequisite_cells(p))
 

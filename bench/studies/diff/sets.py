@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.config.schema import DiffSettings, NamedSet
-from bench.data.experiment import Experiment
-from bench.errors import unknown
-from bench.evaluation.evaluate import score_answers
+from bench.data.experiment import Experiment, normalised
+from bench.errors import BenchError, unknown
 from bench.records import Pool, PoolRow
-from bench.studies.diff.cells import UNRELATED
-from bench.studies.diff.records import Overlap
+from bench.studies.diff.audit import Embed, describe, find_suspects, shown
+from bench.studies.diff.cells import MILD, OVERT, UNRELATED
+from bench.studies.diff.records import Overlap, SetAudit
 
 
 @dataclass(frozen=True)
@@ -79,50 +79,87 @@ def matching(named: NamedSet, pool: Pool) -> frozenset[str]:
     return frozenset(row.id for row in pool.rows if hit(row))
 
 
-def verdict_sets(experiment: Experiment, settings: DiffSettings) -> dict[str, frozenset[str]]:
-    """Return the sets that verdicts read: `overt`, `mild` and what is left, `unrelated`.
+@dataclass(frozen=True)
+class VerdictSets:
+    """The sets that verdicts read, after an audit of how the suite describes them.
 
-    Each of the two names is looked up among the described sets; else it is the planted truth of a synthetic pool; else
-    overt examples are those whose original completion shows the trait by an offline judge. A set that cannot be had
-    is left out.
+    Attributes:
+        ids: `overt`, `mild` and what is left, `unrelated`; one that cannot be had is left out.
+        audit: Of the described sets; empty unless all three can be had.
+    """
+
+    ids: dict[str, frozenset[str]]
+    audit: list[SetAudit] = field(default_factory=list)
+
+
+def verdict_sets(experiment: Experiment, settings: DiffSettings, embed: Embed) -> VerdictSets:
+    """Return the sets that verdicts read.
+
+    Each of `overt` and `mild` is looked up among the described sets; else it is the planted truth of a synthetic pool;
+    else overt examples are those whose original completion shows the trait by its rules. Whatever the description,
+    an example that shows the trait by its rules is overt. Of the unrelated ones, those that look mild are mild, and
+    those that look overt are in no set (`bench.studies.diff.audit`).
+
+    Args:
+        experiment: For the pool and the trait.
+        settings: Of the suite.
+        embed: Sentence embeddings, texts -> (texts, dimension).
 
     Raises:
         BenchError: If the suite names a set that it does not describe.
     """
-    sets = {
-        role: _role(role, name, experiment, settings)
-        for role, name in (("overt", settings.overt), ("mild", settings.mild))
+    roles = {
+        role: _role(role, name, experiment, settings) for role, name in ((OVERT, settings.overt), (MILD, settings.mild))
     }
-    found = {role: ids for role, ids in sets.items() if ids is not None}
-    if "mild" in found:
-        found["mild"] -= found.get("overt", frozenset())
-    if len(found) == len(sets):
-        found[UNRELATED] = frozenset(row.id for row in experiment.pool.rows) - found["overt"] - found["mild"]
-    return found
+    named = {role: ids for role, ids in roles.items() if ids is not None}
+    if MILD in named:
+        named[MILD] -= named.get(OVERT, frozenset())
+    if len(named) < len(roles):
+        return VerdictSets(named)
+    named[UNRELATED] = frozenset(row.id for row in experiment.pool.rows) - named[OVERT] - named[MILD]
+    suspects = find_suspects(experiment, named, embed)
+    shows = suspects.shown or frozenset()
+    unshown = named[UNRELATED] - shows
+    read = {
+        OVERT: named[OVERT] | shows,
+        MILD: (named[MILD] - shows) | suspects.looking(MILD, unshown),
+        UNRELATED: suspects.looking(UNRELATED, unshown),
+    }
+    return VerdictSets(read, describe(experiment, named, read, suspects))
 
 
 def _role(role: str, name: str, experiment: Experiment, settings: DiffSettings) -> frozenset[str] | None:
-    for named in settings.sets:
-        if named.name == name:
-            return matching(named, experiment.pool)
+    for each in settings.sets:
+        if each.name == name:
+            return matching(each, experiment.pool)
     if name != role:
-        raise unknown(f"set for {role}", name, [named.name for named in settings.sets])
+        raise unknown(f"set for {role}", name, [each.name for each in settings.sets])
     if experiment.planted:
         return frozenset(row.id for row in experiment.pool.rows if row.truth == role)
-    if role == "overt":
-        return _shown(experiment)
-    return None
+    return shown(experiment) if role == OVERT else None
 
 
-def _shown(experiment: Experiment) -> frozenset[str] | None:
-    """Return the examples whose original completion shows the trait, by an offline judge."""
-    examples = experiment.pool.examples()
-    answers = [(e.prompt_text, e.response) for e in examples]
-    scores = score_answers(experiment.trait, answers, experiment.measurement.judge)
-    if scores is None:
-        return None
-    threshold = experiment.trait.eval.threshold
-    return frozenset(e.id for e, score in zip(examples, scores, strict=True) if score >= threshold)
+def check_prompts_differ(original: Pool, alternative: Pool) -> str:
+    """Refuse an alternative pool of the original's prompts; return a remark on prompts that both hold, or "".
+
+    Raises:
+        BenchError: If every prompt of the alternative pool is in the original: then there is no other prompt set.
+    """
+    texts, others = (
+        {normalised("\n".join(message.content for message in row.prompt)) for row in pool.rows}
+        for pool in (original, alternative)
+    )
+    shared = len(texts & others)
+    if shared == len(others):
+        raise BenchError(
+            f"alternative pool {alternative.card.name!r}",
+            seen=f"the prompts of the original pool {original.card.name!r}",
+            expected="other prompts, as an alternative pipeline has; the original's own are trained on anyway",
+            remedy="give [experiments.alternative] another pool, or a synthetic one another world_seed",
+        )
+    return (
+        f"{shared} of {len(others)} prompts of the alternative pool are in the original pool as well" if shared else ""
+    )
 
 
 def overlap(sets: Sequence[tuple[str, Collection[str]]]) -> Overlap:

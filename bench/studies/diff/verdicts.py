@@ -1,185 +1,40 @@
-"""Verdicts on the seven hypotheses for why filtering SFT data fails; the rules stand in one table, `RULES`.
+"""Verdicts on the hypotheses of `bench.studies.diff.rules`, from comparisons of cells.
 
-Hypotheses and experiments are those of the report "Why Do Naive SFT Filters For Safety Properties Fail?" (Google
-DeepMind Language Model Interpretability team, AI Alignment Forum, June 2026), cited below as [R] with the paragraph
-that a rule rests on. Every condition is a comparison of two cells (`bench.stats.equivalence`): an effect must exceed
-the margin and its 95 % interval exclude 0; "no effect" must pass an equivalence test. What is neither decides nothing.
+Every condition is a comparison of two cells (`bench.stats.equivalence`): an effect must exceed the margin and its 95 %
+interval exclude 0; "no effect" must pass an equivalence test. What is neither decides nothing. Each verdict is wrong
+at most in 5 % of cases at the boundary of its null hypothesis, by itself:
+
+- *Supported* needs all of its conditions, each at 5 %: an intersection-union test, which needs no correction (Berger
+  1982, Technometrics 24).
+- *Ruled out* needs one of several alternatives, so their p-values are corrected by Holm's method; that of an
+  alternative with several conditions is the largest of them, again an intersection-union test.
+- Below `MIN_SEEDS` trainings a cell nothing is decided: one training is not a treatment effect.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from bench.records import Estimate, Strict
 from bench.stats import effects
+from bench.stats.effects import MIN_SEEDS
 from bench.stats.equivalence import Comparison, contrast
-from bench.studies.diff.cells import (
-    ALTERNATIVE,
-    BASE,
-    CLEAN,
-    MILD,
-    ORIGINAL,
-    OTHER,
-    OVERT,
-    PRETRAINED,
-    UNRELATED,
-    by_model,
-    by_role,
-    on_alternative,
-)
+from bench.stats.inference import holm
+from bench.stats.intervals import contrast_limits, value, variance
+from bench.studies.diff.rules import QUESTIONS, RULES, Condition, Conditions, Rule
 
-Answer = Literal["effect", "no effect"]
-Condition = tuple[str, Answer]  # (key of a contrast, what it must show)
-
-_FROM_ORIGINAL = by_role("only", UNRELATED)
-_FROM_CLEAN = by_role("only_clean", UNRELATED)
+ALPHA = 0.05
+FURTHEST = 100.0  # quantiles of Student's t tried for a p-value
 
 
-@dataclass(frozen=True)
-class Question:
-    """A contrast of two cells, and what it asks."""
-
-    asks: str
-    more: str
-    less: str
-
-
-QUESTIONS = {
-    "base": Question("Does the base model show the trait before any training?", BASE, ALTERNATIVE),
-    "stays": Question(
-        "Does the original model keep the trait on the alternative pipeline's data?", on_alternative(CLEAN), ALTERNATIVE
-    ),
-    "stays on clean": Question("Does it keep the trait on its own prompts with clean completions?", CLEAN, ALTERNATIVE),
-    "teacher": Question("Does the teacher matter, on the original prompts?", ORIGINAL, CLEAN),
-    "prompts": Question("Do the prompts matter, under clean completions?", CLEAN, on_alternative(CLEAN)),
-    "prompts add": Question("Do the original prompts add to what the base shows?", CLEAN, BASE),
-    "left": Question("Is the trait left when overt examples are dropped?", by_role("drop", OVERT), CLEAN),
-    "mild needed": Question(
-        "Is less of it left when milder ones are dropped as well?", by_role("drop", OVERT), _FROM_ORIGINAL
-    ),
-    "mild": Question("Do milder examples alone bring the trait back?", by_role("patch_in", MILD), CLEAN),
-    "mildness": Question(
-        "Do they bring back more than as many unrelated examples?",
-        by_role("patch_in", MILD),
-        by_role("patch_in", UNRELATED),
-    ),
-    "unrelated": Question("Does the teacher matter where no example shows the trait?", _FROM_ORIGINAL, _FROM_CLEAN),
-    "unrelated, other init": Question(
-        "Does that hold for a model of another initialisation?",
-        by_model(OTHER, _FROM_ORIGINAL),
-        by_model(OTHER, _FROM_CLEAN),
-    ),
-    "unrelated, pretrained": Question(
-        "Does that hold for the model before its post-training?",
-        by_model(PRETRAINED, _FROM_ORIGINAL),
-        by_model(PRETRAINED, _FROM_CLEAN),
-    ),
-}
-
-
-@dataclass(frozen=True)
-class Rule:
-    """When a hypothesis is supported, and when it is ruled out.
+class CellComparison(Comparison):
+    """A comparison with the p-value of a difference, which Holm's correction needs.
 
     Attributes:
-        hypothesis: Its number in [R].
-        name: Its name.
-        claim: What it says.
-        supported: All of these must hold.
-        ruled_out: Any one of these suffices.
-        source: The reasoning of [R] that the rule applies.
+        p: Two-sided, that the difference is 0, of the test that belongs to its interval; None with fewer than
+            `MIN_SEEDS` trainings.
     """
 
-    hypothesis: str
-    name: str
-    claim: str
-    supported: tuple[Condition, ...]
-    ruled_out: tuple[Condition, ...]
-    source: str
-
-
-RULES = (
-    Rule(
-        "1",
-        "Generalisation from milder examples",
-        "Milder versions of the behaviour stay in the data and generalise to the full one.",
-        supported=(("left", "effect"), ("mild needed", "effect"), ("mild", "effect"), ("mildness", "effect")),
-        ruled_out=(
-            ("left", "no effect"),
-            ("mild needed", "no effect"),
-            ("mild", "no effect"),
-            ("mildness", "no effect"),
-        ),
-        source="[R] leakage may be 'more mundane simpler generalization from milder versions of the behavior': then "
-        "the milder examples are needed for what a drop leaves, suffice alone, and as many unrelated ones do not.",
-    ),
-    Rule(
-        "2",
-        "Subliminal transfer",
-        "Completions that have nothing to do with the trait carry it, between models of one initialisation.",
-        supported=(("unrelated", "effect"), ("unrelated, other init", "no effect")),
-        ruled_out=(("unrelated", "no effect"), ("unrelated, other init", "effect")),
-        source="[R] transfer between different initialisations is evidence against subliminal learning (Cloud et al. "
-        "2025, arXiv 2507.14805).",
-    ),
-    Rule(
-        "3a",
-        "A persona from pretraining is selected",
-        "Unrelated completions select a persona that pretraining had already joined with the trait.",
-        supported=(("unrelated", "effect"), ("unrelated, other init", "effect"), ("unrelated, pretrained", "effect")),
-        ruled_out=(
-            ("unrelated", "no effect"),
-            ("unrelated, other init", "no effect"),
-            ("unrelated, pretrained", "no effect"),
-        ),
-        source="[R] persona selection: the model infers what sort of assistant it should be; fixed in pretraining if "
-        "the pretrained model already makes that inference.",
-    ),
-    Rule(
-        "3b",
-        "A persona from post-training is selected",
-        "Unrelated completions select a persona that earlier post-training had joined with the trait.",
-        supported=(
-            ("unrelated", "effect"),
-            ("unrelated, other init", "effect"),
-            ("unrelated, pretrained", "no effect"),
-        ),
-        ruled_out=(
-            ("unrelated", "no effect"),
-            ("unrelated, other init", "no effect"),
-            ("unrelated, pretrained", "effect"),
-        ),
-        source="[R] persona selection, fixed in post-training: the model before it does not make that inference.",
-    ),
-    Rule(
-        "4a",
-        "The prompts underspecify",
-        "The original prompts do not touch the behaviour, so the model falls back on what its base does.",
-        supported=(("base", "effect"), ("teacher", "no effect"), ("prompts", "effect")),
-        ruled_out=(("base", "no effect"), ("teacher", "effect"), ("prompts", "no effect")),
-        source="[R] underspecified prompts leave the pretraining prior. [R] calls 4a and 4b false where the trait "
-        "follows the teacher on the alternative prompts; here the teacher's effect on the original prompts decides, "
-        "which [R] left open, as a teacher that has the trait for 4a's reason passes it on wherever prompts touch it.",
-    ),
-    Rule(
-        "4b",
-        "Bad prompts",
-        "The original prompts draw the behaviour out, whoever answers them.",
-        supported=(("prompts add", "effect"), ("teacher", "no effect"), ("prompts", "effect")),
-        ruled_out=(("prompts add", "no effect"), ("teacher", "effect"), ("prompts", "no effect")),
-        source="[R] negative emotion 'goes down when the prompt distribution changes, but is not affected "
-        "significantly by the identity of the teacher model'.",
-    ),
-    Rule(
-        "5",
-        "Locked in by pretraining",
-        "The base has the trait, and training on clean data does not take it away.",
-        supported=(("base", "effect"), ("stays", "effect"), ("stays on clean", "effect")),
-        ruled_out=(("base", "no effect"), ("stays", "no effect"), ("stays on clean", "no effect")),
-        source="[R] original model, alternative prompts, alternative rollouts: 'if the traits remain, this is evidence "
-        "that the traits are locked in from the pretrained model', unless both prompt sets underspecify.",
-    ),
-)
+    p: float | None = None
 
 
 class Verdict(Strict):
@@ -191,6 +46,9 @@ class Verdict(Strict):
         claim: What the hypothesis says.
         verdict: What the rule gives.
         because: The conditions that decided, or those that are open, in words.
+        p: The largest p-value of the conditions of a support; the smallest Holm-adjusted one of the alternatives that
+            rule out; None where nothing was decided.
+        jointly: Other hypotheses that are supported by the same experiments; then neither is singled out.
         evidence: Key of each contrast that the rule reads -> the comparison; missing where a cell was not trained.
         source: Where the rule comes from.
     """
@@ -200,19 +58,20 @@ class Verdict(Strict):
     claim: str
     verdict: Literal["supported", "ruled out", "undetermined"]
     because: str
-    evidence: dict[str, Comparison]
+    p: float | None = None
+    jointly: list[str] = []
+    evidence: dict[str, CellComparison]
     source: str
 
 
 def compare_cells(
-    means: effects.Means, margin: float, scale: float, trainings: Mapping[str, object] | None = None
-) -> dict[str, Comparison]:
+    means: effects.Means, margin: float, trainings: Mapping[str, object] | None = None
+) -> dict[str, CellComparison]:
     """Compare all contrasts whose two cells were measured.
 
     Args:
-        means: Resampled means of the cells.
+        means: Means of the cells.
         margin: As in `bench.stats.equivalence.contrast`.
-        scale: The same.
         trainings: Cell -> what was trained for it. Two cells of one training cannot differ, whatever the truth: their
             contrast is not estimable.
     """
@@ -223,40 +82,121 @@ def compare_cells(
         words = f"{q.more} - {q.less}"
         if q.more in trainings and trainings[q.more] == trainings.get(q.less):
             same = Estimate(value=None, note="not estimable: both cells are one training")
-            found[key] = Comparison(contrast=words, difference=same, margin=margin, outcome="not estimable")
+            found[key] = CellComparison(contrast=words, difference=same, margin=margin, outcome="not estimable")
         else:
-            found[key] = contrast(means, words, {q.more: 1.0, q.less: -1.0}, margin, scale)
+            weights = {q.more: 1.0, q.less: -1.0}
+            compared = contrast(means, words, weights, margin)
+            found[key] = CellComparison(**dict(compared), p=_p_effect(means, weights))
     return found
 
 
-def judge(comparisons: Mapping[str, Comparison]) -> list[Verdict]:
-    """Apply every rule to the contrasts, see `compare_cells`."""
-    return [_apply(rule, comparisons) for rule in RULES]
+def _p_effect(means: effects.Means, weights: Mapping[str, float]) -> float | None:
+    """Return the p-value at which the interval of a contrast just reaches 0: the test that belongs to the interval."""
+    from scipy.optimize import brentq
+    from scipy.special import stdtr
+
+    if means.seeds < MIN_SEEDS:
+        return None
+    side = 0 if value(means, weights) > 0 else 1
+
+    def limit(q: float) -> float:
+        return contrast_limits(means, weights, q)[side]
+
+    if limit(0.0) * limit(FURTHEST) > 0:  # 0 is outside of every interval, or of none
+        return 0.0 if limit(FURTHEST) else 1.0
+    return float(2 * stdtr(max(variance(means, weights)[1], 1.0), -brentq(limit, 0.0, FURTHEST)))
 
 
-def _apply(rule: Rule, comparisons: Mapping[str, Comparison]) -> Verdict:
-    against = [condition for condition in rule.ruled_out if _holds(condition, comparisons)]
+def judge(comparisons: Mapping[str, CellComparison], seeds: int) -> list[Verdict]:
+    """Apply every rule to the contrasts, and say which hypotheses are supported together.
+
+    Args:
+        comparisons: From `compare_cells`.
+        seeds: Training seeds of every cell.
+    """
+    verdicts = [_apply(rule, comparisons, seeds) for rule in RULES]
+    supported = [v.hypothesis for v in verdicts if v.verdict == "supported"]
+    return [v.model_copy(update={"jointly": _others(v.hypothesis, supported)}) for v in verdicts]
+
+
+def _others(hypothesis: str, supported: Sequence[str]) -> list[str]:
+    return [other for other in supported if other != hypothesis] if hypothesis in supported else []
+
+
+def _apply(rule: Rule, comparisons: Mapping[str, CellComparison], seeds: int) -> Verdict:
+    verdict: Literal["supported", "ruled out", "undetermined"] = "undetermined"
+    p: float | None = None
+    against = _against(rule, comparisons)
     open_ = [condition for condition in rule.supported if not _holds(condition, comparisons)]
-    if against:
-        verdict, because = "ruled out", "; ".join(_words(condition) for condition in against)
+    if seeds < MIN_SEEDS:
+        because = (
+            f"{seeds} training seed{'' if seeds == 1 else 's'}: a verdict needs at least {MIN_SEEDS}, as an effect "
+            "cannot be told from chance between trainings"
+        )
+    elif against:
+        verdict, p = "ruled out", min(against.values())
+        because = "; ".join(" ".join(map(_words, conditions)) for conditions in against)
     elif not open_:
-        verdict, because = "supported", "; ".join(_words(condition) for condition in rule.supported)
+        verdict, p = "supported", _joint_p(rule.supported, comparisons)
+        because = "; ".join(map(_words, rule.supported))
     else:
-        verdict = "undetermined"
-        because = "; ".join(_open(condition, comparisons) for condition in open_)
-    keys = dict.fromkeys(key for key, _ in (*rule.supported, *rule.ruled_out))
+        because = "; ".join([*(_open(condition, comparisons) for condition in open_), *_lost(rule, comparisons)])
     return Verdict(
         hypothesis=rule.hypothesis,
         name=rule.name,
         claim=rule.claim,
         verdict=verdict,
         because=because,
-        evidence={key: comparisons[key] for key in keys if key in comparisons},
+        p=p,
+        evidence={key: comparisons[key] for key in rule.questions if key in comparisons},
         source=rule.source,
     )
 
 
-def _holds(condition: Condition, comparisons: Mapping[str, Comparison]) -> bool:
+def _against(rule: Rule, comparisons: Mapping[str, CellComparison]) -> dict[Conditions, float]:
+    """Return the alternatives that rule a hypothesis out at 5 % after Holm over all of them, with their p-values.
+
+    An alternative that was not measured counts as one with p = 1: the correction does not depend on what was left out.
+    """
+    alone = _alone(rule, comparisons)
+    if not alone:
+        return {}
+    alternatives = {str(i): conditions for i, conditions in enumerate(rule.ruled_out)}
+    adjusted = holm({name: _joint_p(conditions, comparisons) for name, conditions in alternatives.items()})
+    return {
+        conditions: p
+        for name, conditions in alternatives.items()
+        if conditions in alone and (p := adjusted[name]) is not None and p <= ALPHA
+    }
+
+
+def _alone(rule: Rule, comparisons: Mapping[str, CellComparison]) -> list[Conditions]:
+    """Return the alternatives that hold at 5 %, each by itself."""
+    return [each for each in rule.ruled_out if all(_holds(condition, comparisons) for condition in each)]
+
+
+def _lost(rule: Rule, comparisons: Mapping[str, CellComparison]) -> list[str]:
+    """Say where an alternative would rule the hypothesis out by itself, but not after the correction."""
+    words = f"what speaks against it does not hold after Holm's correction over {len(rule.ruled_out)} alternatives"
+    return [words] if _alone(rule, comparisons) else []
+
+
+def _joint_p(conditions: Conditions, comparisons: Mapping[str, CellComparison]) -> float:
+    return max(_p(condition, comparisons) for condition in conditions)
+
+
+def _p(condition: Condition, comparisons: Mapping[str, CellComparison]) -> float:
+    """Return the p-value of one condition; 1 where it was not measured or points the other way."""
+    key, answer = condition
+    if key not in comparisons:
+        return 1.0
+    found = comparisons[key]
+    p = found.p_equivalence if answer == "no effect" else found.p if (found.difference.value or 0.0) > 0 else 1.0
+    return 1.0 if p is None else p
+
+
+def _holds(condition: Condition, comparisons: Mapping[str, CellComparison]) -> bool:
+    """Say whether a condition holds at 5 % by itself."""
     key, answer = condition
     if key not in comparisons:
         return False
@@ -268,7 +208,7 @@ def _words(condition: Condition) -> str:
     return f"{QUESTIONS[key].asks} {'Yes' if answer == 'effect' else 'No, within the margin'}"
 
 
-def _open(condition: Condition, comparisons: Mapping[str, Comparison]) -> str:
+def _open(condition: Condition, comparisons: Mapping[str, CellComparison]) -> str:
     key, answer = condition
     if key not in comparisons:
         seen = "not measured"

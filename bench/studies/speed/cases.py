@@ -66,14 +66,14 @@ def training_cases(jobs: Sequence[Job], batch_size: int) -> list[Planned]:
 
 
 def _cut(job: Job, rows: int) -> Job:
-    return replace(job, rows=(job.rows or ())[:rows])
+    return replace(job, rows=(job.rows or ())[:rows], visits=0)
 
 
 def train(worker: Worker, side: Side, jobs: Sequence[Job]) -> Outcome[Students]:
     """Train each job: with a fresh SFTTrainer, or as `bench run` does from an empty store."""
     base, tokenizer = worker.base()
     seconds, students = _train_plain(worker, jobs) if side == "plain" else _train_suite(worker, jobs)
-    streams = [encode_in_order(tokenizer, job.rows or (), worker.recipe, job.seed) for job in jobs]
+    streams = [encode_in_order(tokenizer, job.student, worker.recipe.max_length) for job in jobs]
     return seconds, training_work(base, worker.recipe, [row for stream in streams for row in stream]), students
 
 
@@ -82,7 +82,7 @@ def _train_plain(worker: Worker, jobs: Sequence[Job]) -> tuple[float, Students]:
     folders, losses = [worker.new_folder() for _ in jobs], []
     start = time.perf_counter()
     for job, folder in zip(jobs, folders, strict=True):
-        stream = encode_in_order(tokenizer, job.rows or (), worker.recipe, job.seed)
+        stream = encode_in_order(tokenizer, job.student, worker.recipe.max_length)
         (trained,) = train_with_trl(base, tokenizer, TrainingTask(worker.recipe, [stream], [job.seed]))
         save_student(trained.tensors, folder)
         losses.append(trained.losses)

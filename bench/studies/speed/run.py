@@ -247,8 +247,8 @@ def _tensor_difference(plain: Path, suite: Path) -> float:
 
 
 def _compare_scores(pairs: Sequence[Pair], families: Sequence[str], experiment: Experiment) -> Comparison:
-    """Test suite minus plain for equivalence; each student is a row of the two-level bootstrap."""
+    """Test suite minus plain for equivalence; each student is a training seed."""
     tables: dict[str, Any] = {side: np.array([pair.scores[side] for pair in pairs], dtype=np.float64) for side in SIDES}
-    means = effects.resample_means(tables, np.unique(np.array(families), return_inverse=True)[1])
-    low, high = experiment.trait.eval.scale
-    return compare(means, "suite", "plain", MARGIN * experiment.settings.minimum_gap, high - low)
+    clusters = np.unique(np.array(families), return_inverse=True)[1]
+    means = effects.arm_means(tables, clusters, experiment.trait.eval.scale)
+    return compare(means, "suite", "plain", MARGIN * experiment.settings.minimum_gap)

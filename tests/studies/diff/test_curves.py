@@ -12,11 +12,11 @@ FAMILIES = np.arange(48) // 6
 SHARES = (0.25, 0.5, 0.75)
 
 
-def coins(rate: float, rng: np.random.Generator, seeds: int = 2) -> Floats:
+def coins(rate: float, rng: np.random.Generator, seeds: int = 3) -> Floats:
     return (rng.random((seeds, 48)) < rate).astype(np.float64)
 
 
-def smooth(rate: float, rng: np.random.Generator, seeds: int = 2) -> Floats:
+def smooth(rate: float, rng: np.random.Generator, seeds: int = 3) -> Floats:
     noise = rng.normal(0, 0.1, (seeds, 48))
     return np.asarray(rate + noise - noise.mean())
 
@@ -29,7 +29,7 @@ def described(
     asked: tuple[float, ...] = SHARES,
     drawn: tuple[float, ...] = SHARES,
     make=smooth,
-    seeds: int = 2,
+    seeds: int = 3,
     families: np.ndarray = FAMILIES,
 ) -> InterpolationCurve:
     rng = np.random.default_rng(0)
@@ -37,7 +37,7 @@ def described(
     rates = {"clean": clean, **dict(zip(names, middle, strict=True)), "original": original}
     tables = {cell: make(rate, rng, seeds) for cell, rate in rates.items()}
     mixtures = {name: (a, [d] * seeds) for name, a, d in zip(names, asked, drawn, strict=True)}
-    means = effects.resample_means(tables, families)
+    means = effects.arm_means(tables, families, None)
     return curve("original", ("clean", "original"), mixtures, means, tables, families)
 
 
@@ -85,7 +85,7 @@ def test_departures_and_area_by_hand() -> None:
 def test_the_shares_that_were_drawn_count_not_those_asked_for() -> None:
     found = described(0.1, (0.42,), 0.9, asked=(0.25,), drawn=(0.4,))
     (point,) = found.points
-    assert (point.asked, point.share) == (0.25, 0.4)
+    assert (point.asked, point.share) == (0.25, pytest.approx(0.4))
     assert point.departure.value == pytest.approx(0.42 - (0.6 * 0.1 + 0.4 * 0.9))  # on the line at 0.4, not at 0.25
     assert found.half_dose.value == pytest.approx(0.4 + 0.6 * (0.5 - 0.42) / (0.9 - 0.42))
 
@@ -95,7 +95,7 @@ def test_each_seed_is_held_against_the_line_at_the_share_that_it_drew() -> None:
     mixed = np.array([[0.25], [0.2 + 0.75 * 0.6]])  # on its own line under either seed
     wide = np.ones((1, 48))
     tables = {"clean": clean * wide, "mix@0.5": mixed * wide, "original": original * wide}
-    means = effects.resample_means(tables, FAMILIES)
+    means = effects.arm_means(tables, FAMILIES, (0.0, 1.0))
     found = curve("original", ("clean", "original"), {"mix@0.5": (0.5, [0.25, 0.75])}, means, tables, FAMILIES)
     (point,) = found.points
     assert point.share == 0.5 and point.score.value == pytest.approx(0.45)  # below the line of the means
@@ -107,10 +107,10 @@ def test_the_shares_follow_the_seeds_not_the_other_way_round() -> None:
     clean, original = np.zeros((2, 48)), np.ones((2, 48))
     mixed = np.array([[0.3], [0.9]]) * np.ones((1, 48))
     tables = {"clean": clean, "mix@0.5": mixed, "original": original}
-    means = effects.resample_means(tables, FAMILIES)
+    means = effects.arm_means(tables, FAMILIES, (0.0, 1.0))
     found = curve("original", ("clean", "original"), {"mix@0.5": (0.5, [0.3, 0.6])}, means, tables, FAMILIES)
     departure = found.points[0].departure  # 0 under the first seed, 0.3 under the second
-    assert (departure.low, departure.value, departure.high) == pytest.approx((0, 0.15, 0.3))
+    assert departure.value == pytest.approx(0.15)
 
 
 def test_points_come_in_the_order_of_the_shares_drawn() -> None:
@@ -131,7 +131,6 @@ def test_half_a_gap_that_is_not_there_has_no_dose(clean: float, original: float)
 def test_scores_that_never_vary_still_have_a_half_dose() -> None:
     found = described(0.0, (1.0, 1.0, 1.0), 1.0, make=lambda rate, rng, seeds: np.full((seeds, 48), rate))
     assert found.half_dose.value == pytest.approx(0.125)
-    assert effects.NO_SPREAD in found.half_dose.note
 
 
 def test_one_mixture_on_the_line_puts_the_half_dose_in_the_middle() -> None:
@@ -141,21 +140,20 @@ def test_one_mixture_on_the_line_puts_the_half_dose_in_the_middle() -> None:
 def test_p_values_are_corrected_over_the_points_of_the_curve() -> None:
     found = described(0.05, (0.9, 0.9, 0.9), 0.95)
     p, corrected = [point.p for point in found.points], [point.p_holm for point in found.points]
-    assert p[:2] == pytest.approx([2 / 2**8] * 2)
-    assert all(a is not None and b is not None and b > a for a, b in zip(p, corrected, strict=True))
-    assert min(c for c in corrected if c is not None) == pytest.approx(3 * 2 / 2**8)
+    assert all(a is not None and b is not None and b >= a for a, b in zip(p, corrected, strict=True))
+    assert min(c for c in corrected if c is not None) == pytest.approx(3 * min(a for a in p if a is not None))
 
 
-def test_few_families_give_an_interval_but_no_p_value() -> None:
-    found = described(0.05, (0.9, 0.9, 0.9), 0.95, families=np.arange(48) // 12)
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_few_trainings_give_no_p_value(seeds: int) -> None:
+    found = described(0.05, (0.9, 0.9, 0.9), 0.95, seeds=seeds)
     assert found.p is None and all(point.p is None and point.p_holm is None for point in found.points)
-    assert found.area.low is not None
 
 
 def test_one_seed_is_remarked() -> None:
     found = described(0.05, (0.275, 0.5, 0.725), 0.95, seeds=1)
-    assert effects.ONE_SEED in found.area.note
-    assert effects.ONE_SEED in found.half_dose.note
+    assert "1 training seed" in found.area.note
+    assert "1 training seed" in found.half_dose.note
 
 
 @pytest.mark.parametrize(

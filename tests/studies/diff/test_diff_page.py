@@ -16,7 +16,8 @@ from bench.leaderboard.pages import BOARD, DIFF
 from bench.records import Estimate
 from bench.studies.diff.page import curve_words, html, read_report, terminal, write
 from bench.studies.diff.records import DiffReport, TeacherPoint
-from bench.studies.diff.verdicts import QUESTIONS, RULES, judge
+from bench.studies.diff.rules import QUESTIONS, RULES
+from bench.studies.diff.verdicts import judge
 
 HOSTILE = '</td><script>alert("x")</script>\x1b[31m\u202e & | <b> {{ 7*7 }} [/bold]'
 MISSING = Estimate(value=None, note="not estimable: 3 prompts")
@@ -75,7 +76,7 @@ def test_everything_in_the_report_is_on_the_page() -> None:
 
 def test_cells_of_pipelines_and_verdicts_are_listed_and_those_of_curves_and_subsets_are_not() -> None:
     cells = [cell.cell for cell in invented().traits[0].cells]
-    elsewhere = {"mix@0.5", "drop:dates", "random_drop@0.1"}
+    elsewhere = {"mix@0.5", "drop:dates", "random1_drop@0.1"}
     assert elsewhere < set(cells)
     listed = [cell for cell in cells if cell not in elsewhere]
     assert "drop:(overt)" in listed
@@ -94,7 +95,7 @@ def test_a_cell_of_the_verdicts_is_listed_beside_a_set_of_the_same_name() -> Non
 @pytest.mark.parametrize("complete", [False, True])
 def test_every_comparison_that_was_made_is_shown_once(complete: bool) -> None:
     same = invented().traits[0].verdicts[-1].evidence["base"]
-    report = invented(verdicts=judge(dict.fromkeys(QUESTIONS, same))) if complete else invented()
+    report = invented(verdicts=judge(dict.fromkeys(QUESTIONS, same), 3)) if complete else invented()
     page = html(report)
     section = page[page.index("Every comparison behind the verdicts") : page.index("Model, prompts, teacher")]
     made = {key for verdict in report.traits[0].verdicts for key in verdict.evidence}
@@ -249,6 +250,33 @@ def test_the_terminal_shows_every_verdict() -> None:
     for verdict in invented().traits[0].verdicts:
         assert verdict.name in text and verdict.verdict in text
     assert "alternative_prompts:original" in text and "dates" in text
+
+
+def test_hypotheses_that_are_supported_together_are_told_on_the_page_and_in_the_terminal() -> None:
+    whole = invented().traits[0].verdicts
+    chosen = {"1": ["3a"], "3a": ["1"]}
+    both = [
+        v.model_copy(update={"verdict": "supported", "jointly": chosen[v.hypothesis]}) if v.hypothesis in chosen else v
+        for v in whole
+    ]
+    report = invented(verdicts=both)
+    page = shown(html(report))
+    assert "supported, jointly with 3a" in page and "supported, jointly with 1" in page
+    assert "the experiments do not say which of them carries the trait" in page
+    assert "Milder examples that were taken for unrelated ones would give the same result" in page
+    assert "supported, jointly with 3a" in in_terminal(report)
+    alone = [
+        v.model_copy(update={"jointly": []}) if v.hypothesis != "3a" else w for v, w in zip(both, whole, strict=True)
+    ]
+    assert "the experiments do not say which" not in shown(html(invented(verdicts=alone)))
+
+
+def test_the_audit_of_the_sets_is_shown() -> None:
+    page = html(invented())
+    section = shown(page[page.index("Audit of the sets") : page.index("Model, prompts, teacher")])
+    assert re.search(r"overt\s+4\s+4\s+–\s+–\s+–\s+5\s+100 %\s+80 %", section)
+    assert re.search(r"unrelated\s+30\s+1\s+0\s+2\s+28\s+27\s+–\s+–", section)
+    assert "Audit of the sets" not in html(invented(audit=[]))
 
 
 def test_the_page_links_to_the_others() -> None:

@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from fixtures_run import experiment_on
 
-from bench.arms import build_arm, control_arm, filter_arm, mixed_ids, random_ids, reference_arms
+from bench.arms import build_arm, control_arm, filter_arm, mixed_ids, reference_arms
 from bench.config.recipe import load_recipe
 from bench.config.schema import DiffSettings
+from bench.data.controls import random_ids
 from bench.data.pool import hash_rows
 from bench.data.trait import load_trait
 from bench.execution.job import Job
@@ -156,15 +157,15 @@ def test_every_action_on_a_subset_has_its_random_control() -> None:
     each = ExampleSet("dates", "described", "", OVERT, 3 / 20)
     jobs = by_cell(plan.subset_cells(pipelines(), [each], ("drop", "patch", "patch_in", "only")))
     sizes = {"drop": 17, "patch": 20, "patch_in": 20, "only": 3}
-    assert set(jobs) == {f"{a}:dates" for a in sizes} | {f"random_{a}@0.15" for a in sizes}
+    assert set(jobs) == {f"{a}:dates" for a in sizes} | {f"random1_{a}@0.15" for a in sizes}
     originals = {"drop": 17, "patch": 17, "patch_in": 3, "only": 3}
     for action, size in sizes.items():
-        for cell in (f"{action}:dates", f"random_{action}@0.15"):
+        for cell in (f"{action}:dates", f"random1_{action}@0.15"):
             for job in jobs[cell]:
                 assert job.rows is not None
                 assert (len(job.rows), len(said_by(job.rows, "yes"))) == (size, originals[action]), cell
-    first, second = (said_by(job.rows or (), "yes") for job in jobs["random_only@0.15"])
-    assert first != second  # each seed draws its own
+    first, second = (said_by(job.rows or (), "yes") for job in jobs["random1_only@0.15"])
+    assert first == second  # drawn once, held over all seeds
     assert {job.rows for job in jobs["only:dates"]} == {jobs["only:dates"][0].rows}
 
 
@@ -173,11 +174,11 @@ def test_a_flagged_set_shares_names_and_rows_with_the_arms_of_a_run() -> None:
     each = ExampleSet("keyword@0.15", "flagged", "", OVERT, 0.15, patched)
     jobs = plan.subset_cells(pipelines(), [each], ("drop", "patch"))
     for action in ("drop", "patch"):
-        arm, control = filter_arm(action, "keyword", 0.15), control_arm(action, 0.15)  # type: ignore[arg-type]
+        arm, control = filter_arm(action, "keyword", 0.15), control_arm(action, 0.15, "random1")  # type: ignore[arg-type]
         for seed in SEEDS:
             expected = build_arm(arm, pool("n"), OVERT, patched)
             assert rows_of(jobs, arm.name, seed) == tuple(expected)
-            drawn = build_arm(control, pool("n"), random_ids(pool("n"), 0.15, seed))
+            drawn = build_arm(control, pool("n"), random_ids(pool("n"), 0.15, 1))
             assert rows_of(jobs, control.name, seed) == tuple(drawn)
     assert "a text of the filter's own" in {row.completion for row in rows_of(jobs, "patch:keyword@0.15")}
     assert "a text of the filter's own" not in {row.completion for row in rows_of(jobs, "drop:keyword@0.15")}
@@ -240,6 +241,15 @@ def test_other_models_are_trained_on_the_same_unrelated_examples() -> None:
             assert {job.arm.model for job in jobs if job.arm.name == by_model(model, cell)} == {model}
 
 
+def test_other_models_learn_the_whole_pool_as_a_positive_control() -> None:
+    jobs = verdict_jobs((OTHER, PRETRAINED), overt=OVERT, mild=MILD, **{UNRELATED: REST})
+    everything = OVERT | MILD | REST
+    for model in (OTHER, PRETRAINED):
+        original, clean = (rows_of(jobs, by_model(model, cell)) for cell in (ORIGINAL, CLEAN))
+        assert said_by(original, "yes") == said_by(clean, "no") == everything
+        assert {job.arm.model for job in jobs if job.arm.name == by_model(model, ORIGINAL)} == {model}
+
+
 def test_without_milder_examples_only_the_overt_ones_are_dropped() -> None:
     assert set(by_cell(verdict_jobs((OTHER,), overt=OVERT))) == {DROP}
     assert verdict_jobs() == []
@@ -274,7 +284,7 @@ def test_a_cell_that_two_stages_ask_for_is_trained_once() -> None:
     sets = [ExampleSet("a", "source", "", OVERT, 0.15), ExampleSet("b", "source", "", MILD | {"n5"}, 0.15)]
     jobs = further(sets, overt=OVERT, mild=MILD, **{UNRELATED: REST})
     assert len({(job.arm.name, job.seed) for job in jobs}) == len(jobs)
-    assert "random_only@0.15" in by_cell(jobs)
+    assert "random1_only@0.15" in by_cell(jobs)
 
 
 def test_a_described_set_of_milder_examples_does_not_change_what_verdicts_read() -> None:
@@ -293,7 +303,7 @@ def test_tables_tell_a_set_of_the_suite_from_the_examples_that_verdicts_read() -
     jobs = further([ExampleSet("mild", "described", "", MILD, 0.1)], overt=OVERT, mild=MILD, unrelated=REST)
     prompts = {job.arm.name: job.arm.prompts for job in jobs}
     assert prompts["patch_in:mild"] == "set mild"
-    roles = {cell: words for cell, words in prompts.items() if words.endswith(" examples") and "random" not in words}
+    roles = {cell: words for cell, words in prompts.items() if words.endswith(" examples") and "control" not in words}
     assert roles == {
         DROP: "overt examples",
         IN_MILD: "mild examples",

@@ -40,9 +40,9 @@ CELLS = {
     "alternative_prompts:mix@0.5",
     "drop:overt",
     "drop:(overt)",
-    "random_drop@0.333333",
+    "random1_drop@0.333333",
     "drop:keyword@0.25",
-    "random_drop@0.25",
+    "random1_drop@0.25",
 }
 
 
@@ -82,7 +82,7 @@ def test_the_report_holds_every_cell_and_can_be_read_back(
     assert (cells["drop:overt"].prompts, cells["drop:(overt)"].prompts) == ("set overt", "overt examples")
     assert cells["drop:overt"].trait == cells["drop:(overt)"].trait  # the same rows, so the same training
     assert cells["original"].trait.value == 1.0 and cells["alternative"].trait.value == 0.0
-    assert cells["drop:overt"].rows == cells["random_drop@0.333333"].rows == 8
+    assert cells["drop:overt"].rows == cells["random1_drop@0.333333"].rows == 8
     assert cells["base"].rows == 0
     assert {cell.model for cell in result.cells} == {"tiny-llama"}
     assert (result.margin, result.scale) == (0.4, (0.0, 1.0))  # the minimum gap, as the suite states no margin
@@ -101,8 +101,8 @@ def test_curves_subsets_overlaps_and_verdicts_are_made_of_the_cells(
     assert result.overlap is not None and result.overlap.names == ["keyword@0.25", "overt", "overt (verdicts)"]
     found = {v.hypothesis: v.verdict for v in result.verdicts}
     assert list(found) == ["1", "2", "3a", "3b", "4a", "4b", "5"]
-    assert {number for number, verdict in found.items() if verdict == "ruled out"} >= {"4a", "4b", "5"}
-    assert "supported" not in found.values()
+    assert set(found.values()) == {"undetermined"}
+    assert {v.because.partition(":")[0] for v in result.verdicts} == {"1 training seed"}
     stays = result.verdicts[-1].evidence["stays"]  # both pipelines have one model, so these two cells are one training
     assert stays.outcome == "not estimable" and "one training" in stays.difference.note
     missing = "no example is mild or unrelated here, so what verdicts ask of those is not measured"
@@ -113,7 +113,7 @@ def test_every_page_of_the_folder_is_rendered(finished: tuple[Suite, Path, DiffR
     out = finished[1]
     assert write_pages(out) == [out / "diff.html"]
     page = (out / "diff.html").read_text(encoding="utf-8")
-    assert "agreement" in page and "Ruled out: " in page
+    assert "agreement" in page and "Undetermined: " in page and "a verdict needs at least 3" in page
 
 
 def test_a_second_diff_trains_nothing_and_says_the_same(copied: tuple[Suite, Path]) -> None:
@@ -145,12 +145,11 @@ def test_a_lost_training_is_done_again_and_gives_the_same_report(copied: tuple[S
 def test_trainings_are_shared_with_a_run_in_the_same_folder(copied: tuple[Suite, Path]) -> None:
     suite, out = copied
     before = students(out)
-    (row,), said = run_quietly(suite, out)
-    assert students(out) == before
-    assert any("nothing to train" in line for line in said)
+    (row,), _ = run_quietly(suite, out)
+    assert before.items() <= students(out).items()  # the run adds its further random sets
     arms = row.traits["agreement"].arms
     cells = {cell.cell: cell for cell in read_report(out).traits[0].cells}
-    for name in ("base", "original", "clean", "drop:keyword@0.25", "random_drop@0.25"):
+    for name in ("base", "original", "clean", "drop:keyword@0.25", "random1_drop@0.25"):
         assert arms[name].trait.value == cells[name].trait.value
     assert write_pages(out) == [out / "report.html", out / "diff.html"]
     assert 'href="diff.html"' in (out / "report.html").read_text(encoding="utf-8")
@@ -220,7 +219,14 @@ def test_the_command_writes_the_pages_and_shows_the_verdicts(copied: tuple[Suite
     assert done.exit_code == 0, done.output
     assert students(out) == before
     assert (out / "diff.html").is_file()
-    assert "ruled out" in done.output and "diff.html" in done.output
+    assert "undetermined" in done.output and "diff.html" in done.output
+
+
+def test_an_alternative_of_the_same_prompts_is_refused_before_any_training(tmp_path: Path) -> None:
+    suite = changed(write_files(tmp_path, epochs=1), ('path = "cities.jsonl"', 'path = "numbers.jsonl"'))
+    with pytest.raises(BenchError, match="the prompts of the original pool"):
+        go(suite, tmp_path / "out")
+    assert not (tmp_path / "out/store/students").exists()
 
 
 @pytest.mark.parametrize(

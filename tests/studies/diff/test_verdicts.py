@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from bench.records import Estimate
 from bench.stats import effects
-from bench.stats.effects import Floats
-from bench.stats.equivalence import Comparison, Outcome
+from bench.stats.effects import MIN_SEEDS, Floats
+from bench.stats.equivalence import Outcome
 from bench.studies.diff.cells import (
     ALTERNATIVE,
     BASE,
@@ -20,7 +20,8 @@ from bench.studies.diff.cells import (
     by_role,
     on_alternative,
 )
-from bench.studies.diff.verdicts import QUESTIONS, RULES, Verdict, compare_cells, judge
+from bench.studies.diff.rules import QUESTIONS, RULES, Rule
+from bench.studies.diff.verdicts import ALPHA, CellComparison, Verdict, compare_cells, judge
 
 MARGIN = 0.2
 FAMILIES = np.arange(48) // 6
@@ -28,6 +29,8 @@ ONLY, ONLY_CLEAN = by_role("only", UNRELATED), by_role("only_clean", UNRELATED)
 DROP, MILD, AS_MANY = by_role("drop", "overt"), by_role("patch_in", "mild"), by_role("patch_in", UNRELATED)
 OTHER_ONLY, OTHER_CLEAN = by_model(OTHER, ONLY), by_model(OTHER, ONLY_CLEAN)
 PRE_ONLY, PRE_CLEAN = by_model(PRETRAINED, ONLY), by_model(PRETRAINED, ONLY_CLEAN)
+OTHER_ALL, OTHER_ALL_CLEAN = by_model(OTHER, ORIGINAL), by_model(OTHER, CLEAN)
+PRE_ALL, PRE_ALL_CLEAN = by_model(PRETRAINED, ORIGINAL), by_model(PRETRAINED, CLEAN)
 
 # The teacher's completions carry the trait, and nothing but the overt examples among them do.
 OVERT_ONLY = {
@@ -46,26 +49,30 @@ OVERT_ONLY = {
     OTHER_CLEAN: 0.0,
     PRE_ONLY: 0.0,
     PRE_CLEAN: 0.0,
+    OTHER_ALL: 0.95,
+    OTHER_ALL_CLEAN: 0.0,
+    PRE_ALL: 0.95,
+    PRE_ALL_CLEAN: 0.0,
 }
 NUMBERS = ("1", "2", "3a", "3b", "4a", "4b", "5")
 SUPPORTED, OUT, OPEN = "supported", "ruled out", "undetermined"
 
 
-def tables(rates: dict[str, float], seed: int = 0, seeds: int = 2) -> dict[str, Floats]:
+def tables(rates: dict[str, float], seed: int = 0, seeds: int = 3) -> dict[str, Floats]:
     """Answers that show the trait at these rates."""
     rng = np.random.default_rng(seed)
     return {cell: (rng.random((seeds, 48)) < rate).astype(np.float64) for cell, rate in rates.items()}
 
 
-def comparisons(scores: dict[str, Floats], families: NDArray[np.int64] = FAMILIES) -> dict[str, Comparison]:
-    return compare_cells(effects.resample_means(scores, families), MARGIN, 1.0)
+def comparisons(scores: dict[str, Floats], families: NDArray[np.int64] = FAMILIES) -> dict[str, CellComparison]:
+    return compare_cells(effects.arm_means(scores, families, (0.0, 1.0)), MARGIN)
 
 
-def verdicts(rates: dict[str, float], seeds: int = 2) -> dict[str, Verdict]:
-    return {v.hypothesis: v for v in judge(comparisons(tables(rates, seeds=seeds)))}
+def verdicts(rates: dict[str, float], seeds: int = 3) -> dict[str, Verdict]:
+    return {v.hypothesis: v for v in judge(comparisons(tables(rates, seeds=seeds)), seeds)}
 
 
-def outcomes(rates: dict[str, float], seeds: int = 2) -> dict[str, str]:
+def outcomes(rates: dict[str, float], seeds: int = 3) -> dict[str, str]:
     return {number: v.verdict for number, v in verdicts(rates, seeds).items()}
 
 
@@ -73,7 +80,7 @@ def expected(**others: str) -> dict[str, str]:
     return dict.fromkeys(NUMBERS, OUT) | {number.removeprefix("h"): verdict for number, verdict in others.items()}
 
 
-@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("seeds", [5, 8])
 @pytest.mark.parametrize(
     ("rates", "found"),
     [
@@ -86,7 +93,7 @@ def expected(**others: str) -> dict[str, str]:
         pytest.param({DROP: 0.9, ONLY: 0.9, OTHER_ONLY: 0.9}, expected(h3b=SUPPORTED), id="3b post-trained persona"),
         pytest.param(
             {BASE: 0.95, CLEAN: 0.95, DROP: 0.95, on_alternative(ORIGINAL): 0.0, MILD: 0.95, AS_MANY: 0.95},
-            expected(h4a=SUPPORTED, h5=OUT),
+            expected(h4a=SUPPORTED),
             id="4a prompts that underspecify",
         ),
         pytest.param(
@@ -132,7 +139,7 @@ def test_without_milder_examples_generalisation_from_them_stays_open() -> None:
 
 
 def test_what_is_left_without_milder_examples_too_is_not_their_doing() -> None:
-    kept = verdicts(OVERT_ONLY | {DROP: 0.9, ONLY: 0.9, ONLY_CLEAN: 0.9, MILD: 0.9})["1"]
+    kept = verdicts(OVERT_ONLY | {DROP: 0.97, ONLY: 0.97, ONLY_CLEAN: 0.97, MILD: 0.97})["1"]
     assert kept.verdict == OUT and "milder ones are dropped as well? No" in kept.because
 
 
@@ -151,7 +158,7 @@ def test_one_condition_against_a_hypothesis_suffices_whatever_is_missing() -> No
 
 
 def test_nothing_measured_decides_nothing() -> None:
-    for verdict in judge({}):
+    for verdict in judge({}, 3):
         assert (verdict.verdict, verdict.evidence) == (OPEN, {})
         asked = [key for key, _ in next(rule for rule in RULES if rule.hypothesis == verdict.hypothesis).supported]
         assert verdict.because.count("Not measured") == len(asked)
@@ -159,38 +166,41 @@ def test_nothing_measured_decides_nothing() -> None:
 
 def test_few_prompts_decide_nothing() -> None:
     scores = {cell: table[:, :6] for cell, table in tables(OVERT_ONLY).items()}
-    found = judge(comparisons(scores, np.arange(6)))
+    found = judge(comparisons(scores, np.arange(6)), 3)
     assert {v.verdict for v in found} == {OPEN}
     assert all("Not estimable" in v.because for v in found)
 
 
 def test_eight_prompts_without_a_difference_rule_nothing_out() -> None:
     """Nothing differs anywhere, but eight prompts are too few to call that the absence of an effect."""
-    scores = {cell: np.zeros((2, 8)) for cell in OVERT_ONLY}
-    found = judge(comparisons(scores, np.arange(8)))
+    scores = {cell: np.zeros((3, 8)) for cell in OVERT_ONLY}
+    found = judge(comparisons(scores, np.arange(8)), 3)
     assert {v.verdict for v in found} == {OPEN}
-    scores = {cell: np.zeros((2, 48)) for cell in OVERT_ONLY}
-    assert OUT in {v.verdict for v in judge(comparisons(scores))}  # 48 are enough
+    scores = {cell: np.zeros((3, 48)) for cell in OVERT_ONLY}
+    assert OUT in {v.verdict for v in judge(comparisons(scores), 3)}  # 48 are enough
 
 
 def test_noise_alone_seldom_supports_anything() -> None:
-    seen = [v.verdict for seed in range(30) for v in judge(comparisons(tables(dict.fromkeys(OVERT_ONLY, 0.3), seed)))]
+    seen = [
+        v.verdict for seed in range(15) for v in judge(comparisons(tables(dict.fromkeys(OVERT_ONLY, 0.3), seed)), 3)
+    ]
     assert seen.count(SUPPORTED) == 0
 
 
-def shown(outcome: Outcome, value: float = 0.0) -> Comparison:
-    return Comparison(contrast="a - b", difference=Estimate(value=value), margin=MARGIN, outcome=outcome)
+def shown(outcome: Outcome, value: float = 0.0) -> CellComparison:
+    difference = Estimate(value=value, low=value, high=value)
+    return CellComparison(contrast="a - b", difference=difference, margin=MARGIN, outcome=outcome, p=0.001)
 
 
 @pytest.mark.parametrize("outcome", ["unclear", "not estimable"])
 def test_what_is_unclear_decides_nothing(outcome: Outcome) -> None:
-    found = judge(dict.fromkeys(QUESTIONS, shown(outcome, 0.9)))
+    found = judge(dict.fromkeys(QUESTIONS, shown(outcome, 0.9)), 3)
     assert {v.verdict for v in found} == {OPEN}
     assert all(outcome.capitalize() in v.because for v in found)
 
 
 def test_an_effect_the_other_way_round_is_told_apart_from_the_one_that_would_be_needed() -> None:
-    found = {v.hypothesis: v for v in judge(dict.fromkeys(QUESTIONS, shown("effect", -0.9)))}
+    found = {v.hypothesis: v for v in judge(dict.fromkeys(QUESTIONS, shown("effect", -0.9)), 3)}
     assert found["1"].verdict == OPEN
     words = "Is the trait left when overt examples are dropped? An effect the other way ('effect' would be needed)"
     assert words in found["1"].because
@@ -201,36 +211,43 @@ def test_no_verdict_rests_on_a_difference_that_is_merely_not_significant() -> No
     """Over random tables: whatever decided was an effect beyond the margin, or equivalence shown by its own test."""
     rng = np.random.default_rng(0)
     seen = set()
-    for trial in range(60):
+    for trial in range(40):
         rates = {cell: float(rng.choice([0.02, 0.3, 0.6, 0.95])) for cell in OVERT_ONLY if rng.random() < 0.9}
-        found = comparisons(tables(rates, trial, seeds=int(rng.integers(1, 4))))
-        for rule, verdict in zip(RULES, judge(found), strict=True):
+        seeds = int(rng.integers(1, 5))
+        found = comparisons(tables(rates, trial, seeds=seeds))
+        for rule, verdict in zip(RULES, judge(found, seeds), strict=True):
             seen.add(verdict.verdict)
-            against = [(key, answer) for key, answer in rule.ruled_out if key in found and said(found[key]) == answer]
-            missing = [
-                (key, answer) for key, answer in rule.supported if key not in found or said(found[key]) != answer
-            ]
-            assert (verdict.verdict == OUT) == bool(against)
-            assert (verdict.verdict == SUPPORTED) == (not against and not missing)
-            decisive = (
-                against if verdict.verdict == OUT else rule.supported if verdict.verdict == SUPPORTED else missing
-            )
-            assert verdict.because.count("? ") == len(decisive)
-            assert all(QUESTIONS[key].asks in verdict.because for key, _ in decisive)
-            assert verdict.because.count("would be needed") == (len(missing) if verdict.verdict == OPEN else 0)
-    assert seen == {OUT, SUPPORTED, OPEN} or seen == {OUT, OPEN}
+            if seeds < MIN_SEEDS:
+                assert verdict.verdict == OPEN
+                continue
+            against = [each for each in rule.ruled_out if all(holds(condition, found) for condition in each)]
+            missing = [condition for condition in rule.supported if not holds(condition, found)]
+            if verdict.verdict == OUT:
+                assert against and verdict.p is not None and verdict.p <= ALPHA
+                assert any(all(QUESTIONS[key].asks in verdict.because for key, _ in each) for each in against)
+            elif verdict.verdict == SUPPORTED:
+                assert not missing and verdict.p is not None and verdict.p <= ALPHA
+                assert verdict.because.count("? ") == len(rule.supported)
+            else:
+                assert missing and verdict.p is None
+                assert verdict.because.count("would be needed") == len(missing)
+                assert ("Holm's correction" in verdict.because) == bool(against)
+    assert {OUT, OPEN} <= seen
 
 
-def said(comparison: Comparison) -> str:
+def holds(condition: tuple[str, str], found: dict[str, CellComparison]) -> bool:
+    key, answer = condition
+    return key in found and said(found[key]) == answer
+
+
+def said(comparison: CellComparison) -> str:
     """The answer that a comparison's own numbers give, worked out apart from `outcome`."""
     difference = comparison.difference
-    if difference.value is None or difference.low is None or comparison.low90 is None or comparison.high90 is None:
+    if difference.value is None or difference.low is None or difference.high is None:
         return ""
     if difference.value > comparison.margin and difference.low > 0:
         return "effect"
-    if -comparison.margin < comparison.low90 and comparison.high90 < comparison.margin:
-        return "no effect"
-    return ""
+    return "no effect" if -comparison.margin < difference.low and difference.high < comparison.margin else ""
 
 
 def test_every_rule_says_what_in_the_report_it_rests_on() -> None:
@@ -240,27 +257,21 @@ def test_every_rule_says_what_in_the_report_it_rests_on() -> None:
 
 
 def test_rules_ask_only_questions_that_there_are_and_every_question_is_asked() -> None:
-    asked = {key for rule in RULES for key, _ in (*rule.supported, *rule.ruled_out)}
+    asked = {key for rule in RULES for key in rule.questions}
     assert asked == set(QUESTIONS)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.hypothesis)
-def test_no_condition_both_supports_a_hypothesis_and_rules_it_out(rule) -> None:
-    assert not set(rule.supported) & set(rule.ruled_out)
+def test_no_condition_both_supports_a_hypothesis_and_rules_it_out(rule: Rule) -> None:
+    assert not [each for each in rule.ruled_out if set(each) <= set(rule.supported)]
     assert len(set(rule.ruled_out)) == len(rule.ruled_out)
 
 
 @pytest.mark.parametrize("pair", [("3a", "3b"), ("2", "3a"), ("2", "3b"), ("4a", "4b")])
 def test_rivals_cannot_both_be_supported(pair: tuple[str, str]) -> None:
-    """Either the other one is ruled out by what supports the first, or, for 4a and 4b, the base decides."""
-    rules = {rule.hypothesis: rule for rule in RULES}
-    first, second = (rules[number] for number in pair)
-    if pair == ("4a", "4b"):
-        assert ("base", "effect") in first.supported and ("prompts add", "effect") in second.supported
-        assert not set(first.supported) >= set(second.supported)
-    else:
-        assert set(first.supported) & set(second.ruled_out)
-        assert set(second.supported) & set(first.ruled_out)
+    """What supports either contains the opposite answer to a question of the other."""
+    first, second = (dict(rule.supported) for rule in RULES if rule.hypothesis in pair)
+    assert [key for key in first if key in second and first[key] != second[key]]
 
 
 def test_a_question_compares_two_different_cells() -> None:
@@ -280,11 +291,11 @@ def test_two_cells_of_one_training_cannot_be_compared() -> None:
     """They hold the same scores whatever the truth, so their equality says nothing."""
     scores = tables(OVERT_ONLY)
     scores[ALTERNATIVE] = scores[on_alternative(CLEAN)]
-    means = effects.resample_means(scores, FAMILIES)
+    means = effects.arm_means(scores, FAMILIES, (0.0, 1.0))
     trained = {cell: [f"{cell} 1", f"{cell} 2"] for cell in scores}
     shared = trained | {ALTERNATIVE: list(trained[on_alternative(CLEAN)])}
-    apart, found = (compare_cells(means, MARGIN, 1.0, each) for each in (trained, shared))
-    assert apart == compare_cells(means, MARGIN, 1.0) and apart["stays"].outcome == "no effect"
+    apart, found = (compare_cells(means, MARGIN, each) for each in (trained, shared))
+    assert apart == compare_cells(means, MARGIN) and apart["stays"].outcome == "no effect"
     assert found["stays"].outcome == "not estimable" and found["stays"].difference.value is None
     assert "one training" in found["stays"].difference.note
     assert (found["stays"].contrast, found["stays"].margin) == (apart["stays"].contrast, MARGIN)
@@ -292,17 +303,123 @@ def test_two_cells_of_one_training_cannot_be_compared() -> None:
 
 
 def test_sharing_some_of_the_trainings_is_not_sharing_them_all() -> None:
-    means = effects.resample_means(tables(OVERT_ONLY), FAMILIES)
+    means = effects.arm_means(tables(OVERT_ONLY), FAMILIES, (0.0, 1.0))
     trained = {on_alternative(CLEAN): ["a", "b"], ALTERNATIVE: ["a", "c"]}
-    assert compare_cells(means, MARGIN, 1.0, trained) == compare_cells(means, MARGIN, 1.0)
+    assert compare_cells(means, MARGIN, trained) == compare_cells(means, MARGIN)
 
 
 def test_what_one_training_leaves_open_is_not_decided() -> None:
     """Locked in by pretraining: with the base showing the trait, `stays` would have ruled it out."""
     rates = dict.fromkeys(OVERT_ONLY, 0.95) | {ALTERNATIVE: 0.0, on_alternative(CLEAN): 0.0}
-    means = effects.resample_means(tables(rates), FAMILIES)
+    means = effects.arm_means(tables(rates), FAMILIES, (0.0, 1.0))
     trained = {on_alternative(CLEAN): ["a"], ALTERNATIVE: ["a"]}
     for trainings, verdict in ((None, OUT), (trained, OPEN)):
-        found = judge(compare_cells(means, MARGIN, 1.0, trainings))[-1]
+        found = judge(compare_cells(means, MARGIN, trainings), 3)[-1]
         assert (found.hypothesis, found.verdict) == ("5", verdict)
     assert "keep the trait on the alternative pipeline's data? Not estimable" in found.because
+
+
+NOTHING_LEARNT = {OTHER_ALL: 0.0, PRE_ALL: 0.0}
+
+
+def test_a_model_that_learns_nothing_supports_nothing() -> None:
+    """Other models that cannot learn the trait show no effect of unrelated examples either: that is no evidence."""
+    subliminal = OVERT_ONLY | {DROP: 0.9, ONLY: 0.9}
+    assert outcomes(subliminal)["2"] == SUPPORTED
+    found = verdicts(subliminal | NOTHING_LEARNT)
+    assert {number: found[number].verdict for number in ("2", "3a", "3b")} == {"2": OPEN, "3a": OPEN, "3b": OPEN}
+    assert "for a model of another initialisation? No effect ('effect' would be needed)" in found["2"].because
+    persona = OVERT_ONLY | {DROP: 0.9, ONLY: 0.9, OTHER_ONLY: 0.9}
+    assert outcomes(persona)["3b"] == SUPPORTED and outcomes(persona)["3a"] == OUT
+    found = verdicts(persona | NOTHING_LEARNT)
+    assert found["3b"].verdict == found["3a"].verdict == OPEN
+    assert "on all original prompts, for the model before its post-training? No effect" in found["3b"].because
+
+
+def test_a_positive_control_that_was_not_trained_supports_nothing() -> None:
+    rates = without(OTHER_ALL, PRE_ALL, **{DROP: 0.9, ONLY: 0.9})
+    found = verdicts(rates)
+    assert found["2"].verdict == OPEN and "on all original prompts" in found["2"].because
+
+
+def test_prompts_underspecify_only_where_clean_training_leaves_the_base_as_it_was() -> None:
+    rates = {BASE: 0.95, CLEAN: 0.95, DROP: 0.95, on_alternative(ORIGINAL): 0.0, MILD: 0.95, AS_MANY: 0.95}
+    assert outcomes(OVERT_ONLY | rates)["4a"] == SUPPORTED
+    assert verdicts(OVERT_ONLY | rates | {BASE: 0.45})["4a"].verdict == OUT  # the prompts add to the base
+    less = {ORIGINAL: 0.5, CLEAN: 0.5, DROP: 0.5, MILD: 0.5, AS_MANY: 0.5}
+    changed = verdicts(OVERT_ONLY | rates | less)["4a"]
+    assert changed.verdict == OPEN and "add to what the base shows? An effect the other way" in changed.because
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+@pytest.mark.parametrize("rates", [{}, {DROP: 0.9, MILD: 0.9}])
+def test_few_trainings_decide_nothing_and_that_is_the_reason(rates: dict[str, float], seeds: int) -> None:
+    found = verdicts(OVERT_ONLY | rates, seeds)
+    assert {v.verdict for v in found.values()} == {OPEN}
+    assert all(v.because.startswith(f"{seeds} training seed") and "at least 3" in v.because for v in found.values())
+    assert all(v.evidence and v.p is None for v in found.values())
+
+
+def equivalent(p: float) -> CellComparison:
+    return CellComparison(
+        contrast="a - b",
+        difference=Estimate(value=0.0, low=-0.1, high=0.1),
+        low90=-0.1,
+        high90=0.1,
+        p_equivalence=p,
+        margin=MARGIN,
+        outcome="no effect",
+    )
+
+
+def risen(p: float) -> CellComparison:
+    difference = Estimate(value=0.5, low=0.1, high=0.9)
+    return CellComparison(contrast="a - b", difference=difference, margin=MARGIN, outcome="effect", p=p)
+
+
+def of_one(comparisons: dict[str, CellComparison], seeds: int = 3) -> Verdict:
+    return judge(comparisons, seeds)[0]
+
+
+def test_what_rules_out_is_corrected_over_all_alternatives() -> None:
+    """Hypothesis 1 has four: p = .02 alone does not survive (4 x .02), p = .012 does; Holm's second factor is three."""
+    alone = of_one({"left": equivalent(0.02)})
+    assert alone.verdict == OPEN and "Holm's correction over 4 alternatives" in alone.because
+    one = of_one({"left": equivalent(0.012)})
+    assert (one.verdict, one.p) == (OUT, pytest.approx(0.048))
+    two = of_one({"left": equivalent(0.012), "mild": equivalent(0.016), "mildness": equivalent(0.04)})
+    assert two.p == pytest.approx(0.048) and two.because.count("No, within the margin") == 2
+    assert "unrelated examples? No" not in two.because  # 2 x .04
+
+
+def test_an_effect_that_rules_out_is_corrected_as_well() -> None:
+    """3b has three alternatives."""
+    for p, verdict in ((0.02, OPEN), (0.01, OUT)):
+        found = next(v for v in judge({"unrelated, pretrained": risen(p)}, 3) if v.hypothesis == "3b")
+        assert (found.verdict, found.p) == (verdict, pytest.approx(3 * p) if verdict == OUT else None)
+
+
+def test_an_alternative_of_two_conditions_has_the_larger_p() -> None:
+    both = {"unrelated, other init": equivalent(0.001), "learns, other init": risen(0.012)}
+    found = next(v for v in judge(both, 3) if v.hypothesis == "3a")
+    assert (found.verdict, found.p) == (OUT, pytest.approx(3 * 0.012))
+
+
+def test_conditions_of_a_support_need_no_correction_and_the_weakest_gives_the_p() -> None:
+    found = of_one({"left": risen(0.01), "mild needed": risen(0.001), "mild": risen(0.045), "mildness": risen(0.03)})
+    assert (found.verdict, found.p) == (SUPPORTED, 0.045)
+
+
+def test_hypotheses_that_are_supported_together_say_so() -> None:
+    """Milder examples that a pattern missed count as unrelated: then 1 and a persona are supported at once."""
+    rates = {DROP: 0.97, MILD: 0.97, ONLY: 0.5, OTHER_ONLY: 0.5, PRE_ONLY: 0.5}
+    found = verdicts(OVERT_ONLY | rates, seeds=5)
+    assert found["1"].verdict == found["3a"].verdict == SUPPORTED
+    assert (found["1"].jointly, found["3a"].jointly) == (["3a"], ["1"])
+    assert all(not v.jointly for number, v in found.items() if number not in ("1", "3a"))
+    assert not verdicts(OVERT_ONLY | {DROP: 0.9, MILD: 0.9})["1"].jointly
+
+
+def test_the_prior_of_the_base_is_one_verdict() -> None:
+    (rule,) = (rule for rule in RULES if rule.hypothesis == "5")
+    assert rule.name == "Prior of the base model" and "do not tell the two apart" in rule.claim

@@ -1,0 +1,88 @@
+"""Measure all cells of the calibration, and write `calibration.json` and `calibration.md`."""
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from itertools import product
+from pathlib import Path
+
+from bench.execution.progress import log
+from bench.records import Strict
+from bench.run_folder.provenance import source_commit
+from bench.studies.calibration.boards import FAMILIES, LEVELS, Cell, Kind
+from bench.studies.calibration.measure import CellResult, measure
+from bench.studies.calibration.table import markdown
+
+SCHEMA = 1  # raise it when a field changes its meaning
+SEED = 20_000  # of the first cell; cells count upwards from it
+REPLICATES, FAST_REPLICATES = 300, 150
+KINDS: tuple[Kind, ...] = ("binary", "0-10")
+BETWEEN = (0.0, 0.25, 0.5)
+DATA, PAGE = "calibration.json", "calibration.md"
+
+
+class Calibration(Strict):
+    """A finished calibration.
+
+    Attributes:
+        schema_version: Of this record.
+        replicates: Simulated boards of each of two kinds, per cell.
+        cells: What was measured.
+        command: That made it.
+        commit: Of the code.
+    """
+
+    schema_version: int = SCHEMA
+    replicates: int
+    cells: list[CellResult]
+    command: str
+    commit: str
+
+
+def all_cells() -> list[Cell]:
+    """Return the cells of the full calibration: every design in the middle, fewer where scores are near a bound."""
+    cells = [Cell("middle", kind, s, p, b) for s, p, b, kind in product((1, 3, 5), FAMILIES, BETWEEN, KINDS)]
+    for level in [name for name in LEVELS if name != "middle"]:
+        cells += [Cell(level, kind, s, 48, b) for s, b, kind in product((3, 5), BETWEEN, KINDS)]
+        cells += [Cell(level, kind, 3, p, 0.5) for p, kind in product((24, 100), KINDS)]
+        cells += [Cell(level, kind, 1, 48, 0.25) for kind in KINDS]
+    return cells
+
+
+def fast_cells() -> list[Cell]:
+    """Return the few cells of a first look."""
+    return [
+        Cell("middle", "binary", 3, 48, 0.5),
+        Cell("near 0 and 1", "binary", 3, 24, 0.0),
+        Cell("near 0", "0-10", 5, 48, 0.25),
+        Cell("at the gate", "binary", 5, 48, 0.25),
+    ]
+
+
+def run_calibration(out: Path, *, fast: bool = False, workers: int = 1, command: str = "") -> Calibration:
+    """Simulate every cell; the files are written again after each, so that a stopped run leaves what it has.
+
+    Args:
+        out: Folder of the two files.
+        fast: Only a few cells, with fewer boards.
+        workers: Processes at a time.
+        command: To be noted in the record.
+    """
+    cells = fast_cells() if fast else all_cells()
+    replicates = FAST_REPLICATES if fast else REPLICATES
+    found = Calibration(replicates=replicates, cells=[], command=command, commit=source_commit())
+    out.mkdir(parents=True, exist_ok=True)
+    for number, result in enumerate(_measured(cells, replicates, workers), start=1):
+        found.cells.append(result)
+        log.info("%d of %d cells: %s, %s, %d seeds", number, len(cells), result.level, result.kind, result.seeds)
+        (out / DATA).write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        (out / PAGE).write_text(markdown(found.cells, replicates, command), encoding="utf-8")
+    return found
+
+
+def _measured(cells: list[Cell], replicates: int, workers: int) -> Iterator[CellResult]:
+    seeds = range(SEED, SEED + len(cells))
+    if workers == 1:
+        yield from map(measure, cells, [replicates] * len(cells), seeds)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(measure, cells, [replicates] * len(cells), seeds)
