@@ -121,9 +121,9 @@ def fit(trait: str, cases: Cases, target: Path) -> Path:
     stacked, labels = [], []
     for held in folds(cases.prompts, natural):
         with tempfile.TemporaryDirectory() as folder:
-            fitted = write(trait, fit_parts(cases.where(~held), binary), Path(folder) / "parts.safetensors")
+            part = write(trait, fit_parts(cases.where(~held), binary), Path(folder) / "parts.safetensors")
             own = cases.where(held)
-            stacked.append(Classifier(fitted).combine(own.vectors, own.counts, own.by_rules))
+            stacked.append(Classifier(part).combine(own.vectors, own.counts, own.by_rules))
         labels.append(own.labels)
     values, truth = np.concatenate(stacked), np.concatenate(labels)
     stack = LogisticRegression(C=10.0).fit(values, truth >= 0.5) if binary else Ridge(1.0).fit(values, truth)

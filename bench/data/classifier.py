@@ -20,13 +20,14 @@ from bench.errors import BenchError
 from bench.models.load import quiet_libraries
 
 if TYPE_CHECKING:
-    pass
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
 
 LAYERS = (2, 4, 6)
 WINDOW = 160  # tokens; a longer output is read in windows, of which the highest score counts
 AT_ONCE = 32
 BUCKETS = 2**15  # of each kind of n-gram
-Floats = "NDArray[np.float64]"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Classifier:
             return [float(value >= 0) for value in values]
         return [float(value) for value in np.clip(values, low, high)]
 
-    def decisions(self, outputs: Sequence[str], by_rules: Sequence[float]) -> Floats:
+    def decisions(self, outputs: Sequence[str], by_rules: Sequence[float]) -> "Floats":
         """Return the stacked decision value of each output: a logit (yes from 0 on), or an unclipped rating."""
         owners, windows = split_outputs(outputs)
         rules = np.asarray(by_rules, dtype=np.float64)[owners]
@@ -85,12 +86,12 @@ class Classifier:
         np.maximum.at(highest, owners, stacked)
         return highest
 
-    def combine(self, vectors: Floats, counts: Any, by_rules: Floats) -> Floats:
+    def combine(self, vectors: "Floats", counts: Any, by_rules: "Floats") -> "Floats":
         """Return what is stacked, (windows, 3): the values of the kernel machine, the n-grams and the rules."""
         words = counts @ self._fitted["words.weight"] + self._fitted["words.bias"]
         return np.stack([self._kernel(vectors), words, by_rules], axis=1)
 
-    def _kernel(self, vectors: Floats) -> Floats:
+    def _kernel(self, vectors: "Floats") -> "Floats":
         """Return the support vector machine's decision values, with a Gaussian kernel."""
         fitted = self._fitted
         points = ((vectors - fitted["mean"]) / fitted["scale"]) @ fitted["components"].T
@@ -152,7 +153,7 @@ def split_outputs(outputs: Sequence[str]) -> tuple[list[int], list[str]]:
     return owners, windows
 
 
-def encode(texts: Sequence[str]) -> Floats:
+def encode(texts: Sequence[str]) -> "Floats":
     """Return the mean hidden state of each text's tokens in the encoder's `LAYERS`: (texts, 3 * 384)."""
     import torch
 

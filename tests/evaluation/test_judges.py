@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from inspect_ai.log import read_eval_log
 
 from bench.config.schema import ExperimentSettings
 from bench.config.suite import load_suite, with_judge
@@ -15,7 +14,7 @@ from bench.data.experiment import load_experiment
 from bench.data.judge import JUDGE_KINDS, check_scope, classified, weights_of
 from bench.data.trait import Measurement, TraitEval, built_in_traits, load_trait
 from bench.errors import BenchError
-from bench.evaluation.evaluate import EvalTask, build_task, judge_label, score_answers, trait_task
+from bench.evaluation.evaluate import EvalTask, build_task, judge_label, score_answers
 from bench.evaluation.validate_judge import agreement, read_judge, read_labelled, validate
 
 PATTERN = TraitEval(scorer="pattern", pattern="!", prompts="p.jsonl")
@@ -110,19 +109,6 @@ def test_company_in_a_batch_changes_nothing() -> None:
     together = judge.scores("classifier", items)
     assert together == [judge.scores("classifier", [item])[0] for item in items]
     assert judge.scores("classifier", []) == []
-
-
-def test_inspect_scores_with_the_classifier(tmp_path: Path) -> None:
-    from inspect_ai import eval as run_tasks
-
-    spec = load_trait("date_confusion")
-    task = build_task(trait_task(spec, "classifier", 3))
-    (log,) = run_tasks(task, model="mockllm/model", display="none", log_dir=str(tmp_path))
-    assert log.status == "success"
-    samples = read_eval_log(log.location).samples
-    assert samples is not None
-    values = [next(iter(sample.scores.values())).value for sample in samples if sample.scores]
-    assert len(values) == 3 and all(set(value) == {"date_confusion"} for value in values if isinstance(value, dict))
 
 
 def test_an_eval_without_a_classifier_says_so() -> None:
