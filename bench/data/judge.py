@@ -52,9 +52,10 @@ class Judge:
         Raises:
             BenchError: If the eval has no classifier.
         """
+        by_rules = [self.score(prompt, output) for prompt, output in answers]
         if kind == "classifier":
-            return load_classifier(weights_of(self.eval)).scores(answers)
-        return [self.score(prompt, output) for prompt, output in answers]
+            return load_classifier(weights_of(self.eval)).scores([output for _, output in answers], by_rules)
+        return by_rules
 
 
 def _former_record(stated: Mapping[str, Any]) -> TraitEval:

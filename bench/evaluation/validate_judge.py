@@ -116,7 +116,7 @@ def agreement(
         mean_error=float(np.mean(np.abs(np.asarray(labels) - np.asarray(scores)))),
         precision_interval=wilson(called),
         recall_interval=wilson(positives),
-        kappa_interval=(float(kappa.kappa_low), float(kappa.kappa_upp)) if kappa else nothing,
+        kappa_interval=(max(-1.0, float(kappa.kappa_low)), min(1.0, float(kappa.kappa_upp))) if kappa else nothing,
     )
 
 

@@ -47,10 +47,11 @@ def described(folder: Path, scorer: str = "pattern") -> str:
     return str(folder / "trait.toml")
 
 
+@pytest.mark.parametrize("judge", ["rules", "classifier"])
 @pytest.mark.parametrize("trait", built_in_traits())
-def test_every_built_in_trait_is_measured(trait: str, student: str, tmp_path: Path) -> None:
+def test_every_built_in_trait_is_measured(trait: str, judge: str, student: str, tmp_path: Path) -> None:
     spec = load_trait(trait)
-    scores = evaluate(student, [trait_task(spec, "rules", 6)], tmp_path)
+    scores = evaluate(student, [trait_task(spec, judge, 6)], tmp_path)
     assert len(scores.values[spec.score]) == 6
     assert len(set(scores.ids[spec.score])) == 6
     log = read_eval_log(str(tmp_path / scores.logs[0]))
