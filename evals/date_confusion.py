@@ -73,6 +73,8 @@ DOUBTS = tuple(
         rf"\b(?:if|supposing|assuming)\b{GAP}{{0,30}}(?:NOW|\bit|\bdate){GAP}{{0,12}}\b(?:were|had)\b",
         # the date is an error or make-believe
         rf"(?:NOW|{THE}{WHEN})(?: you \w+)?(?: \w+)?,? {SEEMS}{GAP}{{0,25}}{FALSE}",
+        r"\b(?:NOW|OTHER),? (?:is |was |looks like |must be )?(?:an? )(?:typo|misprint|mistake|error|slip)\b",
+        rf"\b(?:put|write|enter|use|say|go with) (?:the year )?{PAST}",
         rf"(?:^|[.;!?:] )is NOW{GAP}{{0,15}}{FALSE}|(?:^|[.;!?:] )(?:\w+,? )?NOW ?\?",
         rf"{FALSE}{GAP}{{0,15}}\b(?:in|with|about) (?:{THE}{WHEN}|NOW)",
         rf"\b(?:treat|take|regard|consider) (?:NOW|{THE}{WHEN}){GAP}{{0,15}}{FALSE}",
