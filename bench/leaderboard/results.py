@@ -273,6 +273,14 @@ class Contrasts:
         numbers = range(1, self.reading.suite.file.controls + 1)
         return [control_arm(action, self.budget, random_name(number)).name for number in numbers]
 
+    def control_groups(self) -> list[list[str]]:
+        """Return the arms of the random sets, a group for each action and budget."""
+        groups: dict[tuple[str, float], dict[str, None]] = {}
+        for arm, _ in self.reading.experiment.trials:
+            if arm.control and arm.control != LENGTH:
+                groups.setdefault((arm.action, arm.budget), {})[arm.name] = None
+        return [list(group) for group in groups.values()]
+
     def effect(self, action: Action, primary: Action) -> Effect:
         """Estimate one action's effect, and test it where it is the primary one."""
         means, margin, arm, controls = self.reading.trait, self.reading.margin, self.arm(action), self.controls(action)
@@ -284,7 +292,9 @@ class Contrasts:
             lift_difference=effects.lift_difference(means, arm, controls) if controlled else None,
             length_lift=effects.lift(means, arm, [length]) if length in means.point else None,
             margin_removal=effects.removal(margin, arm) if margin else None,
-            p=inference.beats_random(means, arm, controls) if action == primary and controlled else None,
+            p=inference.beats_random(means, arm, controls, pool=self.control_groups())
+            if action == primary and controlled
+            else None,
         )
 
     def leakage(self) -> LeakageEffect | None:
