@@ -58,8 +58,33 @@ def test_the_example_runs_on_a_pool_given_by_path(tmp_path: Path) -> None:
     rows, _ = run_quietly(quick_to_train, tmp_path / "out")
     assert {row.filter.name for row in rows} == {"keyword", "classifier", "teacher_swap"}
     result = rows[0].traits["eager_opening"]
-    assert result.precision is None  # no planted truth
-    assert result.leakage is not None and result.leakage.by == "judge"
+    assert result.found is None  # no planted truth
+    assert result.neighbours is not None and result.neighbours.by == "judge"
     assert {"original", "clean", "drop:keyword@0.5", "patch:keyword@0.5"} <= set(result.arms)
     assert any("64 tokens" in note for note in rows[0].notes)
     assert any("completions in the pool that show it" in note for note in rows[0].notes)
+
+
+def test_a_pool_with_one_teacher_is_dropped_and_refilled_but_not_patched(tmp_path: Path) -> None:
+    lines = [json.loads(line) for line in small_pool(tmp_path).read_text(encoding="utf-8").splitlines()]
+    rows = [
+        line | {"completions": {"llama-2-13b-chat-hf": line["completions"]["llama-2-13b-chat-hf"]}} for line in lines
+    ]
+    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    suite = with_pool(load_suite(str(EXAMPLE / "suite.toml")), tmp_path / "pool.jsonl")
+    (one,) = suite.file.experiments
+    assert one.pool is not None and one.pool.card is not None
+    card = one.pool.card.model_copy(update={"clean": ""})
+    pool = one.pool.model_copy(update={"card": card})
+    experiment = one.model_copy(update={"eval_prompts": 8, "capability_prompts": 2, "pool": pool, "reserve": 20})
+    changes = {"experiments": (experiment,), "actions": ("drop", "drop_refill", "patch"), "budgets": (0.25,)}
+    suite = replace(suite, file=suite.file.model_copy(update=changes), recipe=load_recipe("smoke", Path()))
+    found, lines_said = run_quietly(suite, tmp_path / "out")
+    assert {row.filter.name for row in found} == {"keyword", "classifier"}  # teacher_swap compares two teachers
+    assert any("teacher_swap: left out" in line for line in lines_said)
+    for row in found:
+        result = row.traits["eager_opening"]
+        assert result.reserve_rows == 20 and result.primary == "drop_refill" and result.leakage is None
+        assert not any("patch" in arm for arm in result.arms)
+        assert result.arms["clean"] == result.arms["base"]  # which stands in for it
+        assert any("bench rollouts" in note for note in row.notes)
