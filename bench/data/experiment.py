@@ -180,7 +180,9 @@ def with_reserve(pool: Pool, settings: DataSource, suite: Suite, held_out: tuple
 
 def _held_back(pool: Pool, count: int) -> Pool:
     """Move rows, drawn by a hash of their ids, from a pool to its reserve."""
-    chosen = set(sorted((row.id for row in pool.rows), key=lambda i: hashlib.sha256(i.encode()).digest())[:count])
+    chosen = set(
+        sorted((row.id for row in pool.rows), key=lambda i: hashlib.sha256(f"reserve/{i}".encode()).digest())[:count]
+    )
     rows = tuple(row for row in pool.rows if row.id not in chosen)
     reserve = tuple(row for row in pool.rows if row.id in chosen)
     note = f"{count} of {len(pool.rows)} rows held back as a reserve that replaces dropped rows"
