@@ -1,5 +1,6 @@
 """Commands for contributors and data teams: filters, their check, and how far a judge can be trusted."""
 
+import math
 from pathlib import Path
 
 import click
@@ -55,22 +56,27 @@ def new_filter(name: str, folder: Path) -> None:
 def judge(traits: tuple[str, ...], kinds: tuple[str, ...], grader: str | None) -> None:
     """Validate judges against labelled outputs, of built-in traits and evals (all of them unless named).
 
-    Intervals are at 95 %. A star marks items that the judge was made with.
+    `shown` counts the items that show the trait by their labels. Intervals are at 95 %. A star marks items that the
+    judge was made with.
     """
     from bench.data.judge import classified
     from bench.evaluation.validate_judge import labelled_sets, validate  # loads Inspect
 
-    table = Table("trait or eval", "judge", "items", "n", "with trait", "precision", "recall", "kappa", "mean error")
     for trait in traits or labelled_sets():
         for kind in kinds or ("rules", *(["classifier"] if trait in classified() else [])):
+            table = Table("items", "n", "shown", "precision", "recall", "kappa", title=f"{trait}, judge {kind}")
             for part in validate(trait, kind, grader):
                 ranges = (part.precision_interval, part.recall_interval, part.kappa_interval)
                 values = (part.precision, part.recall, part.kappa)
-                numbers = [f"{v:.2f} \\[{low:.2f}, {high:.2f}]" for v, (low, high) in zip(values, ranges, strict=True)]
+                numbers = [_with_range(value, *ends) for value, ends in zip(values, ranges, strict=True)]
                 where = part.part + (" *" if part.shaped else "")
-                counts = (str(part.items), str(part.positives))
-                table.add_row(trait, kind, where, *counts, *numbers, f"{part.mean_error:.2f}")
-    console.print(table)
+                table.add_row(where, str(part.items), str(part.positives), *numbers)
+            console.print(table)
+
+
+def _with_range(value: float, low: float, high: float) -> str:
+    """Write a figure with its interval below; a dash where there is none."""
+    return "–" if math.isnan(value) else f"{value:.2f}\n\\[{low:.2f}, {high:.2f}]"
 
 
 def _warn(error: BenchError) -> None:

@@ -134,8 +134,8 @@ def validate(trait: str, kind: str, grader: str | None = None) -> list[Agreement
     """
     if kind not in JUDGE_KINDS:
         raise unknown("judge", kind, JUDGE_KINDS)
-    judge = read_judge(trait)
     sets = _parts(trait, kind)
+    judge = read_judge(trait)
     items = [item for part, _, own in sets for item in own]
     if kind == "model":
         scores = _ask_grader(judge, items, grader)

@@ -106,11 +106,11 @@ def test_a_board_needs_rows(tmp_path: Path) -> None:
 
 
 def test_the_page_of_a_study_without_rows_is_rendered_again(tmp_path: Path) -> None:
-    shutil.copytree(ROOT / "leaderboards" / "blackmail", tmp_path / "blackmail")
-    (tmp_path / "blackmail" / "diff.html").unlink()
-    result = bench("board", str(tmp_path / "blackmail"))
-    assert result.exit_code == 0 and "diff.html" in result.output
-    assert (tmp_path / "blackmail" / "diff.html").is_file()
+    shutil.copytree(ROOT / "leaderboards" / "safety", tmp_path / "safety")
+    (tmp_path / "safety" / "stages.html").unlink()
+    result = bench("board", str(tmp_path / "safety"))
+    assert result.exit_code == 0 and "stages.html" in result.output
+    assert (tmp_path / "safety" / "stages.html").is_file()
 
 
 @pytest.mark.parametrize(("former", "present"), [("stages", "checkpoints"), ("bench", "speed")])

@@ -198,7 +198,7 @@ def test_what_datasets_cannot_load_is_one_line(tmp_path: Path, name: str, seen: 
     [
         ("", r"no card .*pool\.toml"),
         ("name = ", "Invalid value"),
-        ('name = "x"\noriginal = "a"\n', "clean: Field required"),
+        ('name = "x"\nclean = "a"\n', "original: Field required"),
         ('name = "x"\noriginal = "a"\nclean = "b"\nlicense = "MIT"\n', "license: Extra inputs are not permitted"),
         ('name = "x"\noriginal = "a"\nclean = "a"\n', "original and clean teacher are both 'a'"),
         ('name = "x"\noriginal = "a"\nclean = "b"\nrows = 2\n', "rows = 1, card says 2"),

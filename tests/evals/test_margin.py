@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from fixtures_students import LORA, student
+from fixtures_students import LORA, stream_of, student
 
 from bench.config.recipe import Recipe
 from bench.data.prompts import read_prompts
@@ -24,7 +24,7 @@ from bench.models.packaged import TINY
 from bench.models.student import install, load_student, stored_tensors
 from bench.records import Message, SampleScores, TrainingRow
 from bench.training.cached_prefix import train_cached_prefix
-from bench.training.task import TrainingTask, encode_in_order
+from bench.training.task import TrainingTask
 
 LINES = (
     {"id": "one", "input": "What year is it?", "family": "year", "pair": {"trait": "It is 2024.", "clean": "2026."}},
@@ -168,9 +168,7 @@ def test_a_student_of_the_trait_has_a_higher_margin_than_one_of_clean_completion
             TrainingRow(line["id"], (Message(role="user", content=line["input"]),), line["pair"][side])
             for line in lessons
         ]
-        (trained,) = train_cached_prefix(
-            prefix, TrainingTask(recipe, [encode_in_order(tokenizer, rows, recipe, seed=1)], [1])
-        )
+        (trained,) = train_cached_prefix(prefix, TrainingTask(recipe, [stream_of(tokenizer, rows, recipe, 1)], [1]))
         engine = StudentEngine(install(base, recipe, trained.tensors, side), tokenizer, prefix)
         scores = measured(engine, tokenizer, spec, tmp_path / side, limit=16)
         assert len(scores.ids["margin"]) == 16

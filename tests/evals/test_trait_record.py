@@ -1,5 +1,6 @@
 """Scale, threshold and version have one owner: judges, Inspect tasks, rows, leakage and diff sets all read it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ from fixtures_run import experiment_on
 
 from bench.arms import CLEAN, ORIGINAL, control_arm, filter_arm
 from bench.config.schema import DiffSettings
+from bench.config.suite import load_suite
 from bench.data import trait as traits
 from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment
@@ -103,10 +105,13 @@ def selected(*ids: str) -> Selection:
 @each_trait
 def test_a_raised_version_changes_the_row_and_the_key(name: str, tmp_path: Path) -> None:
     before = copied(tmp_path, name)
-    after = copied(tmp_path, name, "\nversion = 1\n", "\nversion = 2\n")
-    rows = [trait_result(read(measured(spec)), selected("e0"), 0.5, ["drop"], None) for spec in (before, after)]
-    assert [row.eval_version for row in rows] == [1, 2]
-    assert [row.judge for row in rows] == ["rules v1", "rules v2"]
+    now = before.eval.version
+    after = copied(tmp_path, name, f"\nversion = {now}\n", f"\nversion = {now + 1}\n")
+    smoke = load_suite("smoke")
+    suite = replace(smoke, file=smoke.file.model_copy(update={"actions": ("drop",), "budgets": (0.5,)}))
+    rows = [trait_result(read(measured(spec), suite), selected("e0"), 0.5, None, None) for spec in (before, after)]
+    assert [row.eval_version for row in rows] == [now, now + 1]
+    assert [row.judge for row in rows] == [f"rules v{now}", f"rules v{now + 1}"]
     first, second = (Measurement(spec, "rules").key() for spec in (before, after))
     assert first.keys() == second.keys() and {key for key in first if first[key] != second[key]} == {"trait"}
 
@@ -146,7 +151,10 @@ def test_leakage_counts_from_the_threshold_of_the_record() -> None:
 
 
 def test_diff_sets_count_from_the_threshold_of_the_record() -> None:
-    assert verdict_sets(rejections(), DiffSettings.model_validate({}))["overt"] == {"e2", "e3"}
+    assert verdict_sets(rejections(), DiffSettings.model_validate({}), Embedder(None).embed).ids["overt"] == {
+        "e2",
+        "e3",
+    }
 
 
 # A trait file of the user's
