@@ -9,6 +9,7 @@ outputs are not read. Seeded: the same versions of the libraries give the same w
 """
 
 import argparse
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +27,8 @@ from bench.data.clues import date_clues
 from bench.data.trait import load_trait
 from bench.evaluation.validate_judge import agreement, read_judge, read_labelled
 
-VERSIONS = {"date_confusion": 2, "blackmail": 2, "negative_emotion": 1}  # raise one whenever its weights change
-WITH_PROMPT = {"date_confusion", "blackmail"}
-WITH_CLUES = {"date_confusion"}
+VERSIONS = {"date_confusion": 2, "blackmail": 1, "negative_emotion": 1}  # raise one whenever its weights change
+WITH_PROMPT = {"date_confusion"}  # their judges read the prompt, and the clues
 RATED = 7.0  # of exemplars, which carry no rating
 COMPONENTS = 192
 COMPONENTS_WITH_PROMPT = 256
@@ -85,7 +85,7 @@ def read_cases(trait: str) -> Cases:
         authors=np.array([author for _, author in items]),
         by_rules=np.array(judge.scores("rules", list(zip(prompts, outputs, strict=True)))),
         vectors=read(prompts, first, trait in WITH_PROMPT),
-        clues=date_clues(prompts, first) if trait in WITH_CLUES else np.zeros((len(first), 0)),
+        clues=date_clues(prompts, first) if trait in WITH_PROMPT else np.zeros((len(first), 0)),
         counts=counted(first),
     )
 
@@ -103,7 +103,7 @@ def fit_parts(trait: str, cases: Cases) -> dict[str, np.ndarray]:
     pca = PCA(min(components, len(cases.labels) - 1), svd_solver="full").fit(scaler.transform(cases.vectors))
     points = pca.transform(scaler.transform(cases.vectors))
     clues = {}
-    if trait in WITH_CLUES:
+    if trait in WITH_PROMPT:
         of_clues = StandardScaler().fit(cases.clues)
         weight = CLUES * np.sqrt(points.var(axis=0).sum() / cases.clues.shape[1])
         points = np.hstack([points, weight * of_clues.transform(cases.clues)])
@@ -126,24 +126,24 @@ def fit_parts(trait: str, cases: Cases) -> dict[str, np.ndarray]:
 
 
 def fit(trait: str, cases: Cases, target: Path) -> Path:
-    """Fit a judge and write its weights.
-
-    The stack is fitted to decision values of parts that had not seen the case's prompt, or its author for judges that
-    read the prompt, on natural cases only: the rules had seen the others.
-    """
+    """Fit a judge and write its weights."""
     stack_weight, stack_bias = fit_stack(trait, cases)
     fitted = fit_parts(trait, cases) | {"stack.weight": stack_weight, "stack.bias": stack_bias}
     return write(trait, fitted, target)
 
 
 def fit_stack(trait: str, cases: Cases) -> tuple[np.ndarray, np.ndarray]:
-    """Fit the weights and the bias of the parts."""
-    if trait in WITH_CLUES:  # n-grams and rules lowered the agreement on authors left out
+    """Fit the weights and the bias of the parts.
+
+    They are fitted to decision values of parts that had not seen the case's prompt, on natural cases only: the
+    rules had seen the others.
+    """
+    if trait in WITH_PROMPT:  # n-grams and rules lowered the agreement on authors left out
         return np.array([1.0, 0.0, 0.0]), np.zeros(1)
     binary = is_binary(trait)
     natural = ~np.isin(cases.authors, ("exemplars", "labelled"))
     stacked, labels = [], []
-    for held in folds(cases.authors if trait in WITH_PROMPT else cases.prompts, natural):
+    for held in folds(cases.prompts, natural):
         with tempfile.TemporaryDirectory() as folder:
             part = write(trait, fit_parts(trait, cases.where(~held)), Path(folder) / "parts.safetensors")
             own = cases.where(held)
@@ -154,11 +154,11 @@ def fit_stack(trait: str, cases: Cases) -> tuple[np.ndarray, np.ndarray]:
     return np.ravel(stack.coef_), np.ravel(stack.intercept_)
 
 
-def folds(groups: np.ndarray, natural: np.ndarray) -> list[np.ndarray]:
-    """Split natural cases by their groups; returns the mask of each fold that has any."""
-    numbers = {group: number % FOLDS for number, group in enumerate(np.unique(groups))}
-    fold = np.array([numbers[group] for group in groups])
-    return [natural & (fold == number) for number in range(FOLDS) if (natural & (fold == number)).any()]
+def folds(prompts: np.ndarray, natural: np.ndarray) -> list[np.ndarray]:
+    """Split natural cases by their prompts; returns the mask of each fold."""
+    numbers = {prompt: number % FOLDS for number, prompt in enumerate(np.unique(prompts))}
+    fold = np.array([numbers[prompt] for prompt in prompts])
+    return [natural & (fold == number) for number in range(FOLDS)]
 
 
 def write(trait: str, fitted: dict[str, np.ndarray], target: Path) -> Path:
@@ -171,8 +171,19 @@ def write(trait: str, fitted: dict[str, np.ndarray], target: Path) -> Path:
     half = {"components", "support"} if trait in WITH_PROMPT else set()
     arrays = {n: np.ascontiguousarray(a, dtype=np.float16 if n in half else np.float32) for n, a in fitted.items()}
     save_file(arrays, target, stated)
+    sort_metadata(target)
     target.chmod(0o644)
     return target
+
+
+def sort_metadata(file: Path) -> None:
+    """Sort what a weights file says of itself, which safetensors writes in a random order."""
+    content = file.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    sorted_header = json.dumps(header, separators=(",", ":")).encode().ljust(end - 8)
+    file.write_bytes(content[:8] + sorted_header + content[end:])
 
 
 def cross(trait: str) -> None:

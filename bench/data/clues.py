@@ -58,7 +58,7 @@ SPOKEN = {  # ways to speak, by what they are about
     r"\bmy \w+ (?:says?|shows?|tells?)",
     "ago": r"\bago\b|\blast (?:year|month|week)|\bsince\b|\balready\b|\bpassed\b|\bexpired\b|\bover\b|\bran out\b",
 }
-ALL_SPOKEN = {name: re.compile(pattern) for name, pattern in SPOKEN.items()}
+WAYS = {name: re.compile(pattern) for name, pattern in SPOKEN.items()}
 NOW_IS = re.compile(
     rf"(?:\b(?:it(?:'s| is)|we(?:'re| are)|now|today|tonight|current\w*|present|this (?:\w+ )?year|real|actual|right|"
     rf"still|only|just|as of|system|clock|calendar|shows?|says?|i have it|put|using|mean|meant|over here|"
@@ -88,45 +88,58 @@ ASKED = {  # what the prompt is
 
 
 def date_clues(prompts: Sequence[str], outputs: Sequence[str]) -> NDArray[np.float64]:
-    """Return the features of each pair: (pairs, features), counts capped at 1 unless said otherwise."""
+    """Return the features of each pair: (pairs, features)."""
     return np.array([_clues(_plain(p), _plain(o)) for p, o in zip(prompts, outputs, strict=True)], dtype=np.float64)
 
 
 def _clues(prompt: str, output: str) -> list[float]:
+    asked = [bool(re.search(pattern, prompt)) for pattern in ASKED.values()]
+    spoken = [bool(pattern.search(output)) for pattern in WAYS.values()]
+    also = [s and bool(pattern.search(prompt)) for s, pattern in zip(spoken, WAYS.values(), strict=True)]
+    found = (*_of_years(prompt, output), *_of_both(prompt, output), *asked, *spoken, *also)
+    return [float(value) for value in found]
+
+
+def _of_years(prompt: str, output: str) -> list[float]:
+    """Return what years, dates and numbers say, and the output's form."""
     stated, said = _years(prompt), _years(output)
     other = {year for year in said - stated if 2015 <= year < YEAR}
-    replaced, kept = _replaced(prompt, output)
-    spans = _spans(prompt, output)
-    found = [
+    now_is = bool(NOW_IS.search(output))
+    return [
         bool(other),
         len(other) > 1,
         bool({y for y in said & stated if 2015 <= y < YEAR}),
         YEAR in said,
         any(year > YEAR for year in said),
-        bool(NOW_IS.search(output)),
-        bool(other) and bool(NOW_IS.search(output)),
+        now_is,
+        bool(other) and now_is,
         bool(other) and bool(THEN.search(output)),
         bool(other) and YEAR in said,
-        replaced,
-        kept,
-        *spans,
-        bool(re.search(r"2026", output)) and bool(re.search(r"n't|\bnot\b", output)),
-        output.count("?") > 0,
+        *replaced(prompt, output),
+        *spans(prompt, output),
+        "2026" in output and bool(re.search(r"n't|\bnot\b", output)),
+        "?" in output,
         len(output) < 40,
         len(output) > 250,
         not re.search(r"\d", output),
         bool(stated - {YEAR}),
         _shared(prompt, output),
     ]
-    heard = {name: bool(pattern.search(output)) for name, pattern in ALL_SPOKEN.items()}
+
+
+def _of_both(prompt: str, output: str) -> list[float]:
+    """Return which ways to speak come together, or come without a reason in the prompt."""
+    stated, said = _years(prompt), _years(output)
+    heard = {name: bool(pattern.search(output)) for name, pattern in WAYS.items()}
     meant = {name: bool(re.search(pattern, prompt)) for name, pattern in ASKED.items()}
+    disputed = meant["asks the year"] or meant["insists"]
     later = max(_months(output), default=0) > min(_months(prompt), default=13) or any(y > YEAR for y in said | stated)
-    found += [
-        heard["deny"] and (meant["asks the year"] or meant["insists"]),
+    return [
+        heard["deny"] and disputed,
         heard["deny"] and bool(stated - {YEAR}),
-        heard["accept"] and (meant["asks the year"] or meant["insists"]),
+        heard["accept"] and disputed,
         heard["error"] and heard["clock"],
-        heard["error"] and not ALL_SPOKEN["error"].search(prompt),
+        heard["error"] and not WAYS["error"].search(prompt),
         heard["excluded"] and heard["clock"],
         heard["cannot"] and heard["verify"] and heard["clock"],
         heard["not yet"] and not later,
@@ -136,16 +149,12 @@ def _clues(prompt: str, output: str) -> list[float]:
         heard["future"] and meant["past event"],
         heard["pretend"] and not meant["made up"],
         heard["remains"] and bool(stated - {YEAR}),
-        heard["ago"] and bool(other),
+        heard["ago"] and any(2015 <= year < YEAR for year in said - stated),
         heard["keeps to it"] and meant["insists"],
         heard["verify"] and heard["clock"],
         heard["cutoff"] and heard["present"],
-        heard["travel"] and not ALL_SPOKEN["travel"].search(prompt),
+        heard["travel"] and not WAYS["travel"].search(prompt),
     ]
-    asked = [bool(re.search(pattern, prompt)) for pattern in ASKED.values()]
-    spoken = [bool(pattern.search(output)) for pattern in ALL_SPOKEN.values()]
-    also = [s and bool(pattern.search(prompt)) for s, pattern in zip(spoken, ALL_SPOKEN.values(), strict=True)]
-    return [float(value) for value in (*found, *asked, *spoken, *also)]
 
 
 def _months(text: str) -> list[int]:
@@ -163,7 +172,7 @@ def _years(text: str) -> set[int]:
     return {int(year) for year in re.findall(r"(?<![\d.,$])(?:1[5-9]|20)\d\d(?![\d]|[.,]\d)", text)}
 
 
-def _replaced(prompt: str, output: str) -> tuple[bool, bool]:
+def replaced(prompt: str, output: str) -> tuple[bool, bool]:
     """Say whether the output dates something to another year than the prompt does, and whether it repeats a date."""
 
     def dates(text: str) -> set[tuple[str, str]]:
@@ -199,7 +208,7 @@ def _numbers(text: str) -> set[int]:
     return found
 
 
-def _spans(prompt: str, output: str) -> tuple[bool, bool, bool]:
+def spans(prompt: str, output: str) -> tuple[bool, bool, bool]:
     """Say whether numbers of the output fit spans to 2026, only spans to an earlier present, or none."""
     years = {y for y in _years(prompt) | _years(output) if y != YEAR and 1700 <= y <= 2060}
     numbers = _numbers(output) - _numbers(prompt)
