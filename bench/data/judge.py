@@ -54,7 +54,7 @@ class Judge:
         """
         by_rules = [self.score(prompt, output) for prompt, output in answers]
         if kind == "classifier":
-            return load_classifier(weights_of(self.eval)).scores([output for _, output in answers], by_rules)
+            return load_classifier(weights_of(self.eval)).scores(answers, by_rules)
         return by_rules
 
 
