@@ -117,8 +117,8 @@ def _detectable(suite: Suite) -> str:
     filters = [name for name in file.filters if name not in BOUNDS]
     tests = len(filters) * len(file.budgets) * len(file.experiments)
     prompts = min(each.eval_prompts or PROMPTS for each in file.experiments)
-    controls = getattr(file, "controls", 1)
-    lift = smallest_detectable_lift(len(file.seeds), controls, prompts, max(tests, 1))
+    groups = len({"drop", "drop_refill", "patch"} & {*(file.control_actions or file.actions)})
+    lift = smallest_detectable_lift(len(file.seeds), file.controls, prompts, max(tests, 1), groups=max(groups, 1))
     return "none" if lift is None else f"{lift:.2f}"
 
 

@@ -77,6 +77,12 @@ class Alternative(DataSource):
     recipe: str = ""
     margin: float | None = Field(default=None, gt=0)
 
+    @model_validator(mode="after")
+    def _has_no_reserve(self) -> Self:
+        if self.reserve:
+            raise ValueError("reserve is for the experiment's own pool; nothing of the alternative pool is replaced")
+        return self
+
 
 class ExperimentSettings(DataSource):
     """One trait on one pool.
@@ -125,10 +131,6 @@ class DiffSettings(Strict):
     """What `bench diff` does beside the pipelines themselves.
 
     Attributes:
-        controls: Random sets per action and budget, drawn once and held over all training seeds.
-        control_actions: What is done with the random sets; all that is done with flagged ones when left out. An action
-            that they lack has no lift.
-        length_control: Whether to add a set drawn to match the flagged completions in length.
         mixes: Shares of original completions for the interpolation curves.
         actions: What is done with every subset; those that refill from a reserve are for `bench run`.
         flagged: Whether the filters' flagged sets are interpolated.
@@ -231,6 +233,13 @@ class SuiteFile(Strict):
     def _no_repeats(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) != len(value):
             raise ValueError("a value is repeated")
+        return value
+
+    @field_validator("actions")
+    @classmethod
+    def _one_action_is_tested(cls, value: tuple[Action, ...]) -> tuple[Action, ...]:
+        if not {"drop", "drop_refill", "patch"} & {*value}:
+            raise ValueError("needs at least one of 'drop', 'drop_refill' and 'patch', which are tested against chance")
         return value
 
     @model_validator(mode="after")

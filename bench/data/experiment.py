@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from bench.config.schema import DataSource, ExperimentSettings
+from bench.config.schema import DataSource, ExperimentSettings, SuiteFile
 from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.judge import check_scope
@@ -20,7 +20,7 @@ from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
 
 REFILLED = {"drop_refill", "clean_elsewhere"}  # actions that need a reserve
-RESERVE = 1.5  # rows of a reserve for each row that the largest budget flags: a filter flags some of the reserve too
+RESERVE = 1.5  # expected unflagged rows of a reserve for each row that the largest budget flags
 MIN_POOL = 100  # rows that must be left of a user's pool
 NEAR_COPY = 0.95  # cosine similarity of prompts from which a pool prompt is called a near copy of an eval prompt
 
@@ -116,6 +116,14 @@ def load_experiment(settings: ExperimentSettings, suite: Suite, tokenizer: Calla
     prompts = read_prompts(trait.prompts, settings.eval_prompts) if trait.prompts.is_file() else []
     texts = tuple(_text(prompt["input"]) for prompt in prompts)
     pool = with_reserve(read_source(settings, suite, tokenizer, trait, texts), settings, suite, texts)
+    _check_held_out(pool, trait, texts)
+    if not pool.card.clean and "drop" not in file.actions:
+        raise BenchError(
+            f"suite {file.name!r}",
+            seen=f"actions {', '.join(file.actions)} on pool {pool.card.name!r}, which has one teacher",
+            expected="'drop' among the actions, which needs no clean completions",
+            remedy="add it, or answer the pool's prompts with another teacher: bench rollouts",
+        )
     answers: dict[str, dict[str, tuple[str, str]]] = {}
     for text, prompt in zip(texts, prompts, strict=True):
         for teacher, answer in (prompt.get("answers") or {}).items():
@@ -129,8 +137,13 @@ def read_source(
 ) -> Pool:
     """Read or draw a pool, and refuse one that holds an eval prompt; `held_out` are their texts, the rest as above."""
     pool = _world_pool(source, held_out) if source.world else _user_pool(source, suite, tokenizer)
+    _check_held_out(pool, trait, held_out)
+    return pool
+
+
+def _check_held_out(pool: Pool, trait: TraitSpec, held_out: tuple[str, ...]) -> None:
     texts = {normalised(text) for text in held_out}
-    found = [row.id for row in pool.rows if normalised("\n".join(m.content for m in row.prompt)) in texts]
+    found = [row.id for row in pool.candidates if normalised(_prompt(row)) in texts]
     if found:
         raise BenchError(
             f"pool {pool.card.name!r}",
@@ -138,7 +151,6 @@ def read_source(
             expected="held-out eval prompts",
             remedy="take those rows out of the pool, or those prompts out of the eval",
         )
-    return pool
 
 
 def with_reserve(pool: Pool, settings: DataSource, suite: Suite, held_out: tuple[str, ...]) -> Pool:
@@ -150,18 +162,14 @@ def with_reserve(pool: Pool, settings: DataSource, suite: Suite, held_out: tuple
     Raises:
         BenchError: If the suite asks for more rows than a pool has, or than its grammars can make.
     """
-    file = suite.file
-    if not REFILLED & {*file.actions, *file.oracle_actions}:
+    size = len(pool.rows)
+    wanted = reserve_size(settings, suite.file, size)
+    if not wanted:
         return pool
-    size, share = len(pool.rows), RESERVE * max(file.budgets)
     if settings.world:
-        wanted = math.ceil(share * size) if settings.reserve is None else settings.reserve
-        if not wanted:
-            return pool
-        known = (*held_out, *("\n".join(m.content for m in row.prompt) for row in pool.rows))
+        known = (*held_out, *map(_prompt, pool.rows))
         world, seed = WORLDS[settings.world], settings.world_seed
         return replace(pool, reserve=tuple(build_rows(world, wanted, seed, known, settings.shares, "reserve")))
-    wanted = math.ceil(size * share / (1 + share)) if settings.reserve is None else settings.reserve
     if settings.reserve is not None and wanted >= size:
         raise BenchError(
             f"reserve = {wanted}",
@@ -175,18 +183,35 @@ def with_reserve(pool: Pool, settings: DataSource, suite: Suite, held_out: tuple
             f"dropped rows are not replaced: no {' or '.join(sorted(REFILLED))}, and no controlled leakage"
         )
         return replace(pool, notes=(*pool.notes, note))
-    return _held_back(pool, wanted) if wanted else pool
+    return _held_back(pool, wanted)
+
+
+def reserve_size(source: DataSource, file: SuiteFile, rows: int) -> int:
+    """Return how many rows the reserve of a pool of so many rows should have; 0 where no action needs one."""
+    if not REFILLED & {*file.actions, *file.oracle_actions}:
+        return 0
+    if source.reserve is not None:
+        return source.reserve
+    budget = max(file.budgets)
+    share = RESERVE * budget / (1 - budget)
+    return math.ceil(rows * (share if source.world else share / (1 + share)))
 
 
 def _held_back(pool: Pool, count: int) -> Pool:
-    """Move rows, drawn by a hash of their ids, from a pool to its reserve."""
-    chosen = set(
-        sorted((row.id for row in pool.rows), key=lambda i: hashlib.sha256(f"reserve/{i}".encode()).digest())[:count]
-    )
+    """Move rows, drawn by a hash of their prompts so that equal ones stay together, from a pool to its reserve."""
+
+    def place(row: PoolRow) -> tuple[bytes, str]:
+        return hashlib.sha256(f"reserve/{normalised(_prompt(row))}".encode()).digest(), row.id
+
+    chosen = {row.id for row in sorted(pool.rows, key=place)[:count]}
     rows = tuple(row for row in pool.rows if row.id not in chosen)
     reserve = tuple(row for row in pool.rows if row.id in chosen)
     note = f"{count} of {len(pool.rows)} rows held back as a reserve that replaces dropped rows"
     return replace(pool, rows=rows, sha256=hash_rows(rows), notes=(*pool.notes, note), reserve=reserve)
+
+
+def _prompt(row: PoolRow) -> str:
+    return "\n".join(message.content for message in row.prompt)
 
 
 def _text(turns: str | list[dict[str, str]]) -> str:
@@ -204,7 +229,7 @@ def near_copies(experiment: Experiment, embedder: Embedder) -> str:
 
     if not experiment.eval_texts:
         return ""
-    pool = embedder.embed(["\n".join(m.content for m in row.prompt) for row in experiment.pool.rows])
+    pool = embedder.embed([_prompt(row) for row in experiment.pool.candidates])
     closest = (embedder.embed(list(experiment.eval_texts)) @ pool.T).max(axis=1)
     count = int(np.sum(closest >= NEAR_COPY))
     if not count:

@@ -13,6 +13,7 @@ import psutil
 
 from bench.config.recipe import Recipe
 from bench.config.suite import Suite
+from bench.data.experiment import reserve_size
 from bench.errors import BenchError
 from bench.execution.cost import ALL_PROMPTS, PROMPT_TOKENS, planted_rows
 from bench.models.load import known_config
@@ -145,7 +146,9 @@ def suite_memory(suite: Suite, device: str) -> int:
     pools, prompts = [], 0
     for experiment in suite.file.experiments:
         card = PoolCard(name=experiment.world, original=ORIGINAL, clean=CLEAN)
-        pools.append(Pool(card, tuple(planted_rows(experiment)), ""))
+        rows = planted_rows(experiment)
+        reserve = rows[: reserve_size(experiment, suite.file, len(rows))]  # as long as these, to count on
+        pools.append(Pool(card, tuple(rows), "", reserve=tuple(reserve)))
         prompts += experiment.eval_prompts or ALL_PROMPTS
     lengths = Lengths.of(pools, ["x" * round(CHARACTERS_PER_TOKEN * (PROMPT_TOKENS - TEMPLATE_TOKENS))] * prompts)
     config = known_config(suite.recipe.model)

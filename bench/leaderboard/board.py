@@ -86,7 +86,9 @@ def _measurement(result: TraitResult) -> dict[str, str]:
         "judge": result.judge,
         "eval version": str(result.eval_version),
         "held-out prompts": str(result.prompts),
+        "reserve": f"{result.reserve_rows} rows",
         "controls": str(result.controls),
+        "minimum gap": f"{result.minimum_gap:g}",
     }
 
 

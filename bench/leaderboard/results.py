@@ -21,6 +21,7 @@ from bench.stats.leakage import Leakage, LeakPool, find_leaks
 
 Floats = NDArray[np.float64]
 CLOSED = Estimate(value=None, note="not estimable: the gate is closed")
+TESTED: tuple[Action, ...] = ("patch", "drop_refill", "drop")  # the first that a pool allows is the primary one
 MARGIN = "margin"  # the score of evals/margin.py
 NO_PAIRS = Estimate(value=None, note="not measured: no held-out prompt of the trait has a pair of completions")
 TEACHER = "teacher:"  # before a teacher's name, for its own scores
@@ -175,6 +176,7 @@ def trait_results(reading: Reading, embedder: Embedder) -> dict[tuple[str, float
         for budget in reading.suite.file.budgets
         for best in [_winner(reading, budget)]
         for selection in reading.experiment.selections
+        if {*TESTED} & {*actions_of(selection, reading.suite, reading.experiment.pool, budget)}  # else a note says why
     }
 
 
@@ -183,7 +185,10 @@ def _winner(reading: Reading, budget: float) -> Winner | None:
     candidates = {}
     for selection in reading.experiment.selections:
         contrasts = Contrasts(reading, selection.filter.name, budget)
-        primary = primary_action(actions_of(selection, reading.suite, reading.experiment.pool, budget))
+        actions = actions_of(selection, reading.suite, reading.experiment.pool, budget)
+        if not {*TESTED} & {*actions}:
+            continue
+        primary = primary_action(actions)
         controls = contrasts.controls(primary)
         if selection.filter.name not in BOUNDS and controls[0] in reading.trait.point:
             candidates[selection.filter.name] = (contrasts.arm(primary), controls)
@@ -253,7 +258,7 @@ def trait_result(
 
 def primary_action(actions: Collection[Action]) -> Action:
     """Return the action whose lift over random sets is tested: patch, where a pool allows it."""
-    return next((action for action in ("patch", "drop_refill", "drop") if action in actions), next(iter(actions)))
+    return next(action for action in TESTED if action in actions)
 
 
 @dataclass(frozen=True)
@@ -274,12 +279,9 @@ class Contrasts:
         return [control_arm(action, self.budget, random_name(number)).name for number in numbers]
 
     def control_groups(self) -> list[list[str]]:
-        """Return the arms of the random sets, a group for each action and budget."""
-        groups: dict[tuple[str, float], dict[str, None]] = {}
-        for arm, _ in self.reading.experiment.trials:
-            if arm.control and arm.control != LENGTH:
-                groups.setdefault((arm.action, arm.budget), {})[arm.name] = None
-        return [list(group) for group in groups.values()]
+        """Return the arms of this budget's random sets, a group for each action that `bench calibrate` has as well."""
+        groups = [self.controls(action) for action in TESTED]
+        return [group for group in groups if group[0] in self.reading.trait.point]
 
     def effect(self, action: Action, primary: Action) -> Effect:
         """Estimate one action's effect, and test it where it is the primary one."""

@@ -11,7 +11,6 @@ from bench.stats.intervals import variance
 MIN_CONTROLS = 3
 BOUNDS = ("oracle", "random_flag")  # filters that are no candidates: no hypotheses of Holm's correction
 LEVEL = 0.05
-GROUPS = 3  # actions with random sets of their own that `beats_random` pools: drop, drop_refill, patch
 
 
 def beats_random(
@@ -101,7 +100,7 @@ def holm(p: Mapping[str, float | None]) -> dict[str, float | None]:
 
 
 def smallest_detectable_lift(
-    seeds: int, controls: int, prompts: int, tests: int, *, sd: float = 0.096, gap: float = 0.73
+    seeds: int, controls: int, prompts: int, tests: int, *, groups: int = 1, sd: float = 0.096, gap: float = 0.73
 ) -> float | None:
     """Return the lift, as a share of the gap, that `beats_random` finds with 80 % probability.
 
@@ -110,6 +109,7 @@ def smallest_detectable_lift(
         controls: Random sets, held over the seeds.
         prompts: Held-out prompts.
         tests: Primary contrasts under Holm's correction; the first step, level / tests, counts.
+        groups: Actions whose random sets are pooled, see `beats_random`.
         sd: Standard deviation of an arm's mean between trainings, in units of a score from 0 to 1.
         gap: Mean of `original` minus `clean`.
 
@@ -121,7 +121,7 @@ def smallest_detectable_lift(
 
     if seeds < MIN_SEEDS or controls < MIN_CONTROLS:
         return None
-    degrees = (controls - 1) * GROUPS
+    degrees = (controls - 1) * groups
     error = math.sqrt((sd**2 / seeds + 0.25 / prompts / seeds) * (1 + 1 / controls))
     critical = float(t.isf(LEVEL / tests, degrees))
     away = brentq(lambda shift: nct.sf(critical, degrees, shift) - 0.8, 0.0, 50 * critical)

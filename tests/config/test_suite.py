@@ -101,6 +101,7 @@ def test_shares_of_a_world_are_its_dose(tmp_path: Path) -> None:
         ("seeds = [1, 2]", "seeds = [1]\nmixes = [0.5, 1.0]", "each mix must lie between 0 and 1; 0 is .*'clean'"),
         ("seeds = [1, 2]", 'seeds = [1]\nactions = ["drop", "drop"]', "actions: .*a value is repeated"),
         ("seeds = [1, 2]", 'seeds = [1]\nactions = ["erase"]', r"actions\.0: Input should be 'drop', 'drop_refill'"),
+        ("seeds = [1, 2]", 'seeds = [1]\nactions = ["patch_in"]', "actions: .*needs at least one of 'drop'"),
         ("seeds = [1, 2]", "seeds = [1]\ncontrols = 0", "controls: Input should be greater than or equal to 1"),
         ("rows = 20", "rows = 20\nreserve = -1", "reserve: Input should be greater than or equal to 0"),
         (

@@ -90,9 +90,9 @@ def test_a_users_pool_gives_up_rows_for_its_reserve_and_says_so(tmp_path: Path) 
     prompts = [f"Question {i}" for i in range(120)]
     setup = own(tmp_path, prompts, reserve=None)  # the budget of `smoke` is 10 %
     pool = setup.pool
-    assert (len(pool.rows), len(pool.reserve)) == (104, 16)  # 16 >= 1.5 * 10 % of 104
+    assert (len(pool.rows), len(pool.reserve)) == (102, 18)  # 90 % of 18 are 1.5 times 10 % of 102, about
     assert {row.id for row in pool.candidates} == {f"r{i}" for i in range(120)} and pool.sha256 == hash_rows(pool.rows)
-    assert pool.notes == ("16 of 120 rows held back as a reserve that replaces dropped rows",)
+    assert pool.notes == ("18 of 120 rows held back as a reserve that replaces dropped rows",)
     assert own(tmp_path, prompts[::-1], reserve=None).pool.rows != pool.rows  # ids follow the order of prompts here
     asked = own(tmp_path, prompts, reserve=3).pool
     assert (len(asked.rows), len(asked.reserve)) == (117, 3)
@@ -101,7 +101,7 @@ def test_a_users_pool_gives_up_rows_for_its_reserve_and_says_so(tmp_path: Path) 
 def test_a_pool_too_small_for_a_reserve_says_what_is_left_out(tmp_path: Path) -> None:
     setup = own(tmp_path, [f"Question {i}" for i in range(110)], reserve=None)
     assert len(setup.pool.rows) == 110 and not setup.pool.reserve
-    assert "110 rows are too few to hold back 15 as a reserve" in setup.pool.notes[0]
+    assert "110 rows are too few to hold back 16 as a reserve" in setup.pool.notes[0]
     with pytest.raises(BenchError, match=r"reserve = 2\n.*pool 'toy pool' has 2 rows"):
         own(tmp_path, ["Hi", "Ho"], reserve=2)
 
@@ -109,7 +109,7 @@ def test_a_pool_too_small_for_a_reserve_says_what_is_left_out(tmp_path: Path) ->
 def test_a_synthetic_pool_draws_its_reserve_beside_its_rows() -> None:
     setup = world()
     pool = setup.pool
-    assert len(pool.reserve) == math.ceil(0.15 * len(pool.rows))
+    assert len(pool.reserve) == math.ceil(0.15 / 0.9 * len(pool.rows))
     texts = [row.prompt for row in pool.candidates]
     assert len({str(text) for text in texts}) == len(texts) and len({row.id for row in pool.candidates}) == len(texts)
     assert {row.truth for row in pool.reserve} == {"overt", "mild", "none"}

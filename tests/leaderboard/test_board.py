@@ -163,9 +163,12 @@ def test_the_headline_names_the_best_filter_and_the_oracle() -> None:
     assert "seed_similarity, 73 % [53, 93] of the gap, interval adjusted for the choice among 5" in sentences[1]
     assert "dropping removed 22 % [11, 33]" in sentences[1]
     assert "The oracle, which flags by planted truth: dropping removed 31 %" in sentences[2]
-    assert "Dropping leaves behind what patching removes, after controls, for " in sentences[3]
+    assert "Dropping what the oracle flags leaves behind what patching removes, after controls." in sentences[3]
     low = LeakageEffect(gap=Estimate(value=0.1, low=-0.1, high=0.3), difference=MISSING, uncontrolled=MISSING)
-    assert "is not reproduced here" in board_view([with_result("keyword", leakage=low)]).traits[0].headline[-1]
+    assert "is not reproduced here" in board_view([with_result("oracle", leakage=low)]).traits[0].headline[-1]
+    assert "Patch minus refill" in board_view([with_result("keyword", leakage=low)]).traits[0].headline[-1]
+    none = low.model_copy(update={"gap": MISSING})
+    assert "is not estimable" in board_view([with_result("oracle", leakage=none)]).traits[0].headline[-1]
 
 
 def test_a_board_without_rows_is_an_error() -> None:

@@ -56,9 +56,9 @@ class Pipelines:
         return self.experiment.pool
 
     def job(self, arm: Arm, seed: int, rows: Sequence[TrainingRow] | None) -> Job:
-        """Make one job, trained by the recipe of the arm's base model, in as many steps as its whole pool takes."""
+        """Make one job, trained by the recipe of the arm's base model in as many steps as its pipeline's pool takes."""
         recipe = self.recipes[arm.model]
-        pool = self.alternative if arm.prompts == "alternative" else self.pool
+        pool = self.alternative if arm.model == ALTERNATIVE else self.pool
         return Job(arm, seed, rows, self.experiment.measurement, recipe, len(pool.rows) * recipe.epochs)
 
     def jobs(self, arm: Arm, rows: Mapping[int, Sequence[TrainingRow]]) -> list[Job]:

@@ -19,7 +19,7 @@ from bench.filtering.plugins import FilterPlugin
 from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.pages import DIFF
 from bench.leaderboard.results import TEACHER, teacher_scores
-from bench.records import Estimate, SampleScores
+from bench.records import Estimate, NoCleanTeacher, SampleScores
 from bench.run_folder.provenance import package_versions, source_commit
 from bench.studies.diff import plan, results
 from bench.studies.diff.audit import remarks
@@ -141,6 +141,9 @@ def _pipelines(experiment: Experiment, session: Session) -> plan.Pipelines:
     assert source is not None  # checked before anything was loaded
     recipes = plan.recipes_of(suite, experiment.settings)
     other = read_source(source, suite, session.tokenizer, experiment.trait, experiment.eval_texts)
+    for pool in (experiment.pool, other):
+        if not pool.card.clean:
+            raise NoCleanTeacher(f"pool {pool.card.name!r}")
     known = sorted({*plan.teachers_of(experiment.pool), *plan.teachers_of(other)})
     for teacher in experiment.settings.teachers:
         if teacher not in known:
