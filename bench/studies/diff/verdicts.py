@@ -86,7 +86,8 @@ def compare_cells(
         else:
             weights = {q.more: 1.0, q.less: -1.0}
             compared = contrast(means, words, weights, margin)
-            found[key] = CellComparison(**dict(compared), p=_p_effect(means, weights))
+            p = None if compared.outcome == "not estimable" else _p_effect(means, weights)
+            found[key] = CellComparison(**dict(compared), p=p)
     return found
 
 
@@ -102,8 +103,8 @@ def _p_effect(means: effects.Means, weights: Mapping[str, float]) -> float | Non
     def limit(q: float) -> float:
         return contrast_limits(means, weights, q)[side]
 
-    if limit(0.0) * limit(FURTHEST) > 0:  # 0 is outside of every interval, or of none
-        return 0.0 if limit(FURTHEST) else 1.0
+    if limit(0.0) * limit(FURTHEST) > 0:  # 0 is outside of every interval
+        return 0.0
     return float(2 * stdtr(max(variance(means, weights)[1], 1.0), -brentq(limit, 0.0, FURTHEST)))
 
 
