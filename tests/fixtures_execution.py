@@ -74,4 +74,4 @@ def odd_measurement(folder: Path, at_import: str = "", prompts: int = 4) -> Meas
 
 def job_of(rows: Sequence[TrainingRow] | None, measurement: Measurement, label: str) -> Job:
     """A trial with seed 1."""
-    return Job(Arm(label, "original"), 1, rows, measurement, SMOKE, (1.0, 1.0))
+    return Job(Arm(label, "original"), 1, rows, measurement, SMOKE, seconds=(1.0, 1.0))

@@ -140,7 +140,7 @@ def test_a_further_filter_trains_only_its_own_arms(copied: tuple[Suite, Path], t
     after = students(out)
     assert {row.filter.name for row in rows} == {"keyword", "oracle", "odd"}
     assert before.items() <= after.items()
-    assert len(after) - len(before) == 4  # drop and patch under two seeds
+    assert len(after) - len(before) == 6  # drop, refill and patch under two seeds
 
 
 @pytest.mark.parametrize(
