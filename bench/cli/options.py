@@ -66,8 +66,14 @@ def execution_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def command_line() -> str:
-    """Return the command as it was typed, for the records."""
-    return shlex.join(["bench", *sys.argv[1:]])
+    """Return the command as it was typed, for the records, without the output folder: a path of this machine."""
+    words, kept = iter(sys.argv[1:]), ["bench"]
+    for word in words:
+        if word == "--out":
+            next(words, None)
+        elif not word.startswith("--out="):
+            kept.append(word)
+    return shlex.join(kept)
 
 
 def say(text: str) -> None:

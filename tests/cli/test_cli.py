@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bench.cli.main import main
+from bench.cli.options import command_line
 from bench.filtering.check import new_filter
 
 ROOT = Path(__file__).parents[2]
@@ -131,3 +132,9 @@ def test_a_folder_that_cannot_be_made_is_the_users_mistake(tmp_path: Path) -> No
     (tmp_path / "file").write_text("here", encoding="utf-8")
     result = bench("new-filter", "my_words", "--folder", str(tmp_path / "file"))
     assert result.exit_code == 2 and "to do:" in result.output and "Traceback" not in result.output
+
+
+def test_the_recorded_command_names_no_output_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    for words in (["--out", "/home/me/x", "run", "quick"], ["run", "quick", "--out=/home/me/x"]):
+        monkeypatch.setattr("sys.argv", ["bench", *words])
+        assert command_line() == "bench run quick"
