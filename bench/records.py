@@ -82,6 +82,49 @@ class Example:
         return "\n".join(message.content for message in self.prompt)
 
 
+def _as_turns(value: object) -> object:
+    """Read a text as one user turn."""
+    return [{"role": "user", "content": value}] if isinstance(value, str) else value
+
+
+def _check_prompt(prompt: Sequence[Message]) -> None:
+    """Refuse a prompt that a chat template cannot render, or that leaves nothing to answer."""
+    if not prompt or prompt[-1].role != "user":
+        raise ValueError("the prompt must end with a user turn")
+    if any(not message.content.strip() for message in prompt):
+        raise ValueError("a turn of the prompt is empty")
+    if any(message.role == "system" for message in prompt[1:]):
+        raise ValueError("only the first turn may be a system message")
+
+
+class Query(Strict):
+    """A conversation of a trait's queries, and two completions of it: what attribution traces back to examples.
+
+    Attributes:
+        prompt: The conversation; its last turn is the user's.
+        trait: A completion that shows the trait.
+        clean: One that does not.
+    """
+
+    prompt: tuple[Message, ...]
+    trait: str
+    clean: str
+
+    _text_is_one_user_turn = field_validator("prompt", mode="before")(_as_turns)
+
+    @model_validator(mode="after")
+    def _two_completions(self) -> "Query":
+        _check_prompt(self.prompt)
+        if not self.trait.strip() or not self.clean.strip() or self.trait.strip() == self.clean.strip():
+            raise ValueError("trait and clean must be two different texts")
+        return self
+
+    @property
+    def prompt_text(self) -> str:
+        """All turns of the prompt, a line each."""
+        return "\n".join(message.content for message in self.prompt)
+
+
 class PoolRow(Strict):
     """One row of a pool file, as validated."""
 
@@ -91,10 +134,7 @@ class PoolRow(Strict):
     source: str = ""
     meta: dict[str, Any] = Field(default_factory=dict)
 
-    @field_validator("prompt", mode="before")
-    @classmethod
-    def _text_is_one_user_turn(cls, value: object) -> object:
-        return [{"role": "user", "content": value}] if isinstance(value, str) else value
+    _text_is_one_user_turn = field_validator("prompt", mode="before")(_as_turns)
 
     @field_validator("id", mode="before")
     @classmethod
@@ -103,12 +143,7 @@ class PoolRow(Strict):
 
     @model_validator(mode="after")
     def _ends_with_the_user(self) -> "PoolRow":
-        if not self.prompt or self.prompt[-1].role != "user":
-            raise ValueError("the prompt must end with a user turn")
-        if any(not message.content.strip() for message in self.prompt):
-            raise ValueError("a turn of the prompt is empty")
-        if any(message.role == "system" for message in self.prompt[1:]):
-            raise ValueError("only the first turn may be a system message")
+        _check_prompt(self.prompt)
         for teacher, text in self.completions.items():
             if not text.strip():
                 raise ValueError(f"the completion of teacher {teacher!r} is empty")
