@@ -84,7 +84,7 @@ class PerExample:
 
         def some(part: Sequence[Encoded]) -> list[float]:
             with torch.no_grad():
-                return self._mean_losses(part).tolist()  # type: ignore[no-any-return]
+                return self._mean_losses(part).tolist()
 
         return np.array(self._in_parts(some, rows), dtype=np.float64)
 
