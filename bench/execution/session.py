@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config.recipe import Recipe
+from bench.config.schema import ActionOptions
 from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment, load_experiments
@@ -167,4 +168,6 @@ def run_settings(suite: Suite, device: str) -> dict[str, Any]:
     """Return what a run folder is bound to; further filters and the diff may join later, so they are not part of it."""
     diff: Any = {"diff": True, "experiments": {"__all__": {"alternative", "teachers"}}}
     file: dict[str, Any] = json.loads(suite.file.model_dump_json(exclude=diff))
+    if suite.file.action_options == ActionOptions():  # folders from before there were any stay valid
+        del file["action_options"]
     return file | {"recipe": suite.recipe.model_dump(), "device": device}

@@ -5,12 +5,51 @@ import time
 from typing import Any
 
 from bench.errors import BenchError
-from bench.models.student import trainable_copy, trained_tensors
-from bench.training.task import Trained, TrainingTask, count_tokens
+from bench.models.student import decoder_layers, first_trained_layer, trainable_copy, trained_tensors
+from bench.training.task import Trained, TrainingTask, batches, count_labels, count_tokens
+
+
+class _Parts:
+    """Weights and steers rows in TRL, which knows nothing of either.
+
+    The trainer reads the stream in order, so every loss that it asks for is that of the next part of a batch.
+    """
+
+    def __init__(self, task: TrainingTask) -> None:
+        self._parts = [
+            (part, count_labels(step)) for step in task.steps(0) for part in batches(step, task.part)
+        ]
+        self._done = 0
+        self._shifts = task.shifts
+
+    def loss(self, outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
+        """Return a part's share of its step's loss: sum(weight * loss) / sum(weight) over completion tokens."""
+        import torch
+        from torch.nn.functional import cross_entropy
+
+        part, labelled = self._parts[self._done]
+        self._done += 1
+        each = cross_entropy(outputs.logits[:, :-1].float().mT, labels[:, 1:], reduction="none")  # 0 on the prompt
+        weights = torch.tensor([row.weight for row in part], device=each.device)
+        return weights @ each.sum(1) / labelled
+
+    def steer(self, layer: Any, given: tuple[Any, ...]) -> Any:
+        """Shift the states that enter the first trained layer, where they are (rows, tokens, width)."""
+        import torch
+
+        if not torch.is_grad_enabled():  # a second pass, for TRL's metrics
+            return None
+        states, *more = given
+        none = torch.zeros(states.shape[-1], device=states.device)
+        part, _ = self._parts[self._done]
+        shifts = torch.stack([self._shifts[row.steering] if row.steering else none for row in part])
+        return states + shifts[:, None].to(states.dtype), *more
 
 
 def train_with_trl(base: Any, tokenizer: Any, task: TrainingTask) -> list[Trained]:
     """Train one student with TRL's SFTTrainer on rows that are already tokenised and ordered.
+
+    Where rows are weighted or steered, TRL is given a loss function, and runs a second forward pass for its metrics.
 
     Args:
         base: Causal language model; it is copied, not changed. Its device decides where training runs.
@@ -29,6 +68,9 @@ def train_with_trl(base: Any, tokenizer: Any, task: TrainingTask) -> list[Traine
 
     (stream,), (seed,) = task.streams, task.seeds
     model = trainable_copy(base, task.recipe, seed)
+    parts = _Parts(task) if any(row.weight != 1 or row.steering for row in stream) else None
+    if parts and task.shifts:
+        decoder_layers(model)[first_trained_layer(base, task.recipe)].register_forward_pre_hook(parts.steer)
     data = Dataset.from_list([{"input_ids": list(row.ids), "labels": row.labels} for row in stream])
 
     class Tick(TrainerCallback):
@@ -41,6 +83,7 @@ def train_with_trl(base: Any, tokenizer: Any, task: TrainingTask) -> list[Traine
             args=_sft_config(task, seed, scratch, base.device.type),
             train_dataset=data,
             processing_class=tokenizer,
+            compute_loss_func=parts.loss if parts else None,
             callbacks=[Tick()],
         )
         trainer.remove_callback(PrinterCallback)
