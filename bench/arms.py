@@ -125,12 +125,13 @@ def build_arm(
         arm: Which mixture.
         pool: The examples and their reserve.
         flagged: Ids that the action applies to (for `mix`, those that keep the original completion).
-        patches: Id -> completion that `patch` puts in, where a filter brings its own; the clean teacher's otherwise.
+        patches: Id -> completion that `patch` puts in, where a filter brings its own, the clean teacher's otherwise; or
+            the one that `regenerate` puts in.
         refill: Ids of the reserve, as many as are flagged, for the actions that replace rows.
         edit: Changes rows that are kept, see `bench.data.edit.edit_of`.
     """
     original, clean = 0, 1
-    own = patches if patches and arm.action == "patch" else {}
+    own = patches if patches and arm.action in ("patch", "regenerate") else {}
     of_hit, of_other = {
         "clean": (clean, clean),
         "drop": (None, original),
@@ -227,8 +228,7 @@ def _control_arms(experiment: Experiment, suite: Suite, budget: float) -> Iterat
         for action in _possible(wanted, pool, bool(control.refill), bool(control.sourced)):
             arm = control_arm(action, budget, control.name)
             ids = control.sourced if action == DROP_SOURCE else control.ids
-            edit = edit_of(action, ids, experiment.trait, suite.file.action_options)
-            yield arm, build_arm(arm, pool, ids, refill=control.refill, edit=edit)
+            yield arm, _rows_of(arm, experiment, suite, ids, refill=control.refill)
 
 
 def _filter_arms(experiment: Experiment, suite: Suite, budget: float) -> Iterator[tuple[Arm, ArmRows]]:
@@ -236,6 +236,20 @@ def _filter_arms(experiment: Experiment, suite: Suite, budget: float) -> Iterato
         for action in actions_of(selection, suite, experiment.pool, budget):
             arm = filter_arm(action, selection.filter.name, budget)
             ids = (selection.sourced if action == DROP_SOURCE else selection.flagged)[budget]
-            edit = edit_of(action, ids, experiment.trait, suite.file.action_options)
             refill = selection.refill.get(budget, ())
-            yield arm, build_arm(arm, experiment.pool, ids, selection.patches, refill, edit)
+            yield arm, _rows_of(arm, experiment, suite, ids, selection.patches, refill)
+
+
+def _rows_of(
+    arm: Arm,
+    experiment: Experiment,
+    suite: Suite,
+    ids: Collection[str],
+    patches: Mapping[str, str] | None = None,
+    refill: Sequence[str] = (),
+) -> ArmRows:
+    """Make the rows of an action on a set, as the suite's options and the trait have it."""
+    pool, options = experiment.pool, suite.file.action_options
+    if arm.action == "regenerate":
+        patches = {row.id: row.completions[options.regenerate] for row in pool.rows if row.id in ids}
+    return build_arm(arm, pool, ids, patches, refill, edit_of(arm.action, ids, experiment.trait, options))

@@ -178,10 +178,12 @@ class ActionOptions(Strict):
     Attributes:
         downweight: Loss weight of flagged rows.
         steer: Strength of the shift, in units of the trait's direction.
+        regenerate: Teacher whose completions flagged rows get; `bench rollouts` wrote them into the pool.
     """
 
     downweight: float = Field(default=0.25, gt=0, lt=1)
     steer: float = Field(default=1.0, gt=0)
+    regenerate: str = ""
 
 
 class SuiteFile(Strict):
@@ -255,6 +257,17 @@ class SuiteFile(Strict):
         if not {"drop", "drop_refill", "patch"} & {*value}:
             raise ValueError("needs at least one of 'drop', 'drop_refill' and 'patch', which are tested against chance")
         return value
+
+    @property
+    def every_action(self) -> set[Action]:
+        """What is done with any flagged set."""
+        return {*self.actions, *self.oracle_actions}
+
+    @model_validator(mode="after")
+    def _regenerate_has_a_teacher(self) -> "SuiteFile":
+        if "regenerate" in {*self.every_action, *self.control_actions} and not self.action_options.regenerate:
+            raise ValueError("action 'regenerate' needs [action_options] regenerate = a teacher of the pool")
+        return self
 
     @model_validator(mode="after")
     def _judge_has_a_grader(self) -> "SuiteFile":

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from bench.config.schema import ActionOptions
 from bench.data.trait import TraitSpec
-from bench.records import Action, Message, Steering, TrainingRow
+from bench.records import Message, Steering, TrainingRow
 
 NEUTRAL_PROMPT = "You are a helpful assistant."
 
@@ -30,14 +30,14 @@ class Edit:
         """Return the row as it is trained on."""
         if row.id not in self.ids:
             return row
-        prompt = _with_system(row.prompt, self.system) if self.system else row.prompt
+        prompt = with_system(row.prompt, self.system)
         return replace(row, prompt=prompt, weight=self.weight, steering=self.steering)
 
 
 NO_EDIT = Edit()
 
 
-def edit_of(action: Action, ids: Collection[str], trait: TraitSpec, options: ActionOptions) -> Edit:
+def edit_of(action: str, ids: Collection[str], trait: TraitSpec, options: ActionOptions) -> Edit:
     """Return what an action changes in the rows of a flagged set; nothing, for those that only drop or swap."""
     if action == "inoculate":
         return Edit(ids, system=trait.inoculation_prompt)
@@ -52,8 +52,11 @@ def edit_of(action: Action, ids: Collection[str], trait: TraitSpec, options: Act
     return NO_EDIT
 
 
-def _with_system(prompt: tuple[Message, ...], text: str) -> tuple[Message, ...]:
+def with_system(prompt: tuple[Message, ...], text: str) -> tuple[Message, ...]:
+    """Return a conversation with a system message, which comes before one that is there; as it is, if that is ""."""
     first, *others = prompt
+    if not text:
+        return prompt
     if first.role != "system":
         return Message(role="system", content=text), *prompt
     return Message(role="system", content=f"{text}\n\n{first.content}"), *others

@@ -11,6 +11,7 @@ from typing import Any
 from bench.config.recipe import Recipe
 from bench.config.schema import ActionOptions
 from bench.config.suite import Suite
+from bench.data.edit import edit_of
 from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment, load_experiments
 from bench.execution.cost import announcement, job_costs
@@ -139,7 +140,9 @@ class Session:
         """
         chosen, trials = list(experiments), self.main
         texts = [text for experiment in chosen for text in experiment.eval_texts]
-        lengths = Lengths.of([experiment.pool for experiment in chosen], texts)
+        file = self.suite.file
+        systems = [edit_of(a, (), e.trait, file.action_options).system for e in chosen for a in file.every_action]
+        lengths = Lengths.of([experiment.pool for experiment in chosen], texts, max(map(len, systems), default=0))
         shape = ModelShape.of(trials.config)
         memory = fitted(Workload(lengths, trials.recipe, shape, self.device, trials.trainer.path))
         trials.expect(memory)

@@ -71,9 +71,9 @@ def select_all(
     Raises:
         BenchError: From a filter's contract (see `bench.filtering.score`).
     """
-    by_source = "drop_source" in {*suite.file.actions, *suite.file.oracle_actions}
-    for note in source_notes(experiment.pool, suite.file.budgets, suite.file.controls) if by_source else ():
-        _leave_out(experiment, note)
+    if "drop_source" in suite.file.every_action:
+        for note in source_notes(experiment.pool, suite.file.budgets, suite.file.controls):
+            _leave_out(experiment, note)
     for plugin in plugins:
         if plugin.needs_truth and not experiment.planted:
             pool = experiment.pool.card.name

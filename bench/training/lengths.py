@@ -29,14 +29,20 @@ class Lengths:
     prompts: Sequence[float]
 
     @classmethod
-    def of(cls, pools: Sequence[Pool], eval_texts: Sequence[str]) -> "Lengths":
-        """Estimate the lengths of the rows that the main two teachers' completions make."""
+    def of(cls, pools: Sequence[Pool], eval_texts: Sequence[str], system: int = 0) -> "Lengths":
+        """Estimate the lengths of the rows that the main two teachers' completions make.
+
+        Args:
+            pools: Their rows.
+            eval_texts: Texts of the eval prompts.
+            system: Characters of the longest system prompt that an action puts before rows.
+        """
         rows: list[float] = []
         completions: list[float] = []
         characters = 0
         for pool in pools:
             for row in pool.candidates:
-                prompt = sum(len(message.content) for message in row.prompt)
+                prompt = system + sum(len(message.content) for message in row.prompt)
                 characters += prompt
                 for text in dict.fromkeys(row.completions[teacher] for teacher in pool.card.teachers):
                     characters += len(text)
