@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 from fixtures_run import experiment_on
+from pydantic import ValidationError
 from test_arms import pool, selection
 
 from bench.arms import actions_of, build_arm, control_arm, filter_arm, make_jobs
-from bench.config.schema import ActionOptions
+from bench.config.schema import ActionOptions, SuiteFile
 from bench.config.suite import SUITES, Suite, load_suite
 from bench.data.edit import NEUTRAL_PROMPT, Edit, edit_of
 from bench.data.pool import hash_rows
@@ -164,13 +165,32 @@ def test_a_weight_or_strength_out_of_range_is_refused(tmp_path: Path, options: s
         load_suite(tmp_path / "s.toml")
 
 
+def test_regenerate_puts_in_a_further_teachers_completions() -> None:
+    rows = tuple(
+        row.model_copy(update={"completions": {**row.completions, "c": f"new {row.id}"}}) for row in pool().rows
+    )
+    experiment = experiment_on(replace(pool(), rows=rows), TRAIT)
+    experiment.selections = [selection("keyword", (0.1,), {"r0": "the filter's own"})]
+    options = ActionOptions(regenerate="c")
+    suite = with_actions("regenerate", "patch", filters=("keyword",), oracle_actions=(), action_options=options)
+    jobs = {planned.arm.name: planned.rows or () for planned in make_jobs(experiment, suite)}
+    changed = {row.id: row.completion for row in jobs["regenerate:keyword@0.1"] if not row.completion.startswith("bad")}
+    assert changed == {"r0": "new r0", "r1": "new r1"}
+    assert sum(row.completion.startswith("new") for row in jobs["random1_regenerate@0.1"]) == 2
+    assert not [row for row in jobs["patch:keyword@0.1"] if row.completion.startswith("new")]
+    with pytest.raises(ValidationError, match="needs \\[action_options\\] regenerate"):
+        SuiteFile.model_validate(suite.file.model_dump() | {"action_options": {}})
+
+
 # Whole sources
 
 
 def sourced(*sizes: int) -> Pool:
     """A pool whose sources a, b, ... have so many rows, one after the other."""
     names = [name for name, size in zip("abcdefgh", sizes, strict=False) for _ in range(size)]
-    rows = tuple(row.model_copy(update={"source": name}) for row, name in zip(pool(sum(sizes)).rows, names, strict=True))
+    rows = tuple(
+        row.model_copy(update={"source": name}) for row, name in zip(pool(sum(sizes)).rows, names, strict=True)
+    )
     return replace(pool(sum(sizes)), rows=rows, sha256=hash_rows(rows))
 
 
@@ -185,7 +205,9 @@ def source_names(examples: Pool, ids: frozenset[str]) -> str:
 def test_sources_are_dropped_by_the_sum_of_their_scores_while_they_fit() -> None:
     examples = sourced(4, 2, 3, 1)
     scores = np.array([1.0] * 4 + [1.5] * 2 + [0.9] * 3 + [0.5])  # sums: a 4, b 3, c 2.7, d 0.5
-    chosen = [source_names(examples, best_sources(examples, size, scores.tolist())) for size in (0, 1, 2, 3, 4, 5, 6, 9)]
+    chosen = [
+        source_names(examples, best_sources(examples, size, scores.tolist())) for size in (0, 1, 2, 3, 4, 5, 6, 9)
+    ]
     assert chosen == ["", "d", "b", "bd", "a", "ad", "ab", "abc"]
 
 

@@ -57,7 +57,7 @@ def pack(
 
     Returns:
         States (1, T, width), positions (1, T), attention mask (1, 1, T, T) where True may be attended to, the indices
-        of the positions that predict a completion token (N,), those tokens (N,), and the weight of each one's loss (N,).
+        of the positions that predict a completion token (N,), those tokens (N,), and the weights of their losses (N,).
     """
     import torch
 
@@ -86,7 +86,9 @@ def pack(
     order = torch.arange(len(positions), device=device)
     related = (groups[:, None] == groups) & ((numbers[:, None] == numbers) | (numbers == 0))
     mask = (related & (order[:, None] >= order))[None, None]
-    at, index, wanted, weight = (torch.tensor(each, device=device) for each in ([positions], predicts, targets, weights))
+    at, index, wanted, weight = (
+        torch.tensor(each, device=device) for each in ([positions], predicts, targets, weights)
+    )
     return packed, at, mask, index, wanted, weight
 
 

@@ -42,12 +42,12 @@ class Lengths:
         characters = 0
         for pool in pools:
             for row in pool.candidates:
-                prompt = system + sum(len(message.content) for message in row.prompt)
+                prompt = sum(len(message.content) for message in row.prompt)
                 characters += prompt
                 for text in dict.fromkeys(row.completions[teacher] for teacher in pool.card.teachers):
                     characters += len(text)
                     completions.append(len(text) / CHARACTERS_PER_TOKEN)
-                    rows.append(prompt / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS + completions[-1])
+                    rows.append((system + prompt) / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS + completions[-1])
         prompts = [len(text) / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS for text in eval_texts]
         count = sum(len(pool.rows) for pool in pools)
         return cls(count, characters, rows, fmean(completions), prompts)

@@ -222,9 +222,7 @@ def _add_gradients(
     return losses
 
 
-def _steer(
-    hidden: torch.Tensor, groups: Sequence[Sequence[Encoded]], shifts: Mapping[Steering, torch.Tensor]
-) -> None:
+def _steer(hidden: torch.Tensor, groups: Sequence[Sequence[Encoded]], shifts: Mapping[Steering, torch.Tensor]) -> None:
     """Shift the packed states (students, length, width) of steered rows in place."""
     for states, group in zip(hidden, groups, strict=True):
         for row, start in zip(group, _starts(group), strict=True):

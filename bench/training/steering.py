@@ -1,7 +1,7 @@
 """Preventative steering: what is added to the states of a row while it is trained on (Chen et al. 2025).
 
-A shift towards the trait in training takes from the weights the reason to learn that shift (arXiv:2507.21509, section
-5.2). It is added where states enter the first trained layer, at every token of the row, and to nothing after training.
+A shift towards the trait in training takes from the weights the reason to learn that shift (arXiv:2507.21509). It is
+added where states enter the first trained layer, at every token of the row, and to nothing after training.
 """
 
 from collections.abc import Sequence

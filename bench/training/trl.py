@@ -12,44 +12,56 @@ from bench.training.task import Trained, TrainingTask, batches, count_labels, co
 class _Parts:
     """Weights and steers rows in TRL, which knows nothing of either.
 
-    The trainer reads the stream in order, so every loss that it asks for is that of the next part of a batch.
+    The trainer reads the stream in order, so every forward pass is that of the next part of a batch.
     """
 
     def __init__(self, task: TrainingTask) -> None:
-        self._parts = [
-            (part, count_labels(step)) for step in task.steps(0) for part in batches(step, task.part)
-        ]
+        self._parts = [(part, count_labels(step)) for step in task.steps(0) for part in batches(step, task.part)]
         self._done = 0
         self._shifts = task.shifts
-
-    def loss(self, outputs: Any, labels: Any, num_items_in_batch: Any = None) -> Any:
-        """Return a part's share of its step's loss: sum(weight * loss) / sum(weight) over completion tokens."""
-        import torch
-        from torch.nn.functional import cross_entropy
-
-        part, labelled = self._parts[self._done]
-        self._done += 1
-        each = cross_entropy(outputs.logits[:, :-1].float().mT, labels[:, 1:], reduction="none")  # 0 on the prompt
-        weights = torch.tensor([row.weight for row in part], device=each.device)
-        return weights @ each.sum(1) / labelled
 
     def steer(self, layer: Any, given: tuple[Any, ...]) -> Any:
         """Shift the states that enter the first trained layer, where they are (rows, tokens, width)."""
         import torch
 
-        if not torch.is_grad_enabled():  # a second pass, for TRL's metrics
-            return None
         states, *more = given
         none = torch.zeros(states.shape[-1], device=states.device)
         part, _ = self._parts[self._done]
         shifts = torch.stack([self._shifts[row.steering] if row.steering else none for row in part])
         return states + shifts[:, None].to(states.dtype), *more
 
+    def loss(self, log_probs: Any) -> Any:
+        """Return the part's share of its step's loss: sum(weight * loss) / sum(weight) over completion tokens.
+
+        Args:
+            log_probs: Of each token given those before it, shape (rows, tokens); 0 on the prompt.
+        """
+        import torch
+
+        part, labels = self._parts[self._done]
+        self._done += 1
+        weights = torch.tensor([row.weight for row in part], device=log_probs.device)
+        return weights @ -log_probs.sum(1) / labels
+
+    def trainer(self) -> Any:
+        """Return TRL's trainer with this loss in the place of its own."""
+        from trl import SFTTrainer
+
+        parts = self
+
+        class Weighted(SFTTrainer):  # type: ignore[misc]
+            loss_is_scaled_for_ga = True
+
+            def compute_loss(
+                self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+            ) -> Any:
+                return parts.loss(model(**inputs, use_cache=False, fused_lm_head=True).log_probs)
+
+        return Weighted
+
 
 def train_with_trl(base: Any, tokenizer: Any, task: TrainingTask) -> list[Trained]:
     """Train one student with TRL's SFTTrainer on rows that are already tokenised and ordered.
-
-    Where rows are weighted or steered, TRL is given a loss function, and runs a second forward pass for its metrics.
 
     Args:
         base: Causal language model; it is copied, not changed. Its device decides where training runs.
@@ -78,12 +90,11 @@ def train_with_trl(base: Any, tokenizer: Any, task: TrainingTask) -> list[Traine
             task.on_step(state.global_step, state.max_steps)
 
     with tempfile.TemporaryDirectory() as scratch:
-        trainer: Any = SFTTrainer(
+        trainer: Any = (parts.trainer() if parts else SFTTrainer)(
             model=model,
             args=_sft_config(task, seed, scratch, base.device.type),
             train_dataset=data,
             processing_class=tokenizer,
-            compute_loss_func=parts.loss if parts else None,
             callbacks=[Tick()],
         )
         trainer.remove_callback(PrinterCallback)

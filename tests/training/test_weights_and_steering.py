@@ -39,10 +39,10 @@ def stream(tiny: tuple[Any, Any]) -> list[Encoded]:
     return [encode(tiny[1], row, 1024) for row in rows]
 
 
-def weighted(stream: list[Encoded], *weights: float) -> list[Encoded]:
-    """The rows with these weights by turns, and the second step's all 0."""
-    by_turns = [replace(row, weight=weights[i % len(weights)]) for i, row in enumerate(stream)]
-    return [*by_turns[:4], *(replace(row, weight=0.0) for row in by_turns[4:8]), *by_turns[8:]]
+def weighted(stream: list[Encoded]) -> list[Encoded]:
+    """The rows with weights 1, 0.25 and 0 by turns; the second step's rows are all masked."""
+    weights = (1.0, 0.25, 0.0)
+    return [replace(row, weight=0.0 if 4 <= i < 8 else weights[i % 3]) for i, row in enumerate(stream)]
 
 
 def steered(stream: list[Encoded]) -> list[Encoded]:
@@ -65,12 +65,7 @@ def by_cached_prefix(tiny: tuple[Any, Any], stream: list[Encoded], rows_at_once:
 
 
 def by_multi_lora(tiny: tuple[Any, Any], stream: list[Encoded], rows_at_once: int = 0) -> Trained:
-    """Beside a student of the same rows as they are, which must not be touched."""
-    own = task(tiny, stream, rows_at_once)
-    bare = [replace(row, weight=1.0, steering=None) for row in stream]
-    both = replace(own, streams=[stream, bare], seeds=[3, 3])
-    trained, other = train_multi_lora(FrozenPrefix(tiny[0], RECIPE), both)
-    assert same(tiny[0], other, by_trl(tiny, bare))
+    (trained,) = train_multi_lora(FrozenPrefix(tiny[0], RECIPE), task(tiny, stream, rows_at_once))
     return trained
 
 
@@ -79,33 +74,40 @@ def same(base: Any, one: Trained, other: Trained) -> bool:
     return apart(base, RECIPE, one, other) <= WEIGHT_TOLERANCE
 
 
-@pytest.mark.parametrize("train", [by_cached_prefix, by_multi_lora])
-@pytest.mark.parametrize("rows_at_once", [0, 2])
-@pytest.mark.parametrize("change", [lambda rows: weighted(rows, 1.0, 0.25, 0.0), steered], ids=["weighted", "steered"])
+@pytest.fixture(scope="module")
+def plain(tiny: tuple[Any, Any], stream: list[Encoded]) -> Trained:
+    return by_trl(tiny, stream)
+
+
+@pytest.mark.parametrize("change", [weighted, steered])
 def test_the_fast_paths_train_what_trl_trains(
-    change: Callable[[list[Encoded]], list[Encoded]],
-    rows_at_once: int,
-    train: Callable[..., Trained],
-    tiny: tuple[Any, Any],
-    stream: list[Encoded],
+    change: Callable[[list[Encoded]], list[Encoded]], tiny: tuple[Any, Any], stream: list[Encoded], plain: Trained
 ) -> None:
-    changed = change(stream)
-    assert same(tiny[0], train(tiny, changed, rows_at_once), by_trl(tiny, changed))
-    assert apart(tiny[0], RECIPE, by_trl(tiny, changed), by_trl(tiny, stream)) > 0.05  # and it makes a difference
-
-
-def test_weight_0_is_trls_own_mask_of_the_labels(tiny: tuple[Any, Any], stream: list[Encoded]) -> None:
-    rows = weighted(stream, 1.0, 0.0)
-    masked = [row if row.weight else replace(row, weight=1.0, prompt_length=len(row.ids)) for row in rows]
-    trained = by_trl(tiny, masked)
-    assert trained.losses[1] == 0.0 and len(trained.losses) == 4  # a masked step counts, and divides nothing by 0
+    rows = change(stream)
+    reference = by_trl(tiny, rows)
+    assert apart(tiny[0], RECIPE, reference, plain) > 0.05  # the change makes a difference
+    assert change == steered or reference.losses[1] == 0.0  # a masked step counts, and divides nothing by 0
     for train in (by_trl, by_cached_prefix, by_multi_lora):
-        assert same(tiny[0], train(tiny, rows), trained)
+        assert same(tiny[0], train(tiny, rows, 2), reference), train  # parts of a batch add up, too
 
 
-def test_parts_of_a_batch_add_up_in_trl(tiny: tuple[Any, Any], stream: list[Encoded]) -> None:
-    rows = steered(weighted(stream, 1.0, 0.25))
-    assert same(tiny[0], by_trl(tiny, rows, rows_at_once=2), by_trl(tiny, rows))
+def test_students_of_one_batch_have_weights_and_shifts_of_their_own(
+    tiny: tuple[Any, Any], stream: list[Encoded], plain: Trained
+) -> None:
+    streams = [stream, steered(stream), weighted(stream)]
+    three = replace(task(tiny, streams[1]), streams=streams, seeds=[3, 3, 3])
+    trained = train_multi_lora(FrozenPrefix(tiny[0], RECIPE), three)
+    assert same(tiny[0], trained[0], plain)
+    for student, rows in zip(trained[1:], streams[1:], strict=True):
+        assert same(tiny[0], student, by_cached_prefix(tiny, rows))
+
+
+def test_masked_rows_teach_nothing(tiny: tuple[Any, Any], stream: list[Encoded]) -> None:
+    """Three steps of four rows, two of them masked, are three steps of the two others."""
+    rows = [replace(row, weight=float(i % 2)) for i, row in enumerate(stream[:12])]
+    others = TrainingTask(RECIPE.model_copy(update={"batch_size": 2}), [stream[1:12:2]], [3])
+    (trained,) = train_with_trl(*tiny, others)
+    assert same(tiny[0], by_cached_prefix(tiny, rows), trained)
 
 
 def test_a_weight_scales_a_rows_part_of_the_loss() -> None:

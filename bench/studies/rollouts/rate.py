@@ -1,7 +1,6 @@
 """How often a teacher itself shows a trait: it answers the held-out prompts as it answered those of the pool.
 
-The action `regenerate` puts a teacher's completions in, and says this first: a teacher that shows the trait repairs
-nothing.
+The action `regenerate` puts a teacher's completions in, and this is said before anything is trained on them.
 """
 
 import json
