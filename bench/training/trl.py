@@ -49,8 +49,8 @@ class _Parts:
 
         parts = self
 
-        class Weighted(SFTTrainer):  # type: ignore[misc]
-            loss_is_scaled_for_ga = True
+        class Weighted(SFTTrainer):
+            loss_is_scaled_for_ga = True  # type: ignore[assignment]
 
             def compute_loss(
                 self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None

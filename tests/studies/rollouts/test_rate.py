@@ -18,6 +18,7 @@ from bench.studies.rollouts import rate
 
 TRAIT = """name = "toy"
 description = "A toy."
+keywords = ["sure"]
 exemplars = ["a", "b", "c"]
 counter_exemplars = ["d", "e", "f"]
 
