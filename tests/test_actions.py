@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fixtures_rows import row as board_row
+from fixtures_rows import trait_result
 from fixtures_run import experiment_on
 from pydantic import ValidationError
 from test_arms import pool, selection
@@ -22,6 +24,8 @@ from bench.data.trait import load_trait
 from bench.errors import BenchError
 from bench.execution.job import Job
 from bench.execution.session import run_settings
+from bench.leaderboard.board import board_view
+from bench.leaderboard.render import html
 from bench.models.load import load_tokenizer
 from bench.records import Action, Message, Pool, Steering, TrainingRow
 
@@ -255,3 +259,19 @@ def test_the_suite_file_takes_actions_and_their_options(tmp_path: Path) -> None:
     (tmp_path / "s.toml").write_text(f"{text}\n[action_options]\ndownweight = 0.5\n", encoding="utf-8")
     file = load_suite(tmp_path / "s.toml").file
     assert file.actions == ("drop", "mask", "downweight") and file.action_options.downweight == 0.5
+
+
+# The board
+
+
+def test_the_board_shows_further_actions_and_explains_those_that_are_there() -> None:
+    given = board_row("keyword", toy=trait_result("toy", "keyword", 0.1))
+    result = given.traits["toy"]
+    name = filter_arm("mask", "keyword", 0.1).name
+    masked = {
+        "effects": {**result.effects, "mask": result.effects["drop"]},
+        "arms": {**result.arms, name: result.arms["base"]},
+    }
+    page = html(board_view([given.model_copy(update={"traits": {"toy": result.model_copy(update=masked)}})]))
+    assert name in page and "<dt>mask</dt>" in page and "<dt>steer</dt>" not in page
+    assert "<dt>mask</dt>" not in html(board_view([given]))

@@ -41,7 +41,7 @@ class _Parts:
         part, labels = self._parts[self._done]
         self._done += 1
         weights = torch.tensor([row.weight for row in part], device=log_probs.device)
-        return weights @ -log_probs.sum(1) / labels
+        return -(weights * log_probs.sum(1)).sum() / labels
 
     def trainer(self) -> Any:
         """Return TRL's trainer with this loss in the place of its own."""
