@@ -42,7 +42,11 @@ class Message(Strict):
     content: str
 
 
-class NoCleanTeacher(BenchError):
+class MissingInput(BenchError):
+    """A filter needs what this pool, trait or suite does not have; a run leaves the filter out and says so."""
+
+
+class NoCleanTeacher(MissingInput):
     """A clean completion was asked of a pool with one teacher."""
 
     def __init__(self, where: str, **words: str) -> None:
@@ -91,9 +95,57 @@ class Example:
         return self.completions[self.clean]
 
     @property
+    def row(self) -> "TrainingRow":
+        """The prompt with the original teacher's completion, as students are trained on it."""
+        return TrainingRow(self.id, self.prompt, self.response)
+
+    @property
+    def clean_row(self) -> "TrainingRow":
+        """The prompt with the clean teacher's completion.
+
+        Raises:
+            NoCleanTeacher: If the pool has one teacher.
+        """
+        return TrainingRow(self.id, self.prompt, self.clean_response)
+
+    @property
     def prompt_text(self) -> str:
         """All turns of the prompt, a line each."""
         return "\n".join(message.content for message in self.prompt)
+
+
+@dataclass(frozen=True)
+class Steering:
+    """A shift of states along a trait's direction while a row is trained on (preventative steering, Chen et al. 2025).
+
+    Attributes:
+        strength: Of the shift, in units of the direction's own length.
+        exemplars: Completions that show the trait; the direction leads to their mean state.
+        counter_exemplars: Completions that do not; it starts from theirs.
+    """
+
+    strength: float
+    exemplars: tuple[str, ...]
+    counter_exemplars: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRow:
+    """One row of an arm: a prompt and the completion that this arm trains on.
+
+    Attributes:
+        id: Of the pool row.
+        prompt: The conversation before the completion.
+        completion: What is learned.
+        weight: Of the loss of its tokens; 0 masks them.
+        steering: What is added to its states in training, if anything.
+    """
+
+    id: str
+    prompt: tuple[Message, ...]
+    completion: str
+    weight: float = 1.0
+    steering: Steering | None = None
 
 
 def _as_turns(value: object) -> object:
@@ -132,6 +184,16 @@ class Query(Strict):
         if not self.trait.strip() or not self.clean.strip() or self.trait.strip() == self.clean.strip():
             raise ValueError("trait and clean must be two different texts")
         return self
+
+    @property
+    def trait_row(self) -> TrainingRow:
+        """The prompt with the trait's completion."""
+        return TrainingRow("query", self.prompt, self.trait)
+
+    @property
+    def clean_row(self) -> TrainingRow:
+        """The prompt with the clean completion."""
+        return TrainingRow("query", self.prompt, self.clean)
 
     @property
     def prompt_text(self) -> str:
@@ -259,40 +321,6 @@ class Estimate(Strict):
     low: float | None = None
     high: float | None = None
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Steering:
-    """A shift of states along a trait's direction while a row is trained on (preventative steering, Chen et al. 2025).
-
-    Attributes:
-        strength: Of the shift, in units of the direction's own length.
-        exemplars: Completions that show the trait; the direction leads to their mean state.
-        counter_exemplars: Completions that do not; it starts from theirs.
-    """
-
-    strength: float
-    exemplars: tuple[str, ...]
-    counter_exemplars: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingRow:
-    """One row of an arm: a prompt and the completion that this arm trains on.
-
-    Attributes:
-        id: Of the pool row.
-        prompt: The conversation before the completion.
-        completion: What is learned.
-        weight: Of the loss of its tokens; 0 masks them.
-        steering: What is added to its states in training, if anything.
-    """
-
-    id: str
-    prompt: tuple[Message, ...]
-    completion: str
-    weight: float = 1.0
-    steering: Steering | None = None
 
 
 class SampleScores(Strict):

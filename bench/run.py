@@ -139,7 +139,7 @@ def run(options: Options, progress: Progress) -> Results:
         for experiment in experiments if "regenerate" in suite.file.every_action else ():
             measure_teacher(session, experiment, suite.file.action_options.regenerate)
         for experiment in experiments:
-            select_all(plugins, experiment, suite, session.embedder, session.main.base_for_filters, session.store)
+            select_all(plugins, experiment, suite, session.resources(experiment), session.store)
         session.do([(experiment, job) for experiment in experiments for job in make_jobs(experiment, suite)])
         write_arms(options.out, [entry for experiment in experiments for entry in _students(experiment)])
         rows = make_rows(session, experiments)
