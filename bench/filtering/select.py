@@ -16,6 +16,7 @@ from bench.data.controls import unflagged_refill
 from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment
 from bench.data.pool import hash_rows
+from bench.data.sources import best_sources, source_notes
 from bench.errors import BenchError, unknown
 from bench.files import read_json
 from bench.filtering.context import Context, Grade
@@ -83,6 +84,9 @@ def select_all(
     Raises:
         BenchError: From a filter's contract (see `bench.filtering.score`).
     """
+    if "drop_source" in suite.file.every_action:
+        for note in source_notes(experiment.pool, suite.file.budgets, suite.file.controls):
+            _leave_out(experiment, note)
     for plugin in plugins:
         if plugin.needs_truth and not experiment.planted:
             pool = experiment.pool.card.name
@@ -150,11 +154,13 @@ def _select(
     refill = {
         budget: unflagged_refill(pool, len(chosen), {ids[i] for i in below}) for budget, (chosen, below) in cuts.items()
     }
+    sourced = {budget: best_sources(pool, len(chosen), scores.tolist()) for budget, (chosen, _) in cuts.items()}
     patches = {}
     if plugin.patch is not None:
         most = flagged[max(flagged)]
         patches = {e.id: patch_example(plugin, e, trait.public).response for e in examples if e.id in most}
-    return Selection(_card(plugin, key["options"]), facts["seconds"], flagged, patches, plugin.needs_truth, refill)
+    card = _card(plugin, key["options"])
+    return Selection(card, facts["seconds"], flagged, patches, plugin.needs_truth, refill, sourced)
 
 
 def _key(plugin: FilterPlugin, experiment: Experiment, suite: Suite, options: dict[str, Any]) -> dict[str, Any]:
