@@ -29,7 +29,9 @@ from bench.studies.pages import write_pages
 
 PROMPTS = 48  # assumed where a suite asks all of an eval's prompts
 POOL = click.option(
-    "--pool", type=click.Path(path_type=Path), help="Pool file or folder to use in place of the one that the suite file names."
+    "--pool",
+    type=click.Path(path_type=Path),
+    help="Pool file or folder to use in place of the one that the suite file names.",
 )
 
 

@@ -90,10 +90,8 @@ def _summary_lines(reading: Reading, summary: PoolSummary) -> Iterator[str]:
         yield f"layout: {layout.name} ({', '.join(layout.keys)})"
     bad = f", and {len(reading.problems)} bad ones, named below" if reading.problems else ""
     yield f"rows: {summary.rows:,}{bad}"
-    teachers = [f"{name} ({count:,} rows)" for name, count in summary.teachers.items()]
-    yield f"teachers: {', '.join(teachers) or 'none yet'}"
-    if summary.sources:
-        yield f"sources: {', '.join(f'{name} ({count:,})' for name, count in summary.sources.items())}"
+    for what, counts in (("teachers", summary.teachers), ("sources", summary.sources)):
+        yield f"{what}: {', '.join(f'{name} ({count:,})' for name, count in counts.items()) or 'none'}"
     yield f"prompts: {summary.with_turns:,} of more than one turn, {summary.with_system:,} with a system turn"
     yield "characters, smallest / median / largest:"
     yield from _spreads({"prompt": summary.prompts} | dict(summary.completions))
@@ -149,7 +147,7 @@ def _card_table(source: Source, summary: PoolSummary, beside: Path, card: PoolCa
     yield 'licence = "unstated"'
     if not others:
         yield f"original = {_toml(original)}"
-        yield "# one teacher: rows can be dropped and refilled; to patch them, `bench rollouts` asks another for answers"
+        yield "# one teacher: no patch until `bench rollouts` has asked another; the other actions need none"
         return
     yield f"original = {_toml(original)}  # the teacher whose students show the trait: change the two if it is not"
     yield f"clean = {_toml(others[0])}"

@@ -47,7 +47,9 @@ def joined(files: Mapping[str, str | Path], rows: Mapping[str, Iterable[Raw]]) -
             remedy="compare the texts of the prompts, or name other files",
         )
     notes = []
-    left = [f"{count - len(pairs)} of {count} in {Path(files[t]).name}" for t, count in counts.items() if count > len(pairs)]
+    left = [
+        f"{count - len(pairs)} of {count} in {Path(files[t]).name}" for t, count in counts.items() if count > len(pairs)
+    ]
     if left:
         notes.append(f"rows left out, as the file of another teacher lacks their prompt: {', '.join(left)}")
     if again:

@@ -52,7 +52,7 @@ class LayoutReader:
         self.layout: Layout | None = None
         self.unread: dict[str, None] = {}
         self._columns, self._teacher = columns, teacher
-        self._missing = dict.fromkeys(columns.values())
+        self._found: set[str] = set()
 
     def rows(self, records: Iterable[Raw]) -> Iterator[Raw]:
         """Yield each row as the fields of a pool row, or a ValueError in its place."""
@@ -64,14 +64,15 @@ class LayoutReader:
 
     @property
     def missing_columns(self) -> list[str]:
-        """Columns that `columns` names and no row has."""
-        return list(self._missing)
+        """Columns that `columns` names and no row has, if there are rows at all."""
+        return [column for column in self._columns.values() if self._found and column not in self._found]
 
     def _row(self, record: Any) -> dict[str, Any]:
         if isinstance(record, Exception):
             raise ValueError(str(record))
         if not isinstance(record, dict):
             raise ValueError(f"{_kind(record)}, expected an object with keys")
+        self._found |= record.keys()
         row = self._renamed({key: value for key, value in record.items() if value is not None})
         layout = recognised(row)
         if layout is None or (self.layout and layout is not self.layout):
@@ -82,8 +83,6 @@ class LayoutReader:
         return {key: row[key] for key in COMMON if key in row} | layout.read(row, self._teacher)
 
     def _renamed(self, row: dict[str, Any]) -> dict[str, Any]:
-        for column in row.keys() & self._missing.keys():
-            del self._missing[column]
         if not self._columns:
             return row
         named = {"id": "id"} | dict(self._columns)

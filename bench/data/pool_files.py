@@ -5,7 +5,6 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -58,8 +57,8 @@ def read_records(source: str, split: str = SPLIT, config: str = "") -> Iterator[
             named = f"split {split!r}, config {config!r}"
             raise BenchError(f"pool {source}", seen=named, expected="a folder or dataset id", remedy="leave them out")
         return _parquet(source, path) if kind == ".parquet" else _text_rows(path, kind, compression)
-    if path.is_dir() or not (path.is_file() or kind) and DATASET_ID.fullmatch(source):
-        return _table(source, source if not path.is_dir() else str(path), name=config or None, split=split)
+    if path.is_dir() or (not path.is_file() and not kind and DATASET_ID.fullmatch(source)):
+        return _table(source, str(path) if path.is_dir() else source, name=config or None, split=split)
     seen = "a file of another kind" if path.is_file() else "no such file"
     raise BenchError(f"pool {source}", seen=seen, expected=KNOWN, remedy="fix the path, or convert the file")
 
@@ -69,8 +68,9 @@ def _parquet(source: str, path: Path) -> Iterator[Raw]:
 
 
 def _table(source: str, *arguments: str, **options: Any) -> Iterator[Raw]:
-    from datasets import load_dataset
+    from datasets import disable_progress_bars, load_dataset
 
+    disable_progress_bars()
     try:
         table = load_dataset(*arguments, **options)
     except Exception as error:  # whatever the library raises is the user's to see, in one line
@@ -110,19 +110,20 @@ def _open(path: Path, compression: str) -> BinaryIO:
 
 def _json_rows(file: BinaryIO, kind: str) -> Iterator[Raw]:
     """Yield the rows of an array, or of a file with one object a line: both are found under either ending."""
-    lines = ((number, line) for number, line in enumerate(file, start=1) if line.strip())
-    first = next(lines, None)
-    if first is None:
-        return
-    number, line = first
-    line = line.removeprefix(b"\xef\xbb\xbf")  # a byte order mark, as Excel and PowerShell write it
-    if line.lstrip().startswith(b"["):
-        yield from _array(line + file.read())
-        return
-    if kind == ".json" and isinstance(_object(line), Exception):
-        raise ValueError("neither an array of rows nor one JSON object a line")
-    for number, line in chain([(number, line)], lines):
-        yield f"line {number}", _object(line)
+    begun = False
+    for number, line in enumerate(file, start=1):
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")  # a byte order mark, as Excel and PowerShell write it
+        if not line.strip():
+            continue
+        if not begun and line.lstrip().startswith(b"["):
+            yield from _array(line + file.read())
+            return
+        row = _object(line)
+        if not begun and kind == ".json" and isinstance(row, Exception):
+            raise ValueError("neither an array of rows nor one JSON object a line")
+        begun = True
+        yield f"line {number}", row
 
 
 def _array(text: bytes) -> Iterator[Raw]:

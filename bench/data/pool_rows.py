@@ -1,4 +1,4 @@
-"""Rows of a pool from one file or several: layouts read, teachers joined on the prompt, ids given, all of it checked."""
+"""Rows of a pool from one file or several: layouts read, teachers joined on the prompt, ids given, all checked."""
 
 import hashlib
 import json
@@ -85,6 +85,8 @@ def read_pool(
     readers = {teacher: LayoutReader(columns, teacher) for teacher in files}
     raw = {teacher: readers[teacher].rows(read_records(str(file), split, config)) for teacher, file in files.items()}
     name = " + ".join(str(file) for file in files.values())
+    if not files:
+        raise BenchError("pool path", seen="no file", expected="a path, or one for each teacher", remedy="name it")
     merged: Iterable[Raw]
     if isinstance(source, Mapping):
         merged, notes = joined(files, raw)
@@ -97,7 +99,9 @@ def read_pool(
     if len(files) == 1 and layouts[0] and layouts[0].one_teacher and len(teachers) > 1:
         raise _one_teacher(name, layouts[0], teachers)
     if ids.made:
-        notes.append(f"{ids.made} of {len(rows) + len(problems)} rows came without an id, and got a hash of their texts")
+        notes.append(
+            f"{ids.made} of {len(rows) + len(problems)} rows came without an id, and got a hash of their texts"
+        )
     unread = dict.fromkeys(key for reader in readers.values() for key in reader.unread)
     if unread:
         notes.append(f"keys of the pool's rows that are not read: {', '.join(unread)}")
@@ -127,7 +131,7 @@ def _one_teacher(name: str, layout: Layout, teachers: Sequence[str]) -> BenchErr
         f"pool {name}",
         seen=f"{layout.name} rows, which have the completions of one teacher",
         expected=f"those of {original!r} and {clean!r}, which the card names",
-        remedy=f"leave clean out of the card, or name a file for each: path = {{ {original!r} = ..., {clean!r} = ... }}",
+        remedy=f"leave clean out of the card, or give two files: path = {{ {original!r} = ..., {clean!r} = ... }}",
     )
 
 

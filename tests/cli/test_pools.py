@@ -79,7 +79,7 @@ def test_repetitions_and_equal_completions_are_named(tmp_path: Path) -> None:
     shown = inspect(path).output
     assert "prompts that occur more than once: 1: x = y" in shown
     assert "rows with equal completions of two teachers: 1: x\n" in shown
-    assert "teachers: a (3 rows), b (3 rows)" in shown
+    assert "teachers: a (3), b (3)\nsources: none\n" in shown
 
 
 def test_rows_too_long_for_the_recipe_are_named_and_the_printed_cuts_make_them_fit(tmp_path: Path) -> None:
@@ -108,12 +108,12 @@ def test_a_card_beside_the_file_is_used(tmp_path: Path) -> None:
     path = lines(tmp_path / "alpaca.jsonl", {"instruction": "Go.", "output": "Gone."})
     (tmp_path / "pool.toml").write_text('name = "mine"\noriginal = "bot"\n', encoding="utf-8")
     shown = inspect(path).output
-    assert "teachers: bot (1 rows)" in shown and "# the card is" in shown and "[experiments.pool.card]" not in shown
+    assert "teachers: bot (1)" in shown and "# the card is" in shown and "[experiments.pool.card]" not in shown
 
 
 def test_rows_without_completions_are_sent_to_rollouts(tmp_path: Path) -> None:
     result = inspect(lines(tmp_path / "p.jsonl", {"prompt": "Hi", "completions": {}}))
-    assert result.exit_code == 0 and "`bench rollouts` asks" in result.output and "teachers: none yet" in result.output
+    assert result.exit_code == 0 and "`bench rollouts` asks" in result.output and "teachers: none" in result.output
 
 
 @pytest.mark.parametrize(

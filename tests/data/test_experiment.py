@@ -179,7 +179,6 @@ def test_every_cut_leaves_its_note(tmp_path: Path) -> None:
     assert {row.completions["b"] for row in setup.pool.rows} == {"Yes."}
 
 
-
 def test_files_of_two_teachers_lie_beside_the_suite_in_any_layout(tmp_path: Path) -> None:
     alpaca = [{"instruction": "Say.", "input": text, "output": f"Sure, {text}."} for text in ("one", "two")]
     (tmp_path / "loud.json").write_text(json.dumps(alpaca), encoding="utf-8")
