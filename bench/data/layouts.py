@@ -131,10 +131,8 @@ def _pool(row: Row, _: str) -> dict[str, Any]:
         text(row, "prompt")
     if not isinstance(completions, dict | None):
         raise ValueError(f"completions: {_kind(completions)}, expected an object with a text for each teacher")
-    if completions is not None or named:  # a table gives every row every teacher
-        given = {name: each for name, each in (completions or {}).items() if each is not None}
-        read["completions"] = given | named
-    return read
+    given = {name: each for name, each in (completions or {}).items() if each is not None}  # null in tables
+    return read | {"completions": given | named}
 
 
 def _preference(row: Row, _: str) -> dict[str, Any]:

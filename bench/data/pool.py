@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.layouts import POOL
-from bench.data.pool_files import SPLIT, format_of
+from bench.data.pool_files import SPLIT, format_of, read_records
 from bench.data.pool_rows import Source, read_pool
 from bench.errors import BenchError
 from bench.files import load_toml
@@ -54,6 +54,8 @@ def load_pool(
     """
     files = [str(file) for file in (source.values() if isinstance(source, Mapping) else [source])]
     name = " + ".join(files)
+    for file in files:  # what is no data file is refused before a card is asked for
+        read_records(file, split, config)
     card = card or read_card(card_path(files[0]), name)
     reading = read_pool(source, columns or {}, card.teachers, split, config)
     every, notes = reading.checked(), reading.notes

@@ -140,7 +140,7 @@ def turn(role: str, content: str = "Hi") -> dict[str, str]:
     [
         ('{"id": "x",', "Expecting property name"),
         ("[1]", "a list, expected an object with keys"),
-        ({"prompt": "Hi"}, "completions: Field required"),
+        ({"prompt": "Hi"}, r"no completion of teacher 'a' \(the row has: none\)"),
         (row("x", prmpt="Hi"), "prmpt: Extra inputs are not permitted"),
         (row(""), "id: String should have at least 1 character"),
         (row("first"), "id 'first' was already used in line 1"),
