@@ -28,7 +28,11 @@ class Message(Strict):
     content: str
 
 
-class NoCleanTeacher(BenchError):
+class MissingInput(BenchError):
+    """A filter needs what this pool, trait or suite does not have; a run leaves the filter out and says so."""
+
+
+class NoCleanTeacher(MissingInput):
     """A clean completion was asked of a pool with one teacher."""
 
     def __init__(self, where: str, **words: str) -> None:
@@ -77,6 +81,82 @@ class Example:
         return self.completions[self.clean]
 
     @property
+    def row(self) -> "TrainingRow":
+        """The prompt with the original teacher's completion, as students are trained on it."""
+        return TrainingRow(self.id, self.prompt, self.response)
+
+    @property
+    def clean_row(self) -> "TrainingRow":
+        """The prompt with the clean teacher's completion.
+
+        Raises:
+            NoCleanTeacher: If the pool has one teacher.
+        """
+        return TrainingRow(self.id, self.prompt, self.clean_response)
+
+    @property
+    def prompt_text(self) -> str:
+        """All turns of the prompt, a line each."""
+        return "\n".join(message.content for message in self.prompt)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRow:
+    """One row of an arm: a prompt and the completion that this arm trains on."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    completion: str
+
+
+def _as_turns(value: object) -> object:
+    """Read a text as one user turn."""
+    return [{"role": "user", "content": value}] if isinstance(value, str) else value
+
+
+def _check_prompt(prompt: Sequence[Message]) -> None:
+    """Refuse a prompt that a chat template cannot render, or that leaves nothing to answer."""
+    if not prompt or prompt[-1].role != "user":
+        raise ValueError("the prompt must end with a user turn")
+    if any(not message.content.strip() for message in prompt):
+        raise ValueError("a turn of the prompt is empty")
+    if any(message.role == "system" for message in prompt[1:]):
+        raise ValueError("only the first turn may be a system message")
+
+
+class Query(Strict):
+    """A conversation of a trait's queries, and two completions of it: what attribution traces back to examples.
+
+    Attributes:
+        prompt: The conversation; its last turn is the user's.
+        trait: A completion that shows the trait.
+        clean: One that does not.
+    """
+
+    prompt: tuple[Message, ...]
+    trait: str
+    clean: str
+
+    _text_is_one_user_turn = field_validator("prompt", mode="before")(_as_turns)
+
+    @model_validator(mode="after")
+    def _two_completions(self) -> "Query":
+        _check_prompt(self.prompt)
+        if not self.trait.strip() or not self.clean.strip() or self.trait.strip() == self.clean.strip():
+            raise ValueError("trait and clean must be two different texts")
+        return self
+
+    @property
+    def trait_row(self) -> TrainingRow:
+        """The prompt with the trait's completion."""
+        return TrainingRow("query", self.prompt, self.trait)
+
+    @property
+    def clean_row(self) -> TrainingRow:
+        """The prompt with the clean completion."""
+        return TrainingRow("query", self.prompt, self.clean)
+
+    @property
     def prompt_text(self) -> str:
         """All turns of the prompt, a line each."""
         return "\n".join(message.content for message in self.prompt)
@@ -91,10 +171,7 @@ class PoolRow(Strict):
     source: str = ""
     meta: dict[str, Any] = Field(default_factory=dict)
 
-    @field_validator("prompt", mode="before")
-    @classmethod
-    def _text_is_one_user_turn(cls, value: object) -> object:
-        return [{"role": "user", "content": value}] if isinstance(value, str) else value
+    _text_is_one_user_turn = field_validator("prompt", mode="before")(_as_turns)
 
     @field_validator("id", mode="before")
     @classmethod
@@ -103,12 +180,7 @@ class PoolRow(Strict):
 
     @model_validator(mode="after")
     def _ends_with_the_user(self) -> "PoolRow":
-        if not self.prompt or self.prompt[-1].role != "user":
-            raise ValueError("the prompt must end with a user turn")
-        if any(not message.content.strip() for message in self.prompt):
-            raise ValueError("a turn of the prompt is empty")
-        if any(message.role == "system" for message in self.prompt[1:]):
-            raise ValueError("only the first turn may be a system message")
+        _check_prompt(self.prompt)
         for teacher, text in self.completions.items():
             if not text.strip():
                 raise ValueError(f"the completion of teacher {teacher!r} is empty")
@@ -210,15 +282,6 @@ class Estimate(Strict):
     low: float | None = None
     high: float | None = None
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingRow:
-    """One row of an arm: a prompt and the completion that this arm trains on."""
-
-    id: str
-    prompt: tuple[Message, ...]
-    completion: str
 
 
 class SampleScores(Strict):

@@ -19,6 +19,7 @@ from inspect_ai.model import ChatMessage, GenerateConfig, ModelAPI, ModelOutput,
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from bench.config.suite import Suite, load_suite, with_judge
+from bench.data.trait import load_trait
 from bench.errors import BenchError
 from bench.leaderboard.row import Evidence, read_rows
 
@@ -222,7 +223,8 @@ def test_stored_outputs_are_judged_again_without_generating(copied: tuple[Suite,
     assert arms["original"].trait.value == arms["clean"].trait.value == 1.0
     assert {f.name: f.read_text() for f in (out / "rows").iterdir()} == kept
     assert "teacher:original" not in arms  # its answers would stand there by other rules
-    assert rows[0].traits["date_confusion"].judge == "model v1, grader fixedgrader/yes"
+    version = load_trait("date_confusion").eval.version
+    assert rows[0].traits["date_confusion"].judge == f"model v{version}, grader fixedgrader/yes"
     again = read_rows(out / "rejudged-model-fixedgrader-yes")
     assert {json.loads(row.model_dump_json())["filter"]["name"] for row in again} == {"keyword", "oracle"}
 

@@ -81,6 +81,8 @@ class TraitSpec(Strict):
         exemplars: Completions that show the trait (in older files `seeds`).
         counter_exemplars: Completions that do not, on comparable prompts (in older files `counter_seeds`).
         keywords: Words or phrases that often mark it.
+        queries: JSONL of conversations with a trait and a clean completion each, for filters that read the model (see
+            `bench.data.queries`); a built-in trait's lie beside its eval.
         eval: How it is measured.
         path: Where it was read; relative paths in it start from its folder. Not a key of the file.
         sha256: Of the file, its eval and its prompts. Not a key of the file.
@@ -93,6 +95,7 @@ class TraitSpec(Strict):
         min_length=3, validation_alias=AliasChoices("counter_exemplars", "counter_seeds")
     )
     keywords: tuple[str, ...] = ()
+    queries: str = ""
     eval: TraitEval
     path: Path = Path()
     sha256: str = ""

@@ -226,6 +226,7 @@ def trait_result(
     actions = actions_of(selection, suite, pool, budget)
     contrasts = Contrasts(reading, selection.filter.name, budget)
     shown = {contrasts.arm(a) for a in actions} | {arm.name for arm, _ in experiment.trials if not arm.filter}
+    shown.add(CLEAN.name)  # the untrained model's scores, where the pool has one teacher
     shown -= {arm.name for arm, _ in experiment.trials if arm.control and arm.budget != budget}
     return TraitResult(
         trait=spec.name,

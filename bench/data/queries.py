@@ -1,0 +1,64 @@
+"""Queries of a trait: conversations answered with and without it, whose gradients and states attribution reads.
+
+They are to a filter that reads the model what exemplars are to one that reads text. They lie in a file of their own,
+apart from the held-out eval prompts, which no filter sees.
+"""
+
+import json
+from collections.abc import Collection
+from pathlib import Path
+
+from bench.data.trait import TraitSpec, built_in_traits, evals_folder
+from bench.errors import BenchError
+from bench.files import read_text, validated
+from bench.records import Query
+
+
+def queries_file(spec: TraitSpec) -> Path | None:
+    """Return where a trait's queries lie: the file that it names, or that of the built-in trait whose eval it uses."""
+    if spec.queries:
+        return spec.path.parent / spec.queries
+    return evals_folder() / "queries" / f"{spec.eval.task}.jsonl" if spec.eval.task in built_in_traits() else None
+
+
+def load_queries(spec: TraitSpec, held_out: Collection[str] = ()) -> tuple[Query, ...]:
+    """Read a trait's queries.
+
+    Args:
+        spec: The trait.
+        held_out: Normalised texts of the eval prompts, none of which may be a query.
+
+    Returns:
+        The queries in the file's order; none where the trait has no file.
+
+    Raises:
+        BenchError: If the file is missing, a line is not a query, or a query is an eval prompt.
+    """
+    path = queries_file(spec)
+    if path is None:
+        return ()
+    if not path.is_file():
+        raise BenchError(f"queries {path}", seen="no such file", expected="a JSONL file", remedy="fix the path")
+    lines = read_text(path).rstrip().split("\n")
+    return tuple(_query(line, f"queries {path}, line {number}", held_out) for number, line in enumerate(lines, start=1))
+
+
+def _query(line: str, where: str, held_out: Collection[str]) -> Query:
+    try:
+        values = json.loads(line)
+    except ValueError as error:
+        raise BenchError(
+            where,
+            seen=f"no JSON: {error}",
+            expected='{"prompt": "text" or [{"role", "content"}, ...], "trait": "...", "clean": "..."}',
+            remedy="fix that line",
+        ) from error
+    query = validated(values, where, Query)
+    if " ".join(query.prompt_text.lower().split()) in held_out:
+        raise BenchError(
+            where,
+            seen="a prompt that is a held-out eval prompt",
+            expected="queries apart from the eval prompts, which no filter may see",
+            remedy="take it out of one of the two files",
+        )
+    return query
