@@ -50,7 +50,7 @@ def inspect(files: tuple[str, ...], recipe: str | None, columns: tuple[str, ...]
     if recipe:
         chosen = load_recipe(recipe, Path())
         tokens = TokenSummary.of(reading.rows, load_tokenizer(chosen.model, plain_template=True), chosen.max_length)
-        for line in _token_lines(tokens, recipe):
+        for line in _token_lines(tokens, recipe, reading.places):
             say(line)
     reading.checked()
     say("\nin the suite file, where paths start from its folder:\n")
@@ -95,17 +95,18 @@ def _summary_lines(reading: Reading, summary: PoolSummary) -> Iterator[str]:
     yield f"prompts: {summary.with_turns:,} of more than one turn, {summary.with_system:,} with a system turn"
     yield "characters, smallest / median / largest:"
     yield from _spreads({"prompt": summary.prompts} | dict(summary.completions))
-    repeated = [" = ".join(ids) for ids in summary.repeated]
+    repeated = [" = ".join(f"{id_} ({reading.places[id_]})" for id_ in ids) for ids in summary.repeated]
     yield f"prompts that occur more than once: {_listed(repeated)}"
-    yield f"rows with equal completions of two teachers: {_listed(summary.equal)}"
+    equal = [f"{id_} ({reading.places[id_]})" for id_ in summary.equal]
+    yield f"rows with equal completions of two teachers: {_listed(equal)}"
     for note in reading.notes:
         yield f"note: {note}"
 
 
-def _token_lines(tokens: TokenSummary, recipe: str) -> Iterator[str]:
+def _token_lines(tokens: TokenSummary, recipe: str, places: Mapping[str, str]) -> Iterator[str]:
     yield f"tokens of prompt and completion with recipe {recipe}, smallest / median / largest:"
     yield from _spreads(tokens.lengths)
-    rows = [f"{id_} ({teacher}, {count:,})" for id_, teacher, count in tokens.too_long]
+    rows = [f"{id_} ({places[id_]}, {teacher}, {count:,} tokens)" for id_, teacher, count in tokens.too_long]
     yield f"longer than its max_length of {tokens.limit:,}: {_listed(rows)}"
 
 

@@ -51,7 +51,7 @@ def joined(files: Mapping[str, str | Path], rows: Mapping[str, Iterable[Raw]]) -
         f"{count - len(pairs)} of {count} in {Path(files[t]).name}" for t, count in counts.items() if count > len(pairs)
     ]
     if left:
-        notes.append(f"rows left out, as the file of another teacher lacks their prompt: {', '.join(left)}")
+        notes.append(f"rows left out, as another teacher's file has no answer to pair theirs with: {', '.join(left)}")
     if again:
         notes.append(f"prompts that occur more than once in a file, so that answers were paired in file order: {again}")
     return found + pairs, notes

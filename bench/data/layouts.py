@@ -44,6 +44,7 @@ class LayoutReader:
 
     Attributes:
         layout: Of the first row that has one; a row of another is an error.
+        found: All keys that rows have.
         unread: Keys with values that were not read.
     """
 
@@ -52,7 +53,7 @@ class LayoutReader:
         self.layout: Layout | None = None
         self.unread: dict[str, None] = {}
         self._columns, self._teacher = columns, teacher
-        self._found: set[str] = set()
+        self.found: dict[str, None] = {}
 
     def rows(self, records: Iterable[Raw]) -> Iterator[Raw]:
         """Yield each row as the fields of a pool row, or a ValueError in its place."""
@@ -62,17 +63,12 @@ class LayoutReader:
             except ValueError as error:
                 yield place, error
 
-    @property
-    def missing_columns(self) -> list[str]:
-        """Columns that `columns` names and no row has, if there are rows at all."""
-        return [column for column in self._columns.values() if self._found and column not in self._found]
-
     def _row(self, record: Any) -> dict[str, Any]:
         if isinstance(record, Exception):
             raise ValueError(str(record))
         if not isinstance(record, dict):
             raise ValueError(f"{_kind(record)}, expected an object with keys")
-        self._found |= record.keys()
+        self.found |= dict.fromkeys(record)
         row = self._renamed({key: value for key, value in record.items() if value is not None})
         layout = recognised(row)
         if layout is None or (self.layout and layout is not self.layout):

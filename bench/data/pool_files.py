@@ -138,7 +138,9 @@ def _array(text: bytes) -> Iterator[Raw]:
 def _object(line: bytes) -> Any:
     try:
         return json.loads(line.decode("utf-8"))
-    except (ValueError, RecursionError) as error:  # bad JSON or bad UTF-8
+    except UnicodeDecodeError as error:
+        return ValueError(f"not UTF-8, byte {error.start + 1}")
+    except (ValueError, RecursionError) as error:  # bad JSON
         return error
 
 
@@ -151,7 +153,7 @@ def _table_rows(file: BinaryIO, kind: str) -> Iterator[Raw]:
     if len(set(names)) < len(names):
         raise csv.Error(f"a column occurs twice in the header: {', '.join(names)}")
     for number, row in enumerate(reader, start=1):
-        surplus = row.pop(None, None)  # type: ignore[call-overload] # where the module puts them
+        surplus = row.pop(None, None)  # where the module puts them
         cells = {key: value or None for key, value in row.items() if key}
         yield f"row {number}", cells if surplus is None else ValueError("more cells than the header has columns")
 

@@ -30,6 +30,7 @@ class Reading:
         source: The files, as messages call them.
         layouts: Of each file; None where no row has one.
         rows: In order.
+        places: Row id -> where it stands in its file.
         problems: Place and mistake of every bad row.
         notes: What a reader must know: ids that were made, keys that were not read, rows without a partner.
     """
@@ -37,6 +38,7 @@ class Reading:
     source: str
     layouts: tuple[Layout | None, ...]
     rows: tuple[PoolRow, ...]
+    places: Mapping[str, str]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -48,14 +50,17 @@ class Reading:
         """
         if self.rows and not self.problems:
             return self.rows
+        known = [layout for layout in self.layouts if layout] or LAYOUTS
+        expected = "; or ".join(f"{layout.name} rows: {', '.join(layout.keys)}" for layout in dict.fromkeys(known))
+        if not self.problems:
+            raise BenchError(f"pool {self.source}", seen="no rows", expected=expected, remedy="put rows into it")
         shown = self.problems[:SHOWN_PROBLEMS]
         left = len(self.problems) - len(shown)
         more = f"\n    ... and {left} more" if left else ""
-        known = [layout for layout in self.layouts if layout] or LAYOUTS
         raise BenchError(
             f"pool {self.source}",
-            seen=f"{len(self.problems)} bad rows\n    " + "\n    ".join(shown) + more if self.problems else "no rows",
-            expected="; or ".join(f"{layout.name} rows: {', '.join(layout.keys)}" for layout in dict.fromkeys(known)),
+            seen=f"{len(self.problems)} bad rows\n    " + "\n    ".join(shown) + more,
+            expected=expected,
             remedy="fix those rows, as nothing is skipped silently; docs/pools.md shows a file of each layout",
         )
 
@@ -93,9 +98,9 @@ def read_pool(
     else:
         (merged,), notes = raw.values(), []
     ids = _Ids()
-    rows, problems = _validated(ids.given(merged), teachers)
+    rows, places, problems = _validated(ids.given(merged), teachers)
     layouts = tuple(reader.layout for reader in readers.values())
-    _check_columns(name, readers.values())
+    _check_columns(name, columns, readers.values())
     if len(files) == 1 and layouts[0] and layouts[0].one_teacher and len(teachers) > 1:
         raise _one_teacher(name, layouts[0], teachers)
     if ids.made:
@@ -105,7 +110,7 @@ def read_pool(
     unread = dict.fromkeys(key for reader in readers.values() for key in reader.unread)
     if unread:
         notes.append(f"keys of the pool's rows that are not read: {', '.join(unread)}")
-    return Reading(name, layouts, tuple(rows), tuple(problems), tuple(notes))
+    return Reading(name, layouts, tuple(rows), places, tuple(problems), tuple(notes))
 
 
 def _check_fields(columns: Mapping[str, str]) -> None:
@@ -114,15 +119,16 @@ def _check_fields(columns: Mapping[str, str]) -> None:
             raise unknown("field of `columns`", field, [*sorted(known_fields()), f"{TEACHER}TEACHER"])
 
 
-def _check_columns(name: str, readers: Iterable[LayoutReader]) -> None:
-    missing = dict.fromkeys(column for reader in readers for column in reader.missing_columns)
-    if missing:
-        raise BenchError(
-            f"pool {name}",
-            seen=f"no row with the column {', '.join(map(repr, missing))}, which `columns` names",
-            expected="columns that at least one row has",
-            remedy="fix `columns`",
-        )
+def _check_columns(name: str, columns: Mapping[str, str], readers: Iterable[LayoutReader]) -> None:
+    for reader in readers:
+        missing = [column for column in columns.values() if reader.found and column not in reader.found]
+        if missing:
+            raise BenchError(
+                f"pool {name}",
+                seen=f"no row with the column {', '.join(map(repr, missing))}, which `columns` names",
+                expected=f"columns that rows have: {', '.join(reader.found)}",
+                remedy="fix `columns`",
+            )
 
 
 def _one_teacher(name: str, layout: Layout, teachers: Sequence[str]) -> BenchError:
@@ -166,7 +172,7 @@ def _digest(row: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:ID_DIGITS]
 
 
-def _validated(raw: Iterable[Raw], teachers: Sequence[str]) -> tuple[list[PoolRow], list[str]]:
+def _validated(raw: Iterable[Raw], teachers: Sequence[str]) -> tuple[list[PoolRow], dict[str, str], list[str]]:
     rows: list[PoolRow] = []
     problems: list[str] = []
     seen: dict[str, str] = {}
@@ -177,7 +183,7 @@ def _validated(raw: Iterable[Raw], teachers: Sequence[str]) -> tuple[list[PoolRo
             problems.append(f"{place}: {error}")
         else:
             rows.append(row)
-    return rows, problems
+    return rows, seen, problems
 
 
 def _one_row(place: str, value: Any, teachers: Sequence[str], seen: dict[str, str]) -> PoolRow:

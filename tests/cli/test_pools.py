@@ -77,8 +77,8 @@ def test_repetitions_and_equal_completions_are_named(tmp_path: Path) -> None:
 
     path = lines(tmp_path / "p.jsonl", row("x", "Hi", "same"), row("y", "Hi", "other"), row("z", "Ho", "another"))
     shown = inspect(path).output
-    assert "prompts that occur more than once: 1: x = y" in shown
-    assert "rows with equal completions of two teachers: 1: x\n" in shown
+    assert "prompts that occur more than once: 1: x (line 1) = y (line 2)" in shown
+    assert "rows with equal completions of two teachers: 1: x (line 1)\n" in shown
     assert "teachers: a (3), b (3)\nsources: none\n" in shown
 
 
@@ -95,7 +95,9 @@ def test_rows_too_long_for_the_recipe_are_named_and_the_printed_cuts_make_them_f
     result = inspect(lines(tmp_path / "p.jsonl", *rows), "--recipe", "smoke")
     assert result.exit_code == 0, result.output
     recipe = load_recipe("smoke", Path())
-    assert re.search(rf"longer than its max_length of {recipe.max_length:,}: 1: long \(a, [\d,]+\)", result.output)
+    assert re.search(
+        rf"longer than its max_length of {recipe.max_length:,}: 1: long \(line 2, a, [\d,]+ tokens\)", result.output
+    )
     found = source(result.output)
     assert found.completion_tokens and not found.max_prompt_tokens and isinstance(found.path, str)
     tokenizer = load_tokenizer(recipe.model)

@@ -193,7 +193,7 @@ def test_rows_without_a_partner_are_left_out_and_counted(tmp_path: Path) -> None
     reading = read_pool({"eager": EXAMPLES / "eager.jsonl", "plain": EXAMPLES / "plain.csv"}, {})
     assert [row.completions["plain"][:5] for row in reading.rows] == ["Three", "The D"]
     assert reading.notes[0] == (
-        "rows left out, as the file of another teacher lacks their prompt: 1 of 3 in eager.jsonl, 1 of 3 in plain.csv"
+        "rows left out, as another teacher's file has no answer to pair theirs with: 1 of 3 in eager.jsonl, 1 of 3 in plain.csv"
     )
 
 
@@ -204,7 +204,7 @@ def test_prompts_that_occur_more_than_once_are_paired_in_file_order(tmp_path: Pa
     reading = read_pool(files(tmp_path, rows("a", 3), rows("b", 2)), {})
     assert [row.completions for row in reading.rows] == [{"a": "a0", "b": "b0"}, {"a": "a1", "b": "b1"}]
     assert reading.notes[:2] == (
-        "rows left out, as the file of another teacher lacks their prompt: 1 of 3 in a.jsonl",
+        "rows left out, as another teacher's file has no answer to pair theirs with: 1 of 3 in a.jsonl",
         "prompts that occur more than once in a file, so that answers were paired in file order: 1",
     )
 
