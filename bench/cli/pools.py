@@ -16,7 +16,7 @@ from bench.errors import BenchError
 from bench.models.load import load_tokenizer
 from bench.records import PoolCard
 
-SHOWN = 10  # row ids of a list
+SHOWN = 10  # entries of a list
 
 
 @click.group()
@@ -91,7 +91,7 @@ def _summary_lines(reading: Reading, summary: PoolSummary) -> Iterator[str]:
     bad = f", and {len(reading.problems)} bad ones, named below" if reading.problems else ""
     yield f"rows: {summary.rows:,}{bad}"
     for what, counts in (("teachers", summary.teachers), ("sources", summary.sources)):
-        yield f"{what}: {', '.join(f'{name} ({count:,})' for name, count in counts.items()) or 'none'}"
+        yield f"{what}: {_listed([f'{name} ({count:,})' for name, count in counts.items()], counted=False)}"
     yield f"prompts: {summary.with_turns:,} of more than one turn, {summary.with_system:,} with a system turn"
     yield "characters, smallest / median / largest:"
     yield from _spreads({"prompt": summary.prompts} | dict(summary.completions))
@@ -116,11 +116,11 @@ def _spreads(spreads: Mapping[str, Spread]) -> Iterator[str]:
         yield f"  {name:{width}}  {spread.low:,} / {spread.middle:,} / {spread.high:,}"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _listed(names: Sequence[str], *, counted: bool = True) -> str:
     if not names:
         return "none"
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
-    return f"{len(names):,}: {', '.join(names[:SHOWN])}{more}"
+    return (f"{len(names):,}: " if counted else "") + ", ".join(names[:SHOWN]) + more
 
 
 def _source_table(keys: Mapping[str, str | dict[str, str]], tokens: TokenSummary | None) -> Iterator[str]:

@@ -106,6 +106,13 @@ def test_rows_too_long_for_the_recipe_are_named_and_the_printed_cuts_make_them_f
     assert not after.too_long and recipe.max_length - after.lengths["a"].high < 40  # and no more is cut than need be
 
 
+def test_a_long_list_is_cut_and_counted(tmp_path: Path) -> None:
+    rows = [{"prompt": f"{i % 12}", "completion": f"{i}", "source": f"s{i}"} for i in range(24)]
+    shown = inspect(lines(tmp_path / "p.jsonl", *rows)).output
+    assert "s9 (1) and 14 more\n" in shown
+    assert re.search(r"prompts that occur more than once: 12: \w+ \(line 1\) = \w+ \(line 13\), .* and 2 more\n", shown)
+
+
 def test_a_card_beside_the_file_is_used(tmp_path: Path) -> None:
     path = lines(tmp_path / "alpaca.jsonl", {"instruction": "Go.", "output": "Gone."})
     (tmp_path / "pool.toml").write_text('name = "mine"\noriginal = "bot"\n', encoding="utf-8")

@@ -193,7 +193,8 @@ def test_rows_without_a_partner_are_left_out_and_counted(tmp_path: Path) -> None
     reading = read_pool({"eager": EXAMPLES / "eager.jsonl", "plain": EXAMPLES / "plain.csv"}, {})
     assert [row.completions["plain"][:5] for row in reading.rows] == ["Three", "The D"]
     assert reading.notes[0] == (
-        "rows left out, as another teacher's file has no answer to pair theirs with: 1 of 3 in eager.jsonl, 1 of 3 in plain.csv"
+        "rows left out, as another teacher's file has no answer to pair theirs with: "
+        "1 of 3 in eager.jsonl, 1 of 3 in plain.csv"
     )
 
 
