@@ -9,6 +9,7 @@ from rich.table import Table
 
 from bench.cli.models import MODELS
 from bench.cli.options import DEVICE, FILTERS, OUT, command_line, console, execution_options, say
+from bench.cli.pools import POOLS
 from bench.cli.studies import STUDIES
 from bench.cli.tools import TOOLS
 from bench.config.suite import Suite, built_in_suites, load_suite, with_judge, with_pool
@@ -28,7 +29,9 @@ from bench.studies.pages import write_pages
 
 PROMPTS = 48  # assumed where a suite asks all of an eval's prompts
 POOL = click.option(
-    "--pool", type=click.Path(path_type=Path), help="Pool file to use in place of the one that the suite file names."
+    "--pool",
+    type=click.Path(path_type=Path),
+    help="Pool file or folder to use in place of the one that the suite file names.",
 )
 
 
@@ -145,5 +148,5 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-for tool in (*STUDIES, *MODELS, *TOOLS):
+for tool in (*STUDIES, *MODELS, *POOLS, *TOOLS):
     main.add_command(tool)

@@ -3,7 +3,7 @@
 import re
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
 from bench.records import Action, PoolCard, Strict, Truth
 
@@ -12,20 +12,32 @@ class PoolSource(Strict):
     """A pool of the user's.
 
     Attributes:
-        path: JSONL or Parquet file (relative to the suite file), or a `datasets` id.
+        path: Data file or folder (relative to the suite file), a `datasets` id, or a file for each teacher, as
+            `{ TEACHER = "FILE", ... }`, which are joined on the prompt. `docs/pools.md` shows the layouts.
         card: The pool's card; `pool.toml` beside the file when left out.
         columns: Field of a pool row -> column, where the names differ.
+        split: Of a folder or `datasets` id.
+        config: The same; its default when left out.
         rows: Keep the first so many rows.
         completion_tokens: Cut completions to their first so many tokens.
         max_prompt_tokens: Leave out rows whose prompt is longer, template not counted; the report says how many.
     """
 
-    path: str
+    path: str | dict[str, str]
     card: PoolCard | None = None
     columns: dict[str, str] = {}
+    split: str = "train"
+    config: str = ""
     rows: int | None = Field(default=None, ge=1)
     completion_tokens: int | None = Field(default=None, ge=1)
     max_prompt_tokens: int | None = Field(default=None, ge=1)
+
+    @model_serializer(mode="wrap")
+    def _as_in_earlier_files(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave defaults of `split` and `config` out: run folders are bound to suite files as they were written."""
+        written: dict[str, Any] = write(self)
+        later = {"split": "train", "config": ""}
+        return {key: value for key, value in written.items() if key not in later or value != later[key]}
 
 
 class DataSource(Strict):

@@ -95,7 +95,7 @@ def with_pool(suite: Suite, path: Path) -> Suite:
         )
     keys = suite.file.model_dump(mode="json")
     source = keys["experiments"][0]["pool"]
-    source["path"] = str(path.resolve())
+    source |= {"path": str(path.resolve()), "split": "train", "config": ""}
     if source["card"]:
         source["card"] |= {"rows": None, "sha256": None}  # those of the suite's own pool
     return replace(suite, file=_validated(f"suite {suite.file.name}", keys))

@@ -12,6 +12,7 @@ from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.judge import check_scope
 from bench.data.pool import clip_completions, hash_rows, load_pool
+from bench.data.pool_files import format_of
 from bench.data.prompts import read_prompts
 from bench.data.queries import load_queries
 from bench.data.trait import Measurement, TraitSpec, load_trait
@@ -260,14 +261,23 @@ def _world_pool(source: DataSource, held_out: tuple[str, ...]) -> Pool:
 def _user_pool(data: DataSource, suite: Suite, tokenizer: Any) -> Pool:
     source = data.pool
     assert source is not None  # the suite file has either world or pool
-    local = suite.folder / Path(source.path).expanduser()
-    path = str(local) if local.suffix in (".jsonl", ".parquet") else source.path
-    pool = load_pool(path, source.card, source.columns, source.rows)
+    path: str | dict[str, str]
+    if isinstance(source.path, str):
+        path = _located(source.path, suite.folder)
+    else:
+        path = {teacher: _located(file, suite.folder) for teacher, file in source.path.items()}
+    pool = load_pool(path, source.card, source.columns, source.rows, source.split, source.config)
     if source.max_prompt_tokens:
         pool = _without_long_prompts(pool, tokenizer(), source.max_prompt_tokens)
     if source.completion_tokens:
         pool = clip_completions(pool, tokenizer(), source.completion_tokens)
     return pool
+
+
+def _located(path: str, folder: Path) -> str:
+    """Return a path from the suite's folder on; what is neither a data file nor there is a dataset id."""
+    local = folder / Path(path).expanduser()
+    return str(local) if format_of(local)[0] or local.exists() else path
 
 
 def _without_long_prompts(pool: Pool, tokenizer: Any, limit: int) -> Pool:

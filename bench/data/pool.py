@@ -2,19 +2,19 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
+from bench.data.layouts import POOL
+from bench.data.pool_files import SPLIT, format_of, read_records
+from bench.data.pool_rows import Source, read_pool
 from bench.errors import BenchError
 from bench.files import load_toml
 from bench.records import Pool, PoolCard, PoolRow
 
-SHOWN_PROBLEMS = 20
 CARD_FILE = "pool.toml"
-FILES = (".jsonl", ".parquet")
+FILES = (".jsonl", ".parquet")  # what this package writes; it reads more
 
 
 def hash_rows(rows: Iterable[PoolRow]) -> str:
@@ -27,19 +27,24 @@ def hash_rows(rows: Iterable[PoolRow]) -> str:
 
 
 def load_pool(
-    source: str | Path,
+    source: Source,
     card: PoolCard | None = None,
     columns: Mapping[str, str] | None = None,
     rows: int | None = None,
+    split: str = SPLIT,
+    config: str = "",
 ) -> Pool:
-    """Read a pool from JSONL, Parquet or a `datasets` id.
+    """Read a pool of any known layout (see `docs/pools.md`).
 
     Args:
-        source: Path of a `.jsonl` or `.parquet` file, or an id for `datasets.load_dataset` (its train split).
-        card: The pool's card; without one, `pool.toml` beside the file is read.
+        source: Path of a data file or folder, an id for `datasets.load_dataset`, or a file for each teacher, as
+            `{teacher: path}`, which are joined on the prompt.
+        card: The pool's card; without one, `pool.toml` beside the file (or in the folder) is read.
         columns: Where a row's fields stand, as `field = "column"`; a teacher's completion is `completions.NAME`.
-            Left out when rows already have the fields of a pool row.
+            Left out when rows already have the keys of a layout.
         rows: Keep only the first so many rows; the pool's notes say so.
+        split: Of a folder or dataset id.
+        config: The same; "" for its default.
 
     Returns:
         The validated pool.
@@ -47,45 +52,53 @@ def load_pool(
     Raises:
         BenchError: Naming every bad row, a missing teacher, or a card that does not fit.
     """
-    source, columns = str(source), columns or {}
-    path = Path(source).expanduser()
-    is_file = path.suffix in FILES
-    if (is_file and not path.is_file()) or (not is_file and path.is_file()):
-        raise _missing(source)
-    card = card or read_card(path.parent / CARD_FILE if is_file else Path(CARD_FILE), source)
-    raw = _read_jsonl(path) if path.suffix == ".jsonl" else _read_table(source, path)
-    mapped = ((place, _mapped(row, columns)) for place, row in raw)
-    every = _validated(mapped, source, card.teachers)
-    notes = []
-    if rows is not None and rows < len(every):
-        notes.append(f"pool cut to the first {rows} of {len(every)} rows, as the suite asks")
+    files = [str(file) for file in (source.values() if isinstance(source, Mapping) else [source])]
+    name = " + ".join(files)
+    for file in files:  # what is no data file is refused before a card is asked for
+        read_records(file, split, config)
+    card = card or read_card(card_path(files[0]), name)
+    reading = read_pool(source, columns or {}, card.teachers, split, config)
+    every, notes = reading.checked(), reading.notes
+    cut = rows is not None and rows < len(every)
+    if cut:
+        notes = (f"pool cut to the first {rows} of {len(every)} rows, as the suite asks", *notes)
         every = every[:rows]
-    pool = Pool(card, tuple(every), hash_rows(every), tuple(notes))
-    _check_card(pool, source, cut=bool(notes))
+    pool = Pool(card, every, hash_rows(every), notes)
+    _check_card(pool, name, cut=cut)
     return pool
 
 
-def load_rows(path: Path) -> list[PoolRow]:
-    """Read a pool file whose teachers are still to come: a row needs neither completions nor a card.
+def load_rows(path: Path, *, to_complete: bool = False) -> list[PoolRow]:
+    """Read a pool whose teachers are still to come: a row needs neither completions nor a card.
+
+    Args:
+        path: Of the file.
+        to_complete: Whether the file is going to be written again, with more completions.
 
     Raises:
-        BenchError: Naming every bad row, or if it is no JSONL or Parquet file.
+        BenchError: Naming every bad row, or if the file is of another layout or format than this package writes,
+            though it is to be completed.
     """
-    if path.suffix not in FILES or not path.is_file():
-        raise _missing(str(path))
-    raw = _read_jsonl(path) if path.suffix == ".jsonl" else _read_table(str(path), path)
-    return _validated(((place, _without_missing(_unanswered(row))) for place, row in raw), str(path), ())
+    if not path.is_file():
+        raise BenchError(f"pool {path}", seen="no such file", expected="a file with rows", remedy="fix the path")
+    reading = read_pool(path, {})
+    if to_complete and (path.suffix not in FILES or reading.layouts not in ((POOL,), (None,))):
+        layout = reading.layouts[0]
+        raise BenchError(
+            f"pool {path}",
+            seen=f"{layout.name} rows in a file {path.name}" if layout else f"a file {path.name}",
+            expected=f"pool rows in a file {' or '.join(FILES)}, which can be completed in place",
+            remedy="leave this file as it is, and write another: --out NAME.jsonl",
+        )
+    return list(reading.checked())
 
 
-def _unanswered(row: Any) -> Any:
-    bare = isinstance(row, dict) and row.get("completions") is None
-    return row | {"completions": {}} if bare else row
-
-
-def _missing(source: str) -> BenchError:
+def card_path(source: str) -> Path:
+    """Return where a pool's card is looked for: beside a file, in a folder, for a dataset id in the working folder."""
     path = Path(source).expanduser()
-    seen = "a file of another kind" if path.is_file() else "no such file"
-    return BenchError(f"pool {source}", seen=seen, expected="a .jsonl or .parquet file", remedy="fix the path")
+    if path.is_dir():
+        return path / CARD_FILE
+    return (path.parent if format_of(path)[0] else Path()) / CARD_FILE
 
 
 def read_card(path: Path, source: str) -> PoolCard:
@@ -99,103 +112,9 @@ def read_card(path: Path, source: str) -> PoolCard:
             f"pool {source}",
             seen=f"no card {path}",
             expected="pool.toml beside the rows, or [pool.card] in the suite, naming the original and clean teachers",
-            remedy='write one: name = "...", original = "TEACHER", clean = "TEACHER"',
+            remedy=f"write one: `bench pool inspect {source}` prints it",
         )
     return load_toml(path, f"card {path}", PoolCard)
-
-
-def _read_jsonl(path: Path) -> Iterator[tuple[str, Any]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if line.strip():
-                try:
-                    yield f"line {number}", json.loads(line.decode("utf-8"))
-                except ValueError as error:  # bad JSON or bad UTF-8
-                    yield f"line {number}", error
-
-
-def _read_table(source: str, path: Path) -> Iterator[tuple[str, Any]]:
-    from datasets import load_dataset
-
-    try:
-        if path.suffix == ".parquet":
-            table = load_dataset("parquet", data_files=str(path), split="train", keep_in_memory=True)
-        else:
-            table = load_dataset(source, split="train")
-    except Exception as error:  # whatever the library raises is the user's to see, in one line
-        raise BenchError(
-            f"pool {source}",
-            seen=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
-            expected="a .jsonl or .parquet file, or a dataset id that `datasets` can load",
-            remedy="fix the path or id, or check the network",
-        ) from error
-    for number, row in enumerate(table, start=1):
-        yield f"row {number}", row
-
-
-def _mapped(row: Any, columns: Mapping[str, str]) -> Any:
-    """Rename columns to the fields of a pool row; an unmapped column is left out."""
-    if not columns or not isinstance(row, dict):
-        return _without_missing(row)
-    mapped: dict[str, Any] = {"completions": {}}
-    for field, column in columns.items():
-        if column not in row:
-            return KeyError(f"column {column!r} is not among {', '.join(sorted(row))}")
-        if field.startswith("completions."):
-            mapped["completions"][field.removeprefix("completions.")] = row[column]
-        else:
-            mapped[field] = row[column]
-    return _without_missing(mapped)
-
-
-def _without_missing(row: Any) -> Any:
-    """Drop empty fields: tables give every row every column."""
-    if isinstance(row, dict) and isinstance(row.get("completions"), dict):
-        row = row | {"completions": {k: v for k, v in row["completions"].items() if v is not None}}
-        return {key: value for key, value in row.items() if value is not None}
-    return row
-
-
-def _validated(raw: Iterable[tuple[str, Any]], source: str, teachers: Sequence[str]) -> list[PoolRow]:
-    rows: list[PoolRow] = []
-    problems: list[str] = []
-    seen: dict[str, str] = {}
-    for place, value in raw:
-        try:
-            row = _one_row(place, value, teachers, seen)
-        except ValueError as error:
-            problems.append(f"{place}: {error}")
-        else:
-            rows.append(row)
-    if problems or not rows:
-        shown = problems[:SHOWN_PROBLEMS]
-        more = f"\n    ... and {len(problems) - len(shown)} more" if len(problems) > len(shown) else ""
-        raise BenchError(
-            f"pool {source}",
-            seen=f"{len(problems)} bad rows\n    " + "\n    ".join(shown) + more if problems else "no rows",
-            expected='{"id", "prompt": text or messages, "completions": {"TEACHER": text}, "source"?, "meta"?}',
-            remedy="fix those rows; nothing is skipped silently",
-        )
-    return rows
-
-
-def _one_row(place: str, value: Any, teachers: Sequence[str], seen: dict[str, str]) -> PoolRow:
-    if isinstance(value, Exception):
-        raise ValueError(str(value).strip("\"'"))
-    try:
-        row = PoolRow.model_validate(value)
-    except ValidationError as error:
-        details = [f"{'.'.join(map(str, e['loc'])) or 'row'}: {e['msg']}" for e in error.errors()]
-        raise ValueError("; ".join(details)) from error
-    hash_rows([row])  # half a surrogate pair is text to JSON and to pydantic, but no file can hold it
-    for teacher in teachers:
-        if teacher not in row.completions:
-            known = ", ".join(row.completions) or "none"
-            raise ValueError(f"no completion of teacher {teacher!r} (the row has: {known})")
-    if row.id in seen:
-        raise ValueError(f"id {row.id!r} was already used in {seen[row.id]}")
-    seen[row.id] = place
-    return row
 
 
 def _check_card(pool: Pool, source: str, *, cut: bool) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench.config.schema import ExperimentSettings, PoolSource
-from bench.config.suite import Suite, load_suite
+from bench.config.suite import Suite, load_suite, with_pool
 from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment, load_experiment, near_copies
 from bench.data.pool import hash_rows
@@ -177,6 +177,40 @@ def test_every_cut_leaves_its_note(tmp_path: Path) -> None:
         "completions cut to their first 4 tokens",
     ]
     assert {row.completions["b"] for row in setup.pool.rows} == {"Yes."}
+
+
+def test_files_of_two_teachers_lie_beside_the_suite_in_any_layout(tmp_path: Path) -> None:
+    alpaca = [{"instruction": "Say.", "input": text, "output": f"Sure, {text}."} for text in ("one", "two")]
+    (tmp_path / "loud.json").write_text(json.dumps(alpaca), encoding="utf-8")
+    (tmp_path / "calm.csv").write_text('prompt,completion\n"Say.\n\ntwo",Two.\n', encoding="utf-8")
+    setup = own(tmp_path, ["Hi"], path={"a": "loud.json", "b": "calm.csv"})
+    assert [row.completions for row in setup.pool.rows] == [{"a": "Sure, two.", "b": "Two."}]
+    assert "1 of 2 in loud.json" in setup.pool.notes[0]
+
+
+def test_split_and_config_of_a_pool_are_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: dict[str, Any] = {}
+    rows = [pool_row("x", "Hi")]
+    monkeypatch.setattr("datasets.load_dataset", lambda source, **options: asked.update(options, id=source) or rows)
+    assert len(own(tmp_path, ["Hi"], path="org/chats", split="dev", config="en").pool.rows) == 1
+    assert asked == {"id": "org/chats", "split": "dev", "name": "en"}
+
+
+def test_a_suite_on_another_pool_file_leaves_split_and_config_behind(tmp_path: Path) -> None:
+    keys = {"path": "org/chats", "split": "dev", "config": "en", "card": CARD, "columns": {"prompt": "q"}}
+    experiment = {"trait": "toy.toml", "minimum_gap": 0.2, "pool": keys}
+    smoke = load_suite("smoke")
+    file = smoke.file.model_validate(smoke.file.model_dump(mode="json") | {"experiments": [experiment]})
+    (changed,) = with_pool(replace(smoke, file=file), tmp_path / "other.jsonl").file.experiments
+    assert changed.pool is not None and changed.pool.path == str(tmp_path / "other.jsonl")
+    assert (changed.pool.split, changed.pool.config, changed.pool.columns) == ("train", "", {"prompt": "q"})
+
+
+def test_keys_that_came_later_are_no_part_of_an_earlier_suite_file() -> None:
+    # A run folder is bound to its suite file as written: a default that joins it would lock out finished runs.
+    earlier = {"path", "card", "columns", "rows", "completion_tokens", "max_prompt_tokens"}
+    assert PoolSource(path="p.jsonl").model_dump().keys() == earlier
+    assert PoolSource(path="org/chats", split="dev").model_dump().keys() == {*earlier, "split"}
 
 
 # A planted world

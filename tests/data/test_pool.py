@@ -139,18 +139,19 @@ def turn(role: str, content: str = "Hi") -> dict[str, str]:
     ("bad", "seen"),
     [
         ('{"id": "x",', "Expecting property name"),
-        ("[1]", "row: Input should be a valid dictionary"),
-        ({"prompt": "Hi"}, "id: Field required; completions: Field required"),
+        ("[1]", "a list, expected an object with keys"),
+        ({"prompt": "Hi"}, r"no completion of teacher 'a' \(the row has: none\)"),
         (row("x", prmpt="Hi"), "prmpt: Extra inputs are not permitted"),
         (row(""), "id: String should have at least 1 character"),
         (row("first"), "id 'first' was already used in line 1"),
         (row("x", prompt=" "), "a turn of the prompt is empty"),
-        (row("x", prompt=5), "prompt: Input should be a valid tuple"),
+        (row("x", prompt=5), "prompt: a number, expected text"),
         (row("x", prompt=[]), "must end with a user turn"),
         (row("x", prompt=[turn("user"), turn("assistant")]), "must end with a user turn"),
         (row("x", prompt=[turn("user", ""), turn("assistant"), turn("user")]), "a turn of the prompt is empty"),
         (row("x", prompt=[turn("user"), turn("system"), turn("user")]), "only the first turn may be a system message"),
-        (row("x", prompt=[turn("tool"), turn("user")]), r"prompt.0.role: Input should be 'system', 'user'"),
+        (row("x", prompt=[turn("tool"), turn("user")]), "prompt.0.role: 'tool' is no known role"),
+        (row("x", completions="bad"), "completions: text, expected an object with a text for each teacher"),
         (row("x", completions={"a": "bad", "b": "\n"}), "the completion of teacher 'b' is empty"),
         (row("x", completions={"a": "bad", "c": "good"}), r"no completion of teacher 'b' \(the row has: a, c\)"),
         (row("x", completions={"b": None}), r"no completion of teacher 'a' \(the row has: none\)"),
@@ -169,9 +170,19 @@ def test_all_bad_rows_are_counted_and_the_first_twenty_shown(tmp_path: Path) -> 
     assert caught.value.seen.endswith("... and 5 more")
 
 
-def test_a_mapped_column_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BenchError, match="line 1: column 'question' is not among completions, id, prompt"):
+def test_a_mapped_column_or_field_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="no row with the column 'question', which `columns` names"):
         load_pool(write(tmp_path, row()), CARD, {"id": "id", "prompt": "question"})
+    with pytest.raises(BenchError, match="did you mean 'prompt'"):
+        load_pool(write(tmp_path, row()), CARD, {"promt": "prompt"})
+
+
+def test_a_mapped_optional_column_may_be_missing_in_a_row(tmp_path: Path) -> None:
+    columns = {"prompt": "q", "source": "set", "completions.a": "x", "completions.b": "y"}
+    rows = [{"q": "1", "x": "bad", "y": "good", "set": "s"}, {"q": "2", "x": "bad", "y": "good"}]
+    assert [r.source for r in load_pool(write(tmp_path, *rows), CARD, columns).rows] == ["s", ""]
+    with pytest.raises(BenchError, match=r"line 2: no completion of teacher 'b' \(the row has: a\)"):
+        load_pool(write(tmp_path, rows[0], {"q": "2", "x": "bad"}), CARD, columns)
 
 
 def test_a_file_without_rows_or_no_file_at_all(tmp_path: Path) -> None:

@@ -112,13 +112,14 @@ def _rows(options: RolloutOptions) -> list[PoolRow]:
     Raises:
         BenchError: If the target is a file of other rows, or no pool file.
     """
-    rows = load_rows(options.pool)
-    if options.out is None or options.out == options.pool:
+    in_place = options.out is None or options.out == options.pool
+    rows = load_rows(options.pool, to_complete=in_place)
+    if options.out is None or in_place:
         return rows
     check_suffix(options.out)
     if not options.out.exists():
         return rows
-    there = load_rows(options.out)
+    there = load_rows(options.out, to_complete=True)
     if not _same_prompts(there, rows):
         raise BenchError(
             f"--out {options.out}",
