@@ -329,6 +329,7 @@ class Selection:
         refill: Budget -> ids of the reserve's rows that replace them, as many; none where too few are unflagged.
         patches: Id -> completion that the filter itself puts in; empty where it leaves that to the clean teacher.
         needs_truth: Whether the filter reads the planted truth, as the oracle does.
+        scores: Id -> score of every example of the pool and its reserve; higher = flagged first.
     """
 
     filter: FilterCard
@@ -337,6 +338,7 @@ class Selection:
     patches: dict[str, str]
     needs_truth: bool = False
     refill: dict[float, tuple[str, ...]] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
