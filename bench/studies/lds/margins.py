@@ -1,4 +1,4 @@
-"""The margin of a student on a trait's queries, read teacher-forced and without an evaluation; kept in the run store."""
+"""Margins of students on a trait's queries, read teacher-forced and without an evaluation; kept in the run store."""
 
 import json
 from collections.abc import Callable, Sequence

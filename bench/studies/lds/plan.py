@@ -1,4 +1,4 @@
-"""What `bench lds` trains: students of random halves of the pool, some of them twice; and the queries they are read on."""
+"""What `bench lds` trains: students of random halves of the pool, some of them twice; and the queries of the trait."""
 
 import hashlib
 from collections.abc import Sequence
@@ -92,7 +92,7 @@ def _queries(experiment: Experiment) -> tuple[Query, ...]:
             f"trait {trait.name!r}",
             seen="no queries",
             expected="prompts with a trait completion and a clean one each, on which the margin of students is read",
-            remedy='write them as JSONL, {"prompt", "trait", "clean"}, and name it in the trait file: queries = "file.jsonl"',
+            remedy='write them as JSONL ({"prompt", "trait", "clean"}); the trait file names it: queries = "file.jsonl"',
         )
     asked = {normalised(query.prompt_text) for query in queries}
     found = [e.id for e in pool.as_examples(pool.candidates) if normalised(e.prompt_text) in asked]
