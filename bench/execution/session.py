@@ -107,7 +107,7 @@ class Session:
         return self.main.trainer.base()[1]
 
     def do(self, work: Sequence[tuple[Experiment, Job]]) -> None:
-        """Do every job that the store lacks, and enter its trial into its experiment; one that is trained only has none.
+        """Do every job that the store lacks, and enter the trials of those that are evaluated into their experiments.
 
         Raises:
             BenchError: For anything that the user can fix; finished trials stay in the store.

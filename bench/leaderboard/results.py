@@ -342,7 +342,7 @@ def adjust(rows: Sequence[Row]) -> list[Row]:
 
 
 def agreement(pool: Pool, flagged: Collection[str], scores: Mapping[str, float]) -> Found | None:
-    """Compare a flagged set, and the scores that it was cut from, with planted truth; None where nothing was planted."""
+    """Compare a flagged set and the scores that it was cut from with planted truth; None where nothing was planted."""
     overt = {row.id for row in pool.rows if row.truth == "overt"}
     either = overt | {row.id for row in pool.rows if row.truth == "mild"}
     if not overt:

@@ -85,8 +85,8 @@ class Winner(Strict):
 class Found(Strict):
     """How well a filter agrees with planted truth: overt rows alone, and (`_any`) overt or mild ones.
 
-    Precision and recall are of the flagged set. The rest is of the scores, whatever the budget, and missing in rows that
-    were written before it was measured.
+    Precision and recall are of the flagged set. The rest is of the scores, whatever the budget, and missing in rows
+    that were written before it was measured.
 
     Attributes:
         auprc: Area under the precision-recall curve.

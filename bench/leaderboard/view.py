@@ -146,7 +146,7 @@ def filter_line(number: int, row: Row, result: TraitResult, judged: FilterAttrib
     cost = row.cost.filter_seconds + row.cost.train_seconds + row.cost.eval_seconds
     part = result.flagged / result.pool_rows if result.pool_rows else 0.0
     leakage = result.leakage and words.with_difference(result.leakage.gap, result.leakage.difference)
-    found = result.found
+    found, step = result.found, judged.tail_patch.get(f"{row.budget:g}") if judged else None
     cells = [
         Cell(row.filter.name),
         Cell(words.percent(row.budget), value=row.budget),
@@ -166,7 +166,7 @@ def filter_line(number: int, row: Row, result: TraitResult, judged: FilterAttrib
         *_ranking(found),
         words.optional(judged.lds if judged else None),
         words.optional(judged.of_ceiling if judged else None),
-        words.optional(judged.tail_patch.get(f"{row.budget:g}") if judged else None),
+        words.significant(step) if step else Cell(words.NOT_RUN),
         _capability(result, "drop"),
         _capability(result, "patch"),
         Cell(words.duration(cost), value=cost),

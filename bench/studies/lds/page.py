@@ -12,7 +12,7 @@ from rich.text import Text
 from bench.files import write_text
 from bench.leaderboard import svg
 from bench.leaderboard.attribution import FilterAttribution, LdsReport, LdsResult, read_report
-from bench.leaderboard.format import Cell, decimal, estimate, finite
+from bench.leaderboard.format import Cell, decimal, estimate, finite, significant
 from bench.leaderboard.pages import LDS, Page, render, visible
 from bench.leaderboard.row import BOUNDS
 from bench.leaderboard.svg import Scale
@@ -110,17 +110,9 @@ def _line(found: FilterAttribution, budgets: Sequence[str], margins: Sequence[fl
         lds=estimate(found.lds),
         of_ceiling=estimate(found.of_ceiling),
         behind_best=estimate(found.behind_best),
-        tail_patch=[_nats(found.tail_patch.get(budget, missing)) for budget in budgets],
+        tail_patch=[significant(found.tail_patch.get(budget, missing)) for budget in budgets],
         picture=_scatter(found.sums, margins, "margin, nats", f"Margin over summed scores of {name}"),
     )
-
-
-def _nats(given: Estimate) -> Cell:
-    """Write a change of the margin, which is small: three digits more than other numbers."""
-    value, low, high = finite(given.value), finite(given.low), finite(given.high)
-    if value is None or low is None or high is None:
-        return estimate(given)
-    return Cell(f"{value:.5f} [{low:.5f}, {high:.5f}]", given.note, value, low, high)
 
 
 def _headline(result: LdsResult) -> list[str]:
@@ -149,9 +141,7 @@ def _scatter(x: Sequence[float], y: Sequence[float], up: str, title: str) -> Mar
     to_y = Scale(*upwards, svg.HEIGHT - 24, 18)
     parts = svg.frame(to_x, to_y, [(tick, f"{tick:g}") for tick in svg.ticks(*across, 4)], svg.ticks(*upwards, 4))
     parts.append(svg.text(4, 10, "start", up))
-    parts += [
-        f'<circle class="dot patch" cx="{to_x(a):g}" cy="{to_y(b):g}" r="3"/>' for a, b in zip(x, y, strict=True)
-    ]
+    parts += [f'<circle class="dot patch" cx="{to_x(a):g}" cy="{to_y(b):g}" r="3"/>' for a, b in zip(x, y, strict=True)]
     return svg.svg(svg.WIDTH, svg.HEIGHT, title, parts)
 
 

@@ -92,7 +92,7 @@ def _queries(experiment: Experiment) -> tuple[Query, ...]:
             f"trait {trait.name!r}",
             seen="no queries",
             expected="prompts with a trait completion and a clean one each, on which the margin of students is read",
-            remedy='write them as JSONL ({"prompt", "trait", "clean"}); the trait file names it: queries = "file.jsonl"',
+            remedy='write them as JSONL ({"prompt", "trait", "clean"}); the trait names it: queries = "file.jsonl"',
         )
     asked = {normalised(query.prompt_text) for query in queries}
     found = [e.id for e in pool.as_examples(pool.candidates) if normalised(e.prompt_text) in asked]

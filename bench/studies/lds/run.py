@@ -7,9 +7,9 @@ import numpy as np
 from bench.execution.job import Job
 from bench.execution.progress import Progress, log
 from bench.execution.session import Options, Session, open_session
+from bench.files import write_json
 from bench.filtering.plugins import FilterPlugin
 from bench.filtering.select import select_all, suite_filters
-from bench.files import write_json
 from bench.leaderboard.attribution import FilterAttribution, LdsReport, LdsResult, SubsetOutcome
 from bench.leaderboard.pages import LDS
 from bench.leaderboard.row import BOUNDS

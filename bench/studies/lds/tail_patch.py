@@ -87,7 +87,7 @@ class _Student:
         import torch
 
         self._model.zero_grad()
-        self._loss(row).backward()
+        self._loss(row).backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self._weights.values(), self._recipe.max_grad_norm)
         with torch.no_grad():
             for weight in self._weights.values():

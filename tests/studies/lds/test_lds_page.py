@@ -68,7 +68,7 @@ def test_the_page_says_what_the_intervals_allow() -> None:
     assert "1 of 2 filters predict the margin" in page and "(95 % interval of the LDS above 0): keyword." in page
     assert "Highest LDS: keyword, 0.60 [0.40, 0.80]; of the others, shown to be lower: loss_gap." in page
     assert "Two trainings on the same subsets agree to 0.80 [0.70, 0.90]." in page
-    assert "0.00600 [0.00500, 0.00700]" in page  # tail-patch, in nats
+    assert '0.006 <span class="interval">[0.005, 0.007]</span>' in page  # tail-patch, in nats
     assert page.index(">oracle") < page.index(">keyword") < page.index(">loss_gap")
     assert HOSTILE not in page and page == html(invented())
 
@@ -91,7 +91,7 @@ def test_a_board_shows_columns_where_there_is_something_to_show(tmp_path: Path) 
     trait = view.traits[0]
     at = [column.title for column in trait.columns].index("LDS")
     cells = {line.row.filter.name: [cell.text for cell in line.cells[at : at + 3]] for line in trait.lines}
-    assert cells["keyword"] == ["0.60 [0.40, 0.80]", "0.75 [0.45, 1.05]", "0.01 [0.00, 0.01]"]
+    assert cells["keyword"] == ["0.60 [0.40, 0.80]", "0.75 [0.45, 1.05]", "0.006 [0.005, 0.007]"]
     assert cells["influence"] == ["not run"] * 3
     assert "| LDS | LDS / ceiling | Tail-patch |" in markdown(view)
 

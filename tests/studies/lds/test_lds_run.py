@@ -9,9 +9,10 @@ import pytest
 import torch
 from click.testing import CliRunner
 from fixtures_diff import NUMBERS, SUITE, TRAIT, students, write_files
-from fixtures_run import logged, run_quietly
+from fixtures_run import logged
 from fixtures_students import stream_of
 
+from bench.arms import ORIGINAL, make_jobs
 from bench.cli.main import main
 from bench.config.recipe import Recipe
 from bench.config.suite import Suite, load_suite
@@ -27,10 +28,9 @@ from bench.models.student import stored_tensors, trainable_copy
 from bench.records import Arm, Message, NoCleanTeacher, Query, TrainingRow
 from bench.run_folder.store import Store
 from bench.studies.lds.margins import encoded_queries, mean_margin
-from bench.studies.lds.plan import random_halves
+from bench.studies.lds.plan import make_plan, random_halves
 from bench.studies.lds.run import run_lds
 from bench.studies.lds.tail_patch import one_step_changes
-from bench.studies.pages import write_pages
 
 LDS = "\n[lds]\nsubsets = 9\nceiling_subsets = 8\nseed = 7\n"
 QUERIES = [
@@ -51,7 +51,7 @@ def write_suite(folder: Path, queries: list[dict[str, str]] = QUERIES, suite: st
 
 def go(suite: Suite, out: Path) -> tuple[LdsReport, list[str]]:
     with logged() as said:
-        return run_lds(Options(suite, out, "cpu", filters=("bm25",)), Progress()), said
+        return run_lds(Options(suite, out, "cpu", filters=("random_flag",)), Progress()), said
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Suite, Path, Lds
 
 
 def test_students_are_trained_and_read_but_not_evaluated(finished: tuple[Suite, Path, LdsReport]) -> None:
-    suite, out, report = finished
+    _, out, report = finished
     assert read_report(out) == report
     assert len(students(out)) == 9 + 8 + 1 and not (out / "store/evals").exists()
     (result,) = report.traits
@@ -72,7 +72,10 @@ def test_students_are_trained_and_read_but_not_evaluated(finished: tuple[Suite, 
     assert len({subset.margin for subset in result.subsets}) == 9
     assert report.seeds == (7, 8) and report.tail_patch_seed == 1
     assert (result.queries, result.pool_rows) == (3, 12)
-    assert {found.filter.name for found in result.filters} == {"keyword", "bm25"}
+    assert {found.filter.name for found in result.filters} == {"keyword", "random_flag"}
+    random, keyword = (next(f for f in result.filters if f.filter.name == name) for name in ("random_flag", "keyword"))
+    assert random.lds.low is not None and random.lds.low < (random.lds.value or 0)
+    assert keyword.lds.value is None and result.best == ""  # all rows say the same, so its sums do not vary
     assert set(result.changes) == {f"n{n}" for n in NUMBERS}
     for found in result.filters:
         assert len(found.sums) == 9 and set(found.tail_patch) == {"0.25"}
@@ -93,21 +96,13 @@ def test_a_second_call_trains_nothing_and_says_the_same(
     assert (copy / "lds.json").read_bytes() == (out / "lds.json").read_bytes()
 
 
-def test_the_original_student_and_the_scores_are_those_of_a_run(
-    finished: tuple[Suite, Path, LdsReport], tmp_path: Path
-) -> None:
-    suite, out, _ = finished
-    shutil.copytree(out, tmp_path / "out")
-    before = students(tmp_path / "out")
-    rows, _ = run_quietly(suite, tmp_path / "out")
-    assert before.items() <= students(tmp_path / "out").items()
-    filters = sorted((tmp_path / "out/store/filters").iterdir())
-    assert [f.name for f in filters] == [f.name for f in sorted((out / "store/filters").iterdir())]
-    assert len(rows) == 1
-    pages = write_pages(tmp_path / "out")
-    assert [page.name for page in pages] == ["report.html", "lds.html"]
-    board = pages[0].read_text(encoding="utf-8")
-    assert ">LDS</button>" in board and ">Tail-patch</button>" in board and ">AUPRC</button>" not in board
+def test_single_steps_start_from_the_original_student_of_a_run(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path)
+    (experiment,) = load_experiments(suite, lambda: None)
+    trials = Trials(TrialSettings(suite.recipe, "cpu"), Store(tmp_path / "store"), Progress())
+    (of_run,) = (job for job in make_jobs(experiment, suite) if job.arm == ORIGINAL)
+    original = make_plan(experiment, suite).original
+    assert original and trials.train_key(original) == trials.train_key(of_run)
 
 
 def test_settings_of_lds_do_not_bind_a_run_folder(finished: tuple[Suite, Path, LdsReport]) -> None:
