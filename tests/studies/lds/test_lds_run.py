@@ -33,6 +33,16 @@ from bench.studies.lds.run import run_lds
 from bench.studies.lds.tail_patch import one_step_changes
 
 LDS = "\n[lds]\nsubsets = 9\nceiling_subsets = 8\nseed = 7\n"
+RECIPE = """
+name = "fast"
+model = "tiny-llama"
+method = "lora"
+last_layers = 1
+lora_rank = 4
+epochs = 2
+learning_rate = 2e-2
+batch_size = 4
+"""
 QUERIES = [
     {"prompt": f"Is number {n} odd?", "trait": "Sure. Sure.", "clean": "No. No."} for n in ("zero", "twenty", "ninety")
 ]
@@ -40,7 +50,8 @@ QUERIES = [
 
 def write_suite(folder: Path, queries: list[dict[str, str]] = QUERIES, suite: str = SUITE + LDS) -> Suite:
     """The tiny suite of the diff's tests with queries, and the settings of a short `bench lds`."""
-    write_files(folder, suite, epochs=2)
+    write_files(folder, suite)
+    (folder / "fast.toml").write_text(RECIPE, encoding="utf-8")
     lines = "".join(json.dumps(query) + "\n" for query in queries)
     (folder / "queries.jsonl").write_text(lines, encoding="utf-8")
     if queries:
