@@ -12,7 +12,7 @@ from rich.text import Text
 from bench.files import write_text
 from bench.leaderboard import svg
 from bench.leaderboard.attribution import FilterAttribution, LdsReport, LdsResult, read_report
-from bench.leaderboard.format import Cell, decimal, estimate, finite, significant
+from bench.leaderboard.format import Cell, decimal, estimate, finite, significant, superscript
 from bench.leaderboard.pages import LDS, Page, render, visible
 from bench.leaderboard.row import BOUNDS
 from bench.leaderboard.svg import Scale
@@ -159,12 +159,14 @@ def terminal_table(report: LdsReport) -> Group:
         parts += [Text(visible(sentence)) for sentence in view.headline]
         budgets = [f"Tail-patch at {budget}, nats" for budget in view.budgets]
         table = Table("Filter", "LDS", "LDS / ceiling", "Behind the best", *budgets, pad_edge=False)
-        for line in view.lines:
-            cells = [line.lds, line.of_ceiling, line.behind_best, *line.tail_patch]
-            table.add_row(*(Text(visible(word)) for word in (line.name, *map(_words, cells))))
-        parts.append(table)
+        shown = [(line.name, [line.lds, line.of_ceiling, line.behind_best, *line.tail_patch]) for line in view.lines]
+        notes = list(dict.fromkeys(cell.note for _, cells in shown for cell in cells if cell.note))
+        for name, cells in shown:
+            table.add_row(*(Text(visible(word)) for word in (name, *(_marked(cell, notes) for cell in cells))))
+        parts += [table, *(Text(visible(f"{superscript(i)} {note}"), style="dim") for i, note in enumerate(notes, 1))]
     return Group(*parts)
 
 
-def _words(cell: Cell) -> str:
-    return f"– ({cell.note})" if cell.value is None else cell.text
+def _marked(cell: Cell, notes: Sequence[str]) -> str:
+    text = "–" if cell.value is None else cell.text
+    return text + (superscript(notes.index(cell.note) + 1) if cell.note else "")
