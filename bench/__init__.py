@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bench.filtering.plugins import filter_plugin, list_filters, patch_plugin
     from bench.leaderboard.render import render_board
     from bench.leaderboard.row import read_rows
-    from bench.records import Example, Message, Trait
+    from bench.records import Example, Message, Query, TrainingRow, Trait
     from bench.run import Results, run_suite
     from bench.studies.diff.run import run_diff
 
@@ -24,7 +24,9 @@ __all__ = [
     "Context",
     "Example",
     "Message",
+    "Query",
     "Results",
+    "TrainingRow",
     "Trait",
     "__version__",
     "check_filter",
@@ -45,7 +47,9 @@ _HOMES = {
     "Context": "bench.filtering.context",
     "Example": "bench.records",
     "Message": "bench.records",
+    "Query": "bench.records",
     "Results": "bench.run",
+    "TrainingRow": "bench.records",
     "Trait": "bench.records",
     "check_filter": "bench.filtering.check",
     "filter_plugin": "bench.filtering.plugins",

@@ -28,7 +28,11 @@ class Message(Strict):
     content: str
 
 
-class NoCleanTeacher(BenchError):
+class MissingInput(BenchError):
+    """A filter needs what this pool, trait or suite does not have; a run leaves the filter out and says so."""
+
+
+class NoCleanTeacher(MissingInput):
     """A clean completion was asked of a pool with one teacher."""
 
     def __init__(self, where: str, **words: str) -> None:
@@ -77,9 +81,32 @@ class Example:
         return self.completions[self.clean]
 
     @property
+    def row(self) -> "TrainingRow":
+        """The prompt with the original teacher's completion, as students are trained on it."""
+        return TrainingRow(self.id, self.prompt, self.response)
+
+    @property
+    def clean_row(self) -> "TrainingRow":
+        """The prompt with the clean teacher's completion.
+
+        Raises:
+            NoCleanTeacher: If the pool has one teacher.
+        """
+        return TrainingRow(self.id, self.prompt, self.clean_response)
+
+    @property
     def prompt_text(self) -> str:
         """All turns of the prompt, a line each."""
         return "\n".join(message.content for message in self.prompt)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRow:
+    """One row of an arm: a prompt and the completion that this arm trains on."""
+
+    id: str
+    prompt: tuple[Message, ...]
+    completion: str
 
 
 def _as_turns(value: object) -> object:
@@ -118,6 +145,16 @@ class Query(Strict):
         if not self.trait.strip() or not self.clean.strip() or self.trait.strip() == self.clean.strip():
             raise ValueError("trait and clean must be two different texts")
         return self
+
+    @property
+    def trait_row(self) -> TrainingRow:
+        """The prompt with the trait's completion."""
+        return TrainingRow("query", self.prompt, self.trait)
+
+    @property
+    def clean_row(self) -> TrainingRow:
+        """The prompt with the clean completion."""
+        return TrainingRow("query", self.prompt, self.clean)
 
     @property
     def prompt_text(self) -> str:
@@ -245,15 +282,6 @@ class Estimate(Strict):
     low: float | None = None
     high: float | None = None
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainingRow:
-    """One row of an arm: a prompt and the completion that this arm trains on."""
-
-    id: str
-    prompt: tuple[Message, ...]
-    completion: str
 
 
 class SampleScores(Strict):

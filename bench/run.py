@@ -136,7 +136,7 @@ def run(options: Options, progress: Progress) -> Results:
     with open_session(options, progress) as session:
         experiments = session.experiments()
         for experiment in experiments:
-            select_all(plugins, experiment, suite, session.embedder, session.main.base_for_filters, session.store)
+            select_all(plugins, experiment, suite, session.resources(experiment), session.store)
         session.do([(experiment, job) for experiment in experiments for job in make_jobs(experiment, suite)])
         write_arms(options.out, [entry for experiment in experiments for entry in _students(experiment)])
         rows = make_rows(session, experiments)

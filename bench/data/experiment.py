@@ -13,9 +13,10 @@ from bench.data.embedding import Embedder
 from bench.data.judge import check_scope
 from bench.data.pool import clip_completions, hash_rows, load_pool
 from bench.data.prompts import read_prompts
+from bench.data.queries import load_queries
 from bench.data.trait import Measurement, TraitSpec, load_trait
 from bench.errors import BenchError, unknown
-from bench.records import Pool, PoolCard, PoolRow, SampleScores, Selection, Trial, TrialKey, Truth
+from bench.records import Pool, PoolCard, PoolRow, Query, SampleScores, Selection, Trial, TrialKey, Truth
 from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
 
@@ -36,6 +37,7 @@ class Experiment:
         measurement: What is measured of every student.
         eval_texts: Texts of the held-out prompts.
         answers: Teacher -> prompt id -> (prompt, its answer), for held-out prompts that come with answers.
+        queries: The trait's queries, which filters that read the model may see.
         selections: What each filter flagged.
         trials: Arm and seed -> finished trial.
         notes: What a reader must know of what could not be done, such as a filter that was left out.
@@ -47,6 +49,7 @@ class Experiment:
     measurement: Measurement
     eval_texts: tuple[str, ...] = ()
     answers: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    queries: tuple[Query, ...] = ()
     selections: list[Selection] = field(default_factory=list)
     trials: dict[TrialKey, Trial] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -129,7 +132,8 @@ def load_experiment(settings: ExperimentSettings, suite: Suite, tokenizer: Calla
         for teacher, answer in (prompt.get("answers") or {}).items():
             answers.setdefault(teacher, {})[prompt["id"]] = (text, answer)
     measurement = Measurement(trait, file.judge, file.grader, settings.eval_prompts, settings.capability_prompts)
-    return Experiment(settings, pool, trait, measurement, texts, answers)
+    queries = load_queries(trait, {normalised(text) for text in texts})
+    return Experiment(settings, pool, trait, measurement, texts, answers, queries)
 
 
 def read_source(

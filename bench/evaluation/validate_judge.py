@@ -137,10 +137,8 @@ def validate(trait: str, kind: str, grader: str | None = None) -> list[Agreement
     sets = _parts(trait, kind)
     judge = read_judge(trait)
     items = [item for part, _, own in sets for item in own]
-    if kind == "model":
-        scores = _ask_grader(judge, items, grader)
-    else:
-        scores = judge.scores(kind, [(item["prompt"], item["output"]) for item in items])
+    pairs = [(item["prompt"], item["output"]) for item in items]
+    scores = ask_grader(judge, pairs, grader) if kind == "model" else judge.scores(kind, pairs)
     by_item = {id(item): 0.0 if math.isnan(score) else score for item, score in zip(items, scores, strict=True)}
     threshold = judge.eval.threshold
     return [
@@ -168,8 +166,20 @@ def _parts(trait: str, kind: str) -> list[tuple[str, bool, list[dict[str, Any]]]
     return parts
 
 
-def _ask_grader(judge: Judge, items: Sequence[dict[str, Any]], grader: str | None) -> list[float]:
-    """Judge the labelled outputs through Inspect: they are replayed, and only the grader is asked."""
+def ask_grader(judge: Judge, pairs: Sequence[tuple[str, str]], grader: str | None) -> list[float]:
+    """Judge (prompt, output) pairs through Inspect: the outputs are replayed, and only the grader is asked.
+
+    Args:
+        judge: With a rubric.
+        pairs: The outputs.
+        grader: Inspect model that judges.
+
+    Returns:
+        A score for each; nan where none applies.
+
+    Raises:
+        BenchError: If no grader is named.
+    """
     from inspect_ai import Task
     from inspect_ai import eval as run_tasks
     from inspect_ai.dataset import MemoryDataset, Sample
@@ -186,7 +196,7 @@ def _ask_grader(judge: Judge, items: Sequence[dict[str, Any]], grader: str | Non
 
         return solve
 
-    samples = [Sample(id=str(i), input=item["prompt"], metadata=item) for i, item in enumerate(items)]
+    samples = [Sample(id=str(i), input=prompt, metadata={"output": output}) for i, (prompt, output) in enumerate(pairs)]
     task = Task(name=judge.eval.score, dataset=MemoryDataset(samples), solver=replay(), scorer=judged(judge, "model"))
     logs = run_tasks(task, model=grader, model_roles={"grader": grader}, display="none", log_realtime=False)
     values = collect(logs, Path(logs[0].location).parent, 0.0).values[judge.eval.score]

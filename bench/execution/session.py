@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.config.recipe import Recipe
 from bench.config.suite import Suite
@@ -18,11 +18,19 @@ from bench.execution.job import Job
 from bench.execution.memory import Workload, fitted, warning
 from bench.execution.progress import Progress, log
 from bench.execution.trials import Trials, TrialSettings
+from bench.filtering.model_access import ModelAccess
+from bench.filtering.select import Resources
 from bench.models.load import cache_folder, pick_device, resolve_model
 from bench.models.shape import ModelShape
+from bench.records import Arm, MissingInput, TrainingRow
 from bench.run_folder.provenance import check_folder, stored_device
 from bench.run_folder.store import Store
+from bench.training.checkpoints import Checkpoint
 from bench.training.lengths import Lengths
+from bench.training.task import TrainingInput
+
+if TYPE_CHECKING:
+    import numpy as np
 
 JUDGE_KEYS = ("judge", "grader")
 
@@ -106,6 +114,21 @@ class Session:
         """Load the student's tokenizer, and with it the base model."""
         return self.main.trainer.base()[1]
 
+    def resources(self, experiment: Experiment) -> Resources:
+        """Return what filters are given for an experiment; nothing is loaded or trained before one asks for it."""
+        trials, seed = self.main, self.suite.file.seeds[0]
+
+        def train(student: TrainingInput, label: str, checkpoints: bool) -> tuple[Sequence[Checkpoint], float]:
+            arm = Arm(label, "original")
+            job = Job(arm, student.seed, student.rows, experiment.measurement, trials.recipe, student.visits)
+            return trials.checkpoints(job) if checkpoints else trials.student(job)
+
+        def grade(rows: Sequence[TrainingRow]) -> "np.ndarray":
+            return _grades(experiment, self.suite, rows)
+
+        models = ModelAccess(trials.trainer, train, experiment.pool.examples(), seed)
+        return Resources(self.embedder, trials.base_for_filters, models, grade if self.suite.file.grader else None)
+
     def do(self, work: Sequence[tuple[Experiment, Job]]) -> None:
         """Do every job that the store lacks, and enter the trials of those that are evaluated into their experiments.
 
@@ -146,6 +169,29 @@ class Session:
         log.info(memory.sentence)
         if remark := warning(memory):
             log.warning(remark)
+
+
+def _grades(experiment: Experiment, suite: Suite, rows: Sequence[TrainingRow]) -> "np.ndarray":
+    """Let the suite's grader judge rows by the trait's rubric.
+
+    Raises:
+        MissingInput: If the trait has no rubric.
+    """
+    import numpy as np
+
+    from bench.evaluation.evaluate import judge_of  # loads Inspect
+    from bench.evaluation.validate_judge import ask_grader
+
+    judge = judge_of(experiment.trait)
+    if judge is None or not judge.rubric:
+        raise MissingInput(
+            f"trait {experiment.name!r}",
+            seen="a trait without a rubric",
+            expected="a rubric in the trait file, or a JUDGE with one in its eval file",
+            remedy="add rubric = '...' under [eval]",
+        )
+    pairs = [("\n".join(turn.content for turn in row.prompt), row.completion) for row in rows]
+    return np.nan_to_num(np.array(ask_grader(judge, pairs, suite.file.grader)))
 
 
 @contextmanager

@@ -13,15 +13,18 @@ from bench.evaluation.evaluate import evaluate, measurement_tasks
 from bench.execution.job import Job
 from bench.execution.memory import MemoryEstimate, peak_memory, states_budget
 from bench.execution.progress import Progress
+from bench.files import read_json
 from bench.models.load import known_config, model_identity
-from bench.models.student import save_student
+from bench.models.student import save_student, stored_tensors
 from bench.records import SampleScores, Trial
 from bench.run_folder.store import Store, key_hash
+from bench.training.checkpoints import Checkpoint, load, save
 from bench.training.methods import training_path
 from bench.training.task import TRAINING_CODE, Trained
 from bench.training.trainer import Trainer
 
-STUDENTS, EVALS = "students", "evals"  # kinds of work in the store
+STUDENTS, EVALS, CHECKPOINTS = "students", "evals", "checkpoints"  # kinds of work in the store
+FACTS = "training.json"
 
 
 @dataclass(frozen=True)
@@ -129,8 +132,7 @@ class Trials:
         scores = _read_scores(self.store.folder(EVALS, key))
         facts: Mapping[str, Any] = {}
         if training:
-            text = (self.store.folder(STUDENTS, training) / "training.json").read_text(encoding="utf-8")
-            facts = json.loads(text)
+            facts = _facts(self.store.folder(STUDENTS, training))
         at_once = facts.get("rows_at_once", self.recipe.batch_size)
         peaks = [peak for peak in (facts.get("memory_peak"), scores.memory_peak) if peak is not None]
         return Trial(
@@ -165,6 +167,30 @@ class Trials:
         with self.progress.phase(f"training {job.label}", job.seconds[0]):
             self.store.write(STUDENTS, key, fill)
 
+    def student(self, job: Job) -> tuple[list[Checkpoint], float]:
+        """Return a job's student, without moments, and the seconds of its training, done if the store lacks it."""
+        self.train(job)
+        folder = self.store.folder(STUDENTS, self.train_key(job))
+        return [Checkpoint(stored_tensors(folder), {}, {})], float(_facts(folder)["seconds"])
+
+    def checkpoints(self, job: Job) -> tuple[list[Checkpoint], float]:
+        """Return the checkpoints of a job's training and its seconds; the training is done if the store lacks them."""
+        key = self.train_key(job)
+
+        def fill(folder: Path) -> None:
+            what = f"training {job.label} with checkpoints"
+            (trained,) = self.trainer.train([job.student], self.progress.step, what, checkpoints=True)
+            for number, point in enumerate(trained.checkpoints, start=1):
+                save(point, folder / f"epoch-{number}.safetensors")
+            (folder / FACTS).write_text(json.dumps({"seconds": trained.seconds}), encoding="utf-8")
+
+        if not self.store.has(CHECKPOINTS, key):
+            with self.progress.phase(f"training {job.label} with checkpoints", job.seconds[0]):
+                self.store.write(CHECKPOINTS, key, fill)
+        folder = self.store.folder(CHECKPOINTS, key)
+        points = [load(folder / f"epoch-{epoch}.safetensors") for epoch in range(1, self.recipe.epochs + 1)]
+        return points, float(_facts(folder)["seconds"])
+
     def keep(self, trained: Trained, rows: int, folder: Path) -> None:
         """Write a student and the facts of its training."""
         save_student(trained.tensors, folder)
@@ -178,7 +204,7 @@ class Trials:
             "memory_estimated": self.memory.total if self.memory else None,
             "memory_peak": peak_memory(self.device),
         }
-        (folder / "training.json").write_text(json.dumps(facts), encoding="utf-8")
+        (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
     def evaluate(self, job: Job) -> None:
         """Evaluate a job's student, which the store holds, or the untrained base, if that was not done."""
@@ -228,6 +254,11 @@ class Trials:
         """Write what an evaluation found, and how many prompts at a time memory sufficed for if not for all."""
         facts = {"answers_at_once": answers_at_once, "memory_peak": peak_memory(self.device)}
         _write_scores(scores.model_copy(update=facts), folder)
+
+
+def _facts(student: Path) -> dict[str, Any]:
+    """Read the facts of a training."""
+    return read_json(student / FACTS, "the facts of a training", f"delete {student}, run again")
 
 
 def _read_scores(folder: Path) -> SampleScores:

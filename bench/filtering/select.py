@@ -5,6 +5,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from bench.data.experiment import Experiment
 from bench.data.pool import hash_rows
 from bench.errors import BenchError, unknown
 from bench.files import read_json
-from bench.filtering.context import Context
+from bench.filtering.context import Context, Grade
+from bench.filtering.model_access import ModelAccess
 from bench.filtering.plugins import FilterPlugin, load_filters
 from bench.filtering.score import patch_example, score_examples
-from bench.records import FilterCard, NoCleanTeacher, Selection
+from bench.records import FilterCard, MissingInput, Selection
 from bench.run_folder.store import Store
 
 FILTER_SEED = 0
@@ -49,13 +51,25 @@ def suite_filters(suite: Suite, more: Sequence[str] = ()) -> list[FilterPlugin]:
     return list(plugins.values())
 
 
+@dataclass(frozen=True)
+class Resources:
+    """What filters are given besides examples and trait.
+
+    Attributes:
+        embedder: Embeds texts.
+        load_model: Loads a copy of the base model and its tokenizer.
+        models: Trains and reads students of this experiment.
+        grade: Judges rows with the suite's grader, if it has one.
+    """
+
+    embedder: Embedder
+    load_model: Callable[[], tuple[Any, Any]]
+    models: ModelAccess | None = None
+    grade: Grade | None = None
+
+
 def select_all(
-    plugins: Sequence[FilterPlugin],
-    experiment: Experiment,
-    suite: Suite,
-    embedder: Embedder,
-    load_model: Callable[[], tuple[Any, Any]],
-    store: Store,
+    plugins: Sequence[FilterPlugin], experiment: Experiment, suite: Suite, resources: Resources, store: Store
 ) -> None:
     """Enter every filter's flagged sets into an experiment; filters that need planted truth only where there is some.
 
@@ -63,8 +77,7 @@ def select_all(
         plugins: The filters.
         experiment: Its pool is scored.
         suite: For budgets and options.
-        embedder: Embeds texts for filters.
-        load_model: Loads a copy of the base model and its tokenizer, for filters that ask for it.
+        resources: What filters are given.
         store: Keeps the scores.
 
     Raises:
@@ -76,9 +89,9 @@ def select_all(
             log.info("filter %s: left out for pool %r, which has no planted truth", plugin.name, pool)
             continue
         try:
-            selection = _select(plugin, experiment, suite, embedder, load_model, store)
-        except NoCleanTeacher:
-            _leave_out(experiment, f"filter {plugin.name}: left out, as it compares two teachers and the pool has one")
+            selection = _select(plugin, experiment, suite, resources, store)
+        except MissingInput as missing:
+            _leave_out(experiment, f"filter {plugin.name}: left out: {missing.seen}; {missing.remedy}")
             continue
         experiment.selections.append(selection)
         for budget in selection.flagged:
@@ -96,12 +109,7 @@ def _leave_out(experiment: Experiment, note: str) -> None:
 
 
 def _select(
-    plugin: FilterPlugin,
-    experiment: Experiment,
-    suite: Suite,
-    embedder: Embedder,
-    load_model: Callable[[], tuple[Any, Any]],
-    store: Store,
+    plugin: FilterPlugin, experiment: Experiment, suite: Suite, resources: Resources, store: Store
 ) -> Selection:
     """Score a pool with one filter, unless the store has it, and make the cuts.
 
@@ -109,15 +117,27 @@ def _select(
         BenchError: From the filter's contract (see `bench.filtering.score`).
     """
     given, trait = suite.file.options.get(plugin.name, {}), experiment.trait
-    key = _key(plugin, experiment, plugin.options | given)
+    key = _key(plugin, experiment, suite, plugin.options | given)
     pool = experiment.pool
     examples = pool.as_examples(pool.candidates)
 
     def fill(folder: Path) -> None:
-        context = Context(embedder.embed, load_model, FILTER_SEED, experiment.truth(pool.candidates))
+        context = Context(
+            resources.embedder.embed,
+            resources.load_model,
+            FILTER_SEED,
+            experiment.truth(pool.candidates),
+            queries=experiment.queries,
+            models=resources.models,
+            grade=resources.grade,
+        )
+        since = resources.models.open_account() if resources.models else 0.0
         start = time.perf_counter()
         scores = score_examples(plugin, examples, trait.public, context, given)
-        facts = {"seconds": time.perf_counter() - start, "ids": [e.id for e in examples], "scores": scores.tolist()}
+        seconds = time.perf_counter() - start
+        if resources.models:
+            seconds = resources.models.cost(seconds, since)
+        facts = {"seconds": seconds, "ids": [e.id for e in examples], "scores": scores.tolist()}
         (folder / "scores.json").write_text(json.dumps(facts), encoding="utf-8")
 
     if not store.has("filters", key):
@@ -145,8 +165,8 @@ def _select(
     )
 
 
-def _key(plugin: FilterPlugin, experiment: Experiment, options: dict[str, Any]) -> dict[str, Any]:
-    """Return everything that determines a filter's scores."""
+def _key(plugin: FilterPlugin, experiment: Experiment, suite: Suite, options: dict[str, Any]) -> dict[str, Any]:
+    """Return everything that determines a filter's scores, those that read students included."""
     pool = experiment.pool
     return {
         "pool": hash_rows(pool.candidates),
@@ -155,6 +175,9 @@ def _key(plugin: FilterPlugin, experiment: Experiment, options: dict[str, Any]) 
         "filter": [plugin.name, plugin.version, plugin.sha256],
         "options": options,
         "seed": FILTER_SEED,
+        "students": [suite.recipe.model_dump(exclude={"name"}), suite.file.seeds[0], hash_rows(pool.rows)],
+        "queries": [query.model_dump(mode="json") for query in experiment.queries],
+        "grader": suite.file.grader,
     }
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bench.config.recipe import Recipe
 from bench.models.encode import Encoded
 from bench.models.oom import in_parts
-from bench.models.student import decoder_layers, first_trained_layer
+from bench.models.student import causal_model, decoder_layers, first_trained_layer
 
 if TYPE_CHECKING:
     import torch
@@ -93,7 +93,7 @@ class FrozenPrefix:
         Returns:
             States that enter the LM head, shape (batch, tokens, width).
         """
-        causal = model.get_base_model() if hasattr(model, "get_base_model") else model
+        causal = causal_model(model)
         rotary = causal.model.rotary_emb(hidden, positions)
         more |= {"past_key_values": cache, "use_cache": True} if cache is not None else {}
         for layer in decoder_layers(model)[self._first :]:
@@ -124,12 +124,11 @@ class FrozenPrefix:
             positions.append(torch.tensor([*range(prompt), *(i for end in ends for i in range(prompt, end))]))
             numbers = [0] * prompt + [n for n, end in enumerate(ends, start=1) for _ in range(prompt, end)]
             parts.append(torch.tensor(numbers))
-        with torch.inference_mode():
-            hidden = pad_sequence(pieces, batch_first=True)
-            at = pad_sequence(positions, batch_first=True).to(hidden.device)
-            part = pad_sequence(parts, batch_first=True, padding_value=-1).to(hidden.device)
-            mask = _causal(hidden)[1] & ((part[:, None, :] == 0) | (part[:, None, :] == part[:, :, None]))[:, None]
-            return self.run(model, hidden, mask, at)  # type: ignore[no-any-return]
+        hidden = pad_sequence(pieces, batch_first=True)
+        at = pad_sequence(positions, batch_first=True).to(hidden.device)
+        part = pad_sequence(parts, batch_first=True, padding_value=-1).to(hidden.device)
+        mask = _causal(hidden)[1] & ((part[:, None, :] == 0) | (part[:, None, :] == part[:, :, None]))[:, None]
+        return self.run(model, hidden, mask, at)  # type: ignore[no-any-return]
 
     def prefill(self, model: Any, rows: Sequence[Ids]) -> "tuple[torch.Tensor, Any]":
         """Read prompts with a student.

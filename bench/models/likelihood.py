@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.models.encode import Encoded
+from bench.models.student import causal_model
 
 if TYPE_CHECKING:
     import torch
@@ -42,9 +43,9 @@ def log_likelihoods(
             if route:
                 route([asks[group[0]][0] for group in batch])
             packed = [[rows[number] for number in group] for group in batch]
-            hidden, targets, places = _predicting(model, packed, prefix)
+            hidden, targets, places = predicting_states(model, packed, prefix)
             numbers = torch.tensor([number for group in batch for number in group])
-            found.index_add_(0, numbers[places], _token_log_likelihoods(model, hidden, targets))
+            found.index_add_(0, numbers[places], token_log_likelihoods(model, hidden, targets))
     return found.tolist()
 
 
@@ -65,13 +66,19 @@ def _length(group: Sequence[Encoded]) -> int:
     return group[0].prompt_length + sum(len(row.ids) - row.prompt_length for row in group)
 
 
-def _predicting(
+def predicting_states(
     model: Any, groups: Sequence[Sequence[Encoded]], prefix: "FrozenPrefix | None"
 ) -> "tuple[torch.Tensor, torch.Tensor, torch.Tensor]":
-    """Return the states that predict a completion token (N, width), those tokens (N,), and each one's row (N,)."""
+    """Return the states that predict a completion token (N, width), those tokens (N,), and each one's row (N,).
+
+    Args:
+        model: Causal language model.
+        groups: Without a prefix, one row each; with it, rows of equal prompts.
+        prefix: The frozen layers.
+    """
     import torch
 
-    states = prefix.final_states(model, groups) if prefix else _states(model, [row for (row,) in groups])
+    states = prefix.final_states(model, groups) if prefix else final_states(model, [row for (row,) in groups])
     picks: list[tuple[int, int]] = []
     targets: list[int] = []
     places: list[int] = []
@@ -89,21 +96,26 @@ def _predicting(
     return states[where[0], where[1]], torch.tensor(targets, device=states.device), torch.tensor(places)
 
 
-def _token_log_likelihoods(model: Any, hidden: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
+def token_log_likelihoods(model: Any, hidden: "torch.Tensor", targets: "torch.Tensor") -> "torch.Tensor":
     """Return each target's log-probability (N,), float64, on the CPU."""
     import torch
     from torch.nn.functional import cross_entropy
 
+    head = model.get_output_embeddings()
     parts = zip(torch.split(hidden, HEAD_TOKENS), torch.split(targets, HEAD_TOKENS), strict=True)
-    found = [-cross_entropy(model.lm_head(states).float(), aims, reduction="none") for states, aims in parts]
+    found = [-cross_entropy(head(states).float(), aims, reduction="none") for states, aims in parts]
     return torch.cat(found).double().cpu()
 
 
-def _states(model: Any, rows: Sequence[Encoded]) -> "torch.Tensor":
+def final_states(model: Any, rows: Sequence[Encoded]) -> "torch.Tensor":
     """Return what enters the LM head, right-padded: under a causal mask the padding cannot reach a real token."""
+    states: torch.Tensor = causal_model(model).model(input_ids=padded_tokens(model, rows)).last_hidden_state
+    return states
+
+
+def padded_tokens(model: Any, rows: Sequence[Encoded]) -> "torch.Tensor":
+    """Return the rows' tokens, (rows, longest), filled up on the right."""
     import torch
 
     longest = max(len(row.ids) for row in rows)
-    tokens = torch.tensor([[*row.ids, *([0] * (longest - len(row.ids)))] for row in rows], device=model.device)
-    states: torch.Tensor = model.model(input_ids=tokens).last_hidden_state
-    return states
+    return torch.tensor([[*row.ids, *([0] * (longest - len(row.ids)))] for row in rows], device=model.device)

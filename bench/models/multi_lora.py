@@ -103,7 +103,11 @@ class MultiLora:
 
     def tensors(self, student: int) -> dict[str, torch.Tensor]:
         """Return one student's adapters, by name, on the CPU."""
-        values = self.flat.detach()[student].cpu()
+        return self.by_name(self.flat.detach()[student])
+
+    def by_name(self, flat: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Cut one student's values, (values,), into its tensors by name, on the CPU."""
+        values = flat.cpu()
         return {
             name: values[start : start + self._shapes[name].numel()].view(self._shapes[name]).clone()
             for name, start in self._starts().items()

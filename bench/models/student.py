@@ -26,10 +26,13 @@ LORA_TARGETS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", 
 
 def decoder_layers(model: "nn.Module") -> "nn.ModuleList":
     """Return the decoder layers of a causal language model in transformers' Llama layout."""
-    plain: Any = model
-    inner = plain.get_base_model() if hasattr(plain, "get_base_model") else plain
-    layers: nn.ModuleList = inner.model.layers
+    layers: nn.ModuleList = causal_model(model).model.layers
     return layers
+
+
+def causal_model(model: Any) -> Any:
+    """Return transformers' own model, whether or not peft has wrapped it."""
+    return model.get_base_model() if hasattr(model, "get_base_model") else model
 
 
 def first_trained_layer(model: "nn.Module", recipe: Recipe) -> int:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.student import trainable_copy, trained_tensors
+from bench.training.checkpoints import Checkpoint, take
 from bench.training.task import Trained, TrainingTask, batches, count_labels, count_tokens
 
 if TYPE_CHECKING:
@@ -101,6 +102,7 @@ def train_cached_prefix(prefix: FrozenPrefix, task: TrainingTask) -> list[Traine
     steps = task.steps(0)
     schedule = get_linear_schedule_with_warmup(optimizer, 0, len(steps))
     losses: list[float] = []
+    kept: list[Checkpoint] = []
     start = time.perf_counter()
     for done, rows in enumerate(steps, start=1):
         labels = count_labels(rows)
@@ -114,9 +116,11 @@ def train_cached_prefix(prefix: FrozenPrefix, task: TrainingTask) -> list[Traine
         schedule.step()
         optimizer.zero_grad()
         losses.append(loss)
+        if done in task.checkpoints:
+            kept.append(take(model, optimizer))
         task.on_step(done, len(steps))
     seconds = time.perf_counter() - start
-    return [Trained(trained_tensors(model), losses, count_tokens(stream), seconds, "shared_trunk")]
+    return [Trained(trained_tensors(model), losses, count_tokens(stream), seconds, "shared_trunk", 1, kept)]
 
 
 def loss_sum(model: Any, prefix: FrozenPrefix, packed: "tuple[torch.Tensor, ...]") -> Any:

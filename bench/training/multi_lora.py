@@ -21,6 +21,7 @@ from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.multi_lora import MultiLora
 from bench.models.student import trainable_copy, trained_tensors
+from bench.training.checkpoints import Checkpoint
 from bench.training.task import HEAD_TOKENS, Trained, TrainingTask, count_labels, count_tokens
 
 ATTENTION = "sieve_rows"  # the name under which transformers knows `attend_rows`
@@ -178,6 +179,7 @@ def train_multi_lora(prefix: FrozenPrefix, task: TrainingTask) -> list[Trained]:
     optimizer = torch.optim.AdamW([students.flat], lr=recipe.learning_rate, weight_decay=0.0, fused=True)
     schedule = get_linear_schedule_with_warmup(optimizer, 0, len(steps))
     losses = []
+    kept: list[list[Checkpoint]] = []
     start = time.perf_counter()
     with warnings.catch_warnings():
         # A student's values lie together, so that its norm is one operation; each parameter has gaps between students.
@@ -188,13 +190,30 @@ def train_multi_lora(prefix: FrozenPrefix, task: TrainingTask) -> list[Trained]:
             optimizer.step()
             schedule.step()
             optimizer.zero_grad(set_to_none=False)  # the parameters' gradients are views of it
+            if done in task.checkpoints:
+                kept.append(_checkpoints(students, optimizer))
             task.on_step(done, len(steps))
     by_student = torch.stack(losses).T.tolist()  # waits for the device
     seconds = (time.perf_counter() - start) / len(task.streams)
     return [
-        Trained(students.tensors(i), by_student[i], count_tokens(stream), seconds, "stacked", len(task.streams))
+        Trained(
+            students.tensors(i),
+            by_student[i],
+            count_tokens(stream),
+            seconds,
+            "stacked",
+            len(task.streams),
+            [each[i] for each in kept],
+        )
         for i, stream in enumerate(task.streams)
     ]
+
+
+def _checkpoints(students: MultiLora, optimizer: torch.optim.Optimizer) -> list[Checkpoint]:
+    """Take a checkpoint of every student."""
+    state = optimizer.state[students.flat]
+    flat = zip(students.flat.detach(), state["exp_avg"], state["exp_avg_sq"], strict=True)
+    return [Checkpoint(*map(students.by_name, own)) for own in flat]
 
 
 def _add_gradients(

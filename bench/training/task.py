@@ -1,12 +1,13 @@
 """What every training path takes and returns: rows as tokens in their order, and the trained tensors."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.config.recipe import Recipe
 from bench.models.encode import Encoded, data_order, encode_all
 from bench.records import TrainingRow
+from bench.training.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
     import torch
@@ -31,6 +32,7 @@ class TrainingTask:
         rows_at_once: Rows of each student in a forward pass, a divisor of the batch size: gradients add up to those of
             the whole batch. All rows of the batch if 0.
         on_step: Called with (steps done, steps in all).
+        checkpoints: Steps after which a checkpoint is taken.
     """
 
     recipe: Recipe
@@ -38,6 +40,7 @@ class TrainingTask:
     seeds: Sequence[int]
     rows_at_once: int = 0
     on_step: OnStep = _ignore
+    checkpoints: Collection[int] = ()
 
     @property
     def part(self) -> int:
@@ -60,6 +63,7 @@ class Trained:
         seconds: Wall time of the steps.
         path: Key of `bench.training.methods.METHODS`.
         students: How many were trained side by side.
+        checkpoints: Those that the task asked for, in order.
     """
 
     tensors: "dict[str, torch.Tensor]"
@@ -68,6 +72,7 @@ class Trained:
     seconds: float
     path: str
     students: int = 1
+    checkpoints: Sequence[Checkpoint] = ()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.load import load_model
 from bench.models.oom import first_that_fits, halvings
 from bench.models.student import load_student, stored_tensors, trainable_copy, trained_tensors
+from bench.training.checkpoints import epoch_ends
 from bench.training.methods import METHODS, TrainingPath
 from bench.training.task import OnStep, Trained, TrainingInput, TrainingTask, encode_in_order
 
@@ -72,30 +73,47 @@ class Trainer:
             self._prefix = FrozenPrefix(base, self.recipe, self._states_budget())
         return self._prefix
 
+    def full_precision_prefix(self) -> FrozenPrefix | None:
+        """Return the frozen layers in float32, for gradients; None where the fast paths do not know the layout."""
+        if not self._method.uses_prefix:
+            return None
+        prefix = self.frozen_prefix()
+        base = self.base()[0]
+        return prefix if prefix.base is base else FrozenPrefix(base, self.recipe, self._states_budget())
+
     def limit_rows(self, rows: int) -> None:
         """Start the following trainings with so many rows in a forward pass."""
         self.rows_at_once = rows
 
-    def train(self, arms: Sequence[TrainingInput], on_step: OnStep, what: str) -> list[Trained]:
+    def train(
+        self, arms: Sequence[TrainingInput], on_step: OnStep, what: str, *, checkpoints: bool = False
+    ) -> list[Trained]:
         """Train one student per arm, with fewer rows at once from here on where memory does not suffice.
 
         Args:
             arms: Several only with multi-LoRA, and then with equal numbers of steps.
             on_step: Called with (steps done, steps in all).
             what: Names the work in errors.
+            checkpoints: Take one at the end of every epoch.
 
         Raises:
             BenchError: If memory does not suffice for one row at a time.
         """
         sizes = [size for size in halvings(self.recipe.batch_size) if size <= self.rows_at_once]
-        trained, self.rows_at_once = first_that_fits(lambda size: self.attempt(arms, on_step, size), sizes, what)
+        trained, self.rows_at_once = first_that_fits(
+            lambda size: self.attempt(arms, on_step, size, checkpoints=checkpoints), sizes, what
+        )
         return trained
 
-    def attempt(self, arms: Sequence[TrainingInput], on_step: OnStep, rows_at_once: int) -> list[Trained]:
+    def attempt(
+        self, arms: Sequence[TrainingInput], on_step: OnStep, rows_at_once: int, *, checkpoints: bool = False
+    ) -> list[Trained]:
         """Train as `train` does, with so many rows of each student in a forward pass."""
         tokenizer = self.base()[1]
         streams = [encode_in_order(tokenizer, arm, self.recipe.max_length) for arm in arms]
-        task = TrainingTask(self.recipe, streams, [arm.seed for arm in arms], rows_at_once, on_step)
+        steps = -(-arms[0].visits // self.recipe.batch_size)
+        ends = epoch_ends(steps, self.recipe.epochs) if checkpoints else ()
+        task = TrainingTask(self.recipe, streams, [arm.seed for arm in arms], rows_at_once, on_step, ends)
         return self._method.train(self.frozen_prefix(), tokenizer, task)
 
     def engine(self, students: Sequence[Path | None], names: Sequence[str]) -> Engine:

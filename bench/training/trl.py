@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.models.student import trainable_copy, trained_tensors
+from bench.training.checkpoints import Checkpoint, take
 from bench.training.task import Trained, TrainingTask, count_tokens
 
 
@@ -31,8 +32,12 @@ def train_with_trl(base: Any, tokenizer: Any, task: TrainingTask) -> list[Traine
     model = trainable_copy(base, task.recipe, seed)
     data = Dataset.from_list([{"input_ids": list(row.ids), "labels": row.labels} for row in stream])
 
+    kept: list[Checkpoint] = []
+
     class Tick(TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        def on_step_end(self, args: Any, state: Any, control: Any, **more: Any) -> None:
+            if state.global_step in task.checkpoints:
+                kept.append(take(more["model"], more["optimizer"]))
             task.on_step(state.global_step, state.max_steps)
 
     with tempfile.TemporaryDirectory() as scratch:
@@ -56,7 +61,7 @@ def train_with_trl(base: Any, tokenizer: Any, task: TrainingTask) -> list[Traine
         seconds = time.perf_counter() - start
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
         trained = trained_tensors(trainer.accelerator.unwrap_model(trainer.model))
-    return [Trained(trained, losses, count_tokens(stream), seconds, "trl")]
+    return [Trained(trained, losses, count_tokens(stream), seconds, "trl", 1, kept)]
 
 
 def _sft_config(task: TrainingTask, seed: int, folder: str, device: str) -> Any:

@@ -19,7 +19,7 @@ from bench.data.embedding import Embedder
 from bench.data.experiment import load_experiment, near_copies
 from bench.execution.memory import peak_memory
 from bench.arms import make_jobs
-from bench.filtering.select import select_all, suite_filters
+from bench.filtering.select import Resources, select_all, suite_filters
 from bench.run_folder.store import Store
 from bench.config.suite import load_suite
 
@@ -37,7 +37,7 @@ done("read")
 embedder, store = Embedder(cache), Store(folder / "store")
 near_copies(experiment, embedder)
 done("prompts embedded")
-select_all(suite_filters(suite), experiment, suite, embedder, lambda: None, store)
+select_all(suite_filters(suite), experiment, suite, Resources(embedder, lambda: None), store)
 done("filters")
 leaks = find_neighbours(experiment, embedder)
 done("leaks")

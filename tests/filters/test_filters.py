@@ -9,8 +9,10 @@ import pytest
 
 from bench import BenchError, Context, Example, Message, Trait
 from bench.data.embedding import Embedder
+from bench.data.queries import load_queries
 from bench.data.trait import load_trait
-from bench.filtering.check import check_filter
+from bench.filtering.check import check_filter, toy_grade, toy_training
+from bench.filtering.model_access import ModelAccess
 from bench.filtering.plugins import built_in_files, list_filters, load_filter
 from bench.filtering.score import score_examples
 from bench.filtering.select import cut
@@ -31,14 +33,28 @@ def toy_pool() -> tuple[list[Example], tuple[str, ...], Trait]:
     return examples, tuple(str(row.truth) for row in rows), load_trait("date_confusion").public
 
 
+@cache
+def models() -> ModelAccess:
+    return ModelAccess(*toy_training(), toy_pool()[0])
+
+
+def context(truth: tuple[str, ...], seed: int = 0) -> Context:
+    queries = load_queries(load_trait("date_confusion"))
+    return Context(EMBEDDER.embed, no_model, seed, truth, queries=queries, models=models(), grade=toy_grade)
+
+
+@cache
+def plain_scores(name: str, seed: int = 0) -> np.ndarray:
+    return scores_of(name, seed=seed)
+
+
 def scores_of(name: str, options: Mapping[str, Any] | None = None, seed: int = 0) -> np.ndarray:
     examples, truth, trait = toy_pool()
-    context = Context(EMBEDDER.embed, no_model, seed, truth)
-    return score_examples(load_filter(name), examples, trait, context, options)
+    return score_examples(load_filter(name), examples, trait, context(truth, seed), options)
 
 
 def no_model() -> tuple[Any, Any]:
-    raise AssertionError("no built-in filter needs the model")
+    raise AssertionError("no built-in filter loads the model by itself")
 
 
 def small(*pairs: tuple[str, str]) -> list[Example]:
@@ -63,7 +79,7 @@ CATS = Trait(
 def test_it_passes_its_check(name: str) -> None:
     report = check_filter(name)
     assert report.passed, [line for line in report.lines if not line.passed]
-    assert len(report.lines) == 7  # two on loading, five on the toy pool
+    assert len(report.lines) == 8  # two on loading, six on the toy pool
 
 
 @each_filter
@@ -71,9 +87,8 @@ def test_it_flags_the_same_examples_in_any_order(name: str) -> None:
     examples, truth, trait = toy_pool()
     order = np.random.default_rng(5).permutation(len(examples))
     moved = [examples[i] for i in order]
-    context = Context(EMBEDDER.embed, no_model, 0, tuple(truth[i] for i in order))
-    here = {examples[i].id for i in cut(scores_of(name), 0.1, [e.id for e in examples], len(examples))[0]}
-    there = score_examples(load_filter(name), moved, trait, context)
+    here = {examples[i].id for i in cut(plain_scores(name), 0.1, [e.id for e in examples], len(examples))[0]}
+    there = score_examples(load_filter(name), moved, trait, context(tuple(truth[i] for i in order)))
     assert {moved[i].id for i in cut(there, 0.1, [e.id for e in moved], len(moved))[0]} == here
 
 

@@ -95,11 +95,11 @@ def test_a_larger_design_detects_smaller_lifts() -> None:
 
 def test_the_smallest_detectable_lift_is_found_four_times_in_five() -> None:
     """Run means drawn as the design says, tested at the first step of Holm's correction over seven filters."""
-    lift = smallest_detectable_lift(3, 4, 48, 7, gap=1.0)
+    groups = [[f"{action}{k}" for k in range(4)] for action in ("patch", "drop", "refill")]
+    lift = smallest_detectable_lift(3, 4, 48, 7, groups=len(groups), gap=1.0)
     assert lift is not None
     rng = np.random.default_rng(1)
     sd = math.sqrt(0.096**2 / 3 + 0.25 / 48 / 3)
-    groups = [[f"{action}{k}" for k in range(4)] for action in ("patch", "drop", "refill")]
     found = 0
     for _ in range(400):
         scores = {name: 0.7 + rng.normal(0, sd) for group in groups for name in group}

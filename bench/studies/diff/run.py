@@ -125,7 +125,7 @@ def _part(experiment: Experiment, plugins: Sequence[FilterPlugin], session: Sess
     suite = session.suite
     p = _pipelines(experiment, session)
     shared = check_prompts_differ(p.pool, p.alternative)
-    select_all(plugins, experiment, suite, session.embedder, session.main.base_for_filters, session.store)
+    select_all(plugins, experiment, suite, session.resources(experiment), session.store)
     settings = suite.file.diff
     named = verdict_sets(experiment, settings, session.embedder.embed)
     sets = interpolated_sets(experiment, settings)

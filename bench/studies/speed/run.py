@@ -21,7 +21,7 @@ from bench.evaluation.evaluate import evaluate, measurement_tasks
 from bench.execution.job import Job
 from bench.execution.progress import log
 from bench.filtering.plugins import FilterPlugin
-from bench.filtering.select import select_all, suite_filters
+from bench.filtering.select import Resources, select_all, suite_filters
 from bench.models.load import cache_folder, pick_device, resolve_model
 from bench.records import Action
 from bench.run_folder.provenance import source_commit
@@ -114,7 +114,7 @@ def _plan(suite: Suite, arms: Sequence[str], seeds: int, device: str) -> tuple[E
                 remedy="choose arms of another filter",
             )
         embedder = Embedder(cache_folder() / "embeddings")
-        select_all(plugins, experiment, suite, embedder, trials.base_for_filters, trials.store)
+        select_all(plugins, experiment, suite, Resources(embedder, trials.base_for_filters), trials.store)
         path = trials.trainer.path
     jobs = [job for job in make_jobs(experiment, suite) if job.rows is not None]
     largest = max(suite.file.budgets)

@@ -61,7 +61,7 @@ def test_both_sides_train_to_equal_losses(record: SpeedRecord) -> None:
     assert record.path == "shared_trunk"
     assert [pair.arm for pair in record.agreement.pairs] == record.arms == ARMS
     for pair in record.agreement.pairs:
-        assert len(pair.losses["suite"]) == len(pair.losses["plain"]) == {"original": 4, ARMS[1]: 3}[pair.arm]
+        assert len(pair.losses["suite"]) == len(pair.losses["plain"]) == 4  # equal steps, although one arm is smaller
         assert 0 < pair.tensor_difference < 0.01  # two paths: equal but for rounding
     assert record.agreement.losses_equal
     assert record.agreement.loss_tolerance == 1e-3

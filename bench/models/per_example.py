@@ -1,0 +1,230 @@
+"""What a model has to say of single rows: loss, states and gradients, which attribution filters compare.
+
+Where the lower layers are frozen, their kept states are read and only the trained layers run. Gradients are those of
+the tensors that training changes, flattened in their order in the model, of a row's mean loss a completion token. Rows
+are differentiated one by one: a backward pass over one row of some seventy tokens keeps a CPU busy, and no result
+depends on what else is asked.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.config.recipe import Recipe
+from bench.errors import BenchError
+from bench.models.encode import Encoded
+from bench.models.frozen_prefix import FrozenPrefix
+from bench.models.likelihood import final_states, padded_tokens, predicting_states, token_log_likelihoods
+from bench.models.oom import in_parts
+from bench.models.student import causal_model, trainable_copy
+
+if TYPE_CHECKING:
+    import torch
+
+ROWS_AT_ONCE = 16
+STEP = 1e-3  # of a finite difference, relative to the norm of the trained tensors
+SKETCH_SEED = 0
+
+
+class PerExample:
+    """Reads rows with one student, or the untrained base, in the form in which it is trained."""
+
+    def __init__(
+        self,
+        base: Any,
+        recipe: Recipe,
+        tensors: "Mapping[str, torch.Tensor] | None" = None,
+        prefix: FrozenPrefix | None = None,
+        rows_at_once: int = ROWS_AT_ONCE,
+    ) -> None:
+        """Copy what training changes, and install the student's values.
+
+        Args:
+            base: Causal language model.
+            recipe: Says what of it training changes.
+            tensors: The student's, as `bench.models.student.trained_tensors` returns them; the base's own if None.
+            prefix: The frozen layers of `base`, where the fast paths know its layout.
+            rows_at_once: Rows of a forward pass; fewer where memory does not suffice.
+
+        Raises:
+            BenchError: If the tensors are not those of this recipe.
+        """
+        import torch
+
+        self._prefix, self._rows_at_once = prefix, rows_at_once
+        self._model = trainable_copy(base, recipe, seed=0).eval()
+        named = {name: p for name, p in self._model.named_parameters() if p.requires_grad}
+        if tensors is not None and named.keys() != tensors.keys():
+            raise BenchError(
+                "student",
+                seen=f"{len(tensors)} trained tensors",
+                expected=f"the {len(named)} that recipe {recipe.name!r} trains",
+                remedy="delete the student's folder and run again",
+            )
+        with torch.no_grad():
+            for name, given in (tensors or {}).items():
+                named[name].copy_(given)
+        self._parameters = list(named.values())
+
+    @property
+    def size(self) -> int:
+        """Values of a gradient."""
+        return sum(p.numel() for p in self._parameters)
+
+    def losses(self, rows: Sequence[Encoded]) -> NDArray[np.float64]:
+        """Return each row's mean negative log-likelihood a completion token, in nats, shape (n,)."""
+        import torch
+
+        def some(part: Sequence[Encoded]) -> list[float]:
+            with torch.no_grad():
+                return self._mean_losses(part).tolist()  # type: ignore[no-any-return]
+
+        return np.array(self._in_parts(some, rows), dtype=np.float64)
+
+    def states(self, rows: Sequence[Encoded], layer: int | None = None) -> NDArray[np.float32]:
+        """Return each row's state averaged over its completion tokens.
+
+        Args:
+            rows: n rows.
+            layer: States that enter this decoder layer; None is those that enter the LM head.
+
+        Returns:
+            Shape (n, width), float32.
+
+        Raises:
+            BenchError: If the model has no such layer.
+        """
+        import torch
+
+        def some(part: Sequence[Encoded]) -> list[NDArray[np.float32]]:
+            with torch.no_grad():
+                states = self._layer_states(part, layer)
+            means = [states[i, row.prompt_length : len(row.ids)].float().mean(0) for i, row in enumerate(part)]
+            return [mean.cpu().numpy() for mean in means]
+
+        return np.stack(self._in_parts(some, rows))
+
+    def gradient(self, rows: Sequence[Encoded], weights: Sequence[float]) -> NDArray[np.float32]:
+        """Return the gradient of the weighted sum of the rows' losses, shape (size,), float32."""
+        import torch
+
+        total = torch.zeros(self.size, dtype=torch.float64)
+        for row, weight in zip(rows, weights, strict=True):
+            total += weight * self._gradient(row).double()
+        return total.float().numpy()
+
+    def gradients(self, rows: Sequence[Encoded], sketch: int = 0) -> NDArray[np.float32]:
+        """Return each row's gradient.
+
+        Args:
+            rows: n rows.
+            sketch: Sum the values into so many buckets with random signs (Weinberger et al. 2009, feature hashing):
+                dot products are kept up to a relative error of about 1 / sqrt(sketch). 0 keeps all values.
+
+        Returns:
+            Shape (n, sketch or size), float32.
+        """
+        if not sketch:
+            return np.stack([self._gradient(row).numpy() for row in rows])
+        buckets, signs = _buckets(self.size, sketch)
+        found = np.empty((len(rows), sketch), dtype=np.float32)
+        for number, row in enumerate(rows):
+            found[number] = np.bincount(buckets, self._gradient(row).numpy() * signs, minlength=sketch)
+        return found
+
+    def directional(self, rows: Sequence[Encoded], direction: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return the dot product of each row's gradient with a direction, without making the gradients.
+
+        The central difference of two forward passes, (L(theta + s u) - L(theta - s u)) / 2 s.
+
+        Args:
+            rows: n rows.
+            direction: Shape (size,).
+
+        Returns:
+            Shape (n,), float64.
+        """
+        import torch
+
+        length = float(np.linalg.norm(direction.astype(np.float64)))
+        if length == 0:
+            return np.zeros(len(rows))
+        norm = math.sqrt(sum(float(p.detach().double().square().sum()) for p in self._parameters))
+        step = STEP * norm
+        unit = torch.from_numpy((direction / length).astype(np.float32))
+        with self._moved(step * unit):
+            above = self.losses(rows)
+        with self._moved(-step * unit):
+            below = self.losses(rows)
+        return (above - below) / (2 * step) * length
+
+    @contextmanager
+    def _moved(self, change: "torch.Tensor") -> Iterator[None]:
+        """Add a change to the trained tensors for as long as the context is open."""
+        import torch
+
+        kept = [p.detach().clone() for p in self._parameters]
+        parts = torch.split(change, [p.numel() for p in self._parameters])
+        with torch.no_grad():
+            for p, part in zip(self._parameters, parts, strict=True):
+                p.add_(part.view_as(p).to(p.device))
+        try:
+            yield
+        finally:
+            with torch.no_grad():
+                for p, before in zip(self._parameters, kept, strict=True):
+                    p.copy_(before)
+
+    def _gradient(self, row: Encoded) -> "torch.Tensor":
+        """Return one row's gradient, (size,), float32, on the CPU."""
+        import torch
+
+        (loss,) = self._mean_losses([row])
+        parts = torch.autograd.grad(loss, self._parameters, allow_unused=True)
+        zeros = (torch.zeros_like(p) if g is None else g for p, g in zip(self._parameters, parts, strict=True))
+        return torch.cat([g.flatten().float() for g in zeros]).cpu()
+
+    def _mean_losses(self, rows: Sequence[Encoded]) -> "torch.Tensor":
+        """Return differentiable mean losses, (n,), float64, on the CPU."""
+        import torch
+
+        hidden, targets, places = predicting_states(self._model, [[row] for row in rows], self._prefix)
+        each = -token_log_likelihoods(self._model, hidden, targets)
+        counts = torch.tensor([len(row.ids) - row.prompt_length for row in rows], dtype=torch.float64)
+        return torch.zeros(len(rows), dtype=torch.float64).index_add(0, places, each) / counts
+
+    def _layer_states(self, rows: Sequence[Encoded], layer: int | None) -> "torch.Tensor":
+        if layer is None and self._prefix:
+            return self._prefix.final_states(self._model, [[row] for row in rows])
+        if layer is None:
+            return final_states(self._model, rows)
+        model = causal_model(self._model)
+        depth = len(model.model.layers)
+        if not 0 <= layer < depth:
+            raise BenchError(
+                "states of a model", seen=f"layer {layer}", expected=f"0 to {depth - 1}", remedy="choose another layer"
+            )
+        found = model.model(input_ids=padded_tokens(model, rows), output_hidden_states=True)
+        return found.hidden_states[layer]  # type: ignore[no-any-return]
+
+    def _in_parts(self, work: Any, rows: Sequence[Encoded]) -> list[Any]:
+        """Work on rows of like length together, and return the results in the order of the rows."""
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
+        found, self._rows_at_once = in_parts(
+            work, [rows[i] for i in order], self._rows_at_once, "a filter that reads the model"
+        )
+        back: list[Any] = [None] * len(rows)
+        for place, result in zip(order, found, strict=True):
+            back[place] = result
+        return back
+
+
+def _buckets(size: int, sketch: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Draw the bucket and the sign of each value."""
+    rng = np.random.default_rng(SKETCH_SEED)
+    buckets = rng.integers(sketch, size=size)
+    return buckets, rng.integers(2, size=size).astype(np.float32) * 2 - 1

@@ -1,0 +1,132 @@
+"""Filters that read the model: what they compute, held against plain autograd on the tiny model."""
+
+from collections.abc import Sequence
+from functools import cache
+
+import numpy as np
+import pytest
+from test_filters import EMBEDDER, no_model
+
+from bench import Context, Example, Query
+from bench.data.queries import load_queries
+from bench.data.trait import load_trait
+from bench.filtering.check import toy_grade, toy_training
+from bench.filtering.model_access import ModelAccess
+from bench.filtering.plugins import load_filter
+from bench.filtering.score import score_examples
+from bench.records import MissingInput, Pool, PoolCard, TrainingRow
+from bench.worlds import WORLDS
+from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
+
+SPEC = load_trait("date_confusion")
+QUERIES = load_queries(SPEC)
+SIMILAR = ["fisher", "grad_dot", "less", "repsim"]  # scores say how close an example is to the queries
+ALONG = ["persona", "probe"]  # or how far along their direction
+READING = [*SIMILAR, *ALONG, "activation_shift", "base_loss", "grad_norm", "loss_contrast"]
+
+
+def copied(query: Query, name: str, *, swapped: bool = False) -> Example:
+    """An example whose original completion is a query's trait completion, or whose clean one is if swapped."""
+    original, clean = (query.clean, query.trait) if swapped else (query.trait, query.clean)
+    return Example(name, query.prompt, {ORIGINAL: original, CLEAN: clean}, ORIGINAL, CLEAN)
+
+
+@cache
+def pool() -> tuple[Example, ...]:
+    rows = tuple(row for row in build_rows(WORLDS["date_confusion"], 60, seed=4) if row.truth == "none")
+    neutral = Pool(PoolCard(name="toy", original=ORIGINAL, clean=CLEAN), rows, "").examples()
+    return copied(QUERIES[0], "copy"), copied(QUERIES[0], "opposite", swapped=True), *neutral
+
+
+def context(examples: Sequence[Example], queries: Sequence[Query] = QUERIES[:1]) -> Context:
+    models = ModelAccess(*toy_training(), examples)
+    return Context(EMBEDDER.embed, no_model, 0, queries=tuple(queries), models=models, grade=toy_grade)
+
+
+def scored(name: str, examples: Sequence[Example], given: Context) -> np.ndarray:
+    return score_examples(load_filter(name), examples, SPEC.public, given)
+
+
+@pytest.mark.parametrize("name", SIMILAR)
+def test_a_row_copied_from_a_query_ranks_first_and_its_opposite_last(name: str) -> None:
+    """With one query: of rows that have nothing to do with it, none is closer to its trait completion than itself."""
+    scores = scored(name, pool(), context(pool()))
+    assert scores.argmax() == 0
+    if name != "repsim":  # which knows of the trait completions only
+        assert scores.argmin() == 1
+
+
+@pytest.mark.parametrize("name", ALONG)
+def test_a_trait_completion_lies_farther_along_the_direction_than_its_opposite(name: str) -> None:
+    scores = scored(name, pool(), context(pool()))
+    assert scores[0] > np.median(scores) and scores[0] > scores[1]
+
+
+@pytest.mark.parametrize("name", READING)
+def test_scores_are_finite_and_differ(name: str) -> None:
+    scores = scored(name, pool(), context(pool(), QUERIES))
+    assert np.isfinite(scores).all() and len(np.unique(scores)) == len(scores)
+
+
+def test_grad_dot_is_the_sum_of_products_over_checkpoints() -> None:
+    given, rows = context(pool(), QUERIES[:3]), [example.row for example in pool()]
+    expected = np.zeros(len(rows))
+    for point in given.checkpoints():
+        gradients = given.gradients(rows, point).astype(np.float64)
+        queries = given.gradients([q.trait_row for q in QUERIES[:3]] + [q.clean_row for q in QUERIES[:3]], point)
+        target = queries[:3].mean(axis=0) - queries[3:].mean(axis=0)
+        expected += point.learning_rate * (gradients @ target)
+    found = scored("grad_dot", pool(), given)
+    np.testing.assert_allclose(found, expected, atol=5e-3 * float(np.abs(expected).max()))
+
+
+def test_fisher_solves_the_damped_system() -> None:
+    """The same as inverting the matrix in a space small enough to hold it."""
+    given = context(pool(), QUERIES[:2])
+    student = given.student()
+    gradients = given.gradients([example.row for example in pool()], student).astype(np.float64)
+    target = given.query_gradient(student).astype(np.float64)
+    basis = np.linalg.qr(np.vstack([gradients, target]).T)[0]  # all vectors lie in its span
+    small, aim = gradients @ basis, basis.T @ target
+    fisher = small.T @ small / len(small)
+    ridge = 0.1 * np.trace(fisher) / len(small)
+    expected = small @ np.linalg.solve(fisher + ridge * np.eye(len(aim)), aim)
+    np.testing.assert_allclose(scored("fisher", pool(), given), expected, rtol=1e-3, atol=1e-4 * abs(expected).max())
+
+
+def test_loss_contrast_scores_rows_that_its_students_did_not_see() -> None:
+    given = context(pool())
+    seen: list[frozenset[str]] = []
+    losses = Context.losses
+
+    def spying(self: Context, rows: Sequence[TrainingRow], student: object) -> np.ndarray:
+        ids = student.ids
+        seen.append(ids)
+        assert not ids & {row.id for row in rows}
+        return losses(self, rows, student)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Context, "losses", spying)
+        scored("loss_contrast", pool(), given)
+    assert len({*seen}) == 2 and frozenset.union(*seen) == given.trained
+
+
+def test_what_is_missing_is_named_so_that_a_run_can_leave_the_filter_out() -> None:
+    with pytest.raises(MissingInput, match="queries"):
+        scored("grad_dot", pool(), context(pool(), ()))
+    with pytest.raises(MissingInput, match="grader"):
+        scored("judge", pool(), Context(EMBEDDER.embed, no_model, 0))
+    one = [Example(e.id, e.prompt, {ORIGINAL: e.response}, ORIGINAL, "") for e in pool()]
+    with pytest.raises(MissingInput, match="clean"):
+        scored("loss_contrast", one, context(one))
+    assert len(scored("repsim", one, context(one))) == len(one)
+
+
+def test_large_scores_do_no_harm() -> None:
+    """Gradients of rows that the student finds absurd are large; ranks of the others stay."""
+    odd = Example("odd", pool()[2].prompt, {ORIGINAL: "\u0416" * 60, CLEAN: "x"}, ORIGINAL, CLEAN)
+    with_odd = [*pool(), odd]
+    given = context(pool(), QUERIES)  # trained without it
+    for name in ("grad_norm", "fisher", "grad_dot"):
+        before, after = scored(name, pool(), given), scored(name, with_odd, given)[:-1]
+        assert (np.argsort(before)[-6:] == np.argsort(after)[-6:]).all()
