@@ -108,7 +108,7 @@ def train_cached_prefix(prefix: FrozenPrefix, task: TrainingTask) -> list[Traine
         labels = count_labels(rows)
         loss = 0.0
         for part in batches(rows, task.part):
-            own = loss_sum(model, prefix, pack(part, prefix)) / labels
+            own = _loss_sum(model, prefix, pack(part, prefix)) / labels
             own.backward()
             loss += own.item()
         torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
@@ -123,7 +123,7 @@ def train_cached_prefix(prefix: FrozenPrefix, task: TrainingTask) -> list[Traine
     return [Trained(trained_tensors(model), losses, count_tokens(stream), seconds, "shared_trunk", 1, kept)]
 
 
-def loss_sum(model: Any, prefix: FrozenPrefix, packed: "tuple[torch.Tensor, ...]") -> Any:
+def _loss_sum(model: Any, prefix: FrozenPrefix, packed: "tuple[torch.Tensor, ...]") -> Any:
     """Return the summed cross-entropy of the completion tokens of one packed part of a batch."""
     from torch.nn.functional import cross_entropy
 

@@ -18,7 +18,7 @@ from bench.studies.lds.plan import queries_sha256
 
 MARGINS = "margins"  # kind of work in the store
 MARGIN_CODE = 1  # part of its key: raise it when the same student would have another margin
-LogLikelihoods = Callable[[Sequence[tuple[str, Encoded]]], list[float]]
+LogLikelihoods = Callable[[Sequence[Encoded]], Sequence[float] | NDArray[np.float64]]
 
 
 def encoded_queries(tokenizer: Any, queries: Sequence[Query], max_length: int) -> list[Encoded]:
@@ -34,15 +34,14 @@ def encoded_queries(tokenizer: Any, queries: Sequence[Query], max_length: int) -
     ]
 
 
-def margins(rows: Sequence[Encoded], log_likelihoods: LogLikelihoods, student: str = "") -> NDArray[np.float64]:
+def margins(rows: Sequence[Encoded], log_likelihoods: LogLikelihoods) -> NDArray[np.float64]:
     """Return log p(trait completion) - log p(clean completion) of each query, end of turn included, in nats.
 
     Args:
         rows: From `encoded_queries`.
-        log_likelihoods: Scores (student, row) pairs, see `bench.models.likelihood.log_likelihoods`.
-        student: Its name, for an engine that holds several.
+        log_likelihoods: Returns a student's log-probability of each row's completion, in nats.
     """
-    trait, clean = np.array(log_likelihoods([(student, row) for row in rows])).reshape(2, -1)
+    trait, clean = np.array(log_likelihoods(rows)).reshape(2, -1)
     difference: NDArray[np.float64] = trait - clean
     return difference
 
@@ -61,7 +60,7 @@ def mean_margin(trials: Trials, job: Job, queries: Sequence[Query]) -> float:
         trainer = trials.trainer
         rows = encoded_queries(trainer.base()[1], queries, trials.recipe.max_length)
         engine = trainer.engine([trials.store.folder(STUDENTS, trials.train_key(job))], [student])
-        found = margins(rows, engine.log_likelihoods, student)
+        found = margins(rows, lambda rows: engine.log_likelihoods([(student, row) for row in rows]))
         (folder / "margins.json").write_text(json.dumps({"margins": found.tolist()}), encoding="utf-8")
 
     if not trials.store.has(MARGINS, key):

@@ -8,7 +8,6 @@ from bench.arms import ORIGINAL, build_arm
 from bench.config.schema import LdsSettings
 from bench.config.suite import Suite
 from bench.data.experiment import Experiment, normalised
-from bench.data.queries import load_queries
 from bench.errors import BenchError
 from bench.execution.job import Job
 from bench.records import Arm, NoCleanTeacher, Pool, Query
@@ -19,8 +18,7 @@ class Plan:
     """One experiment on its way.
 
     Attributes:
-        experiment: The pool and the trait, with every filter's scores.
-        queries: What margins are read on.
+        experiment: The pool, and the trait with its queries; filters' scores are entered here.
         subsets: Ids of the rows that keep their original completions, half of the pool each.
         first: A training on each subset.
         second: Trainings on the first subsets with another seed.
@@ -28,7 +26,6 @@ class Plan:
     """
 
     experiment: Experiment
-    queries: tuple[Query, ...]
     subsets: list[frozenset[str]]
     first: list[Job]
     second: list[Job]
@@ -47,6 +44,7 @@ def make_plan(experiment: Experiment, suite: Suite) -> Plan:
         BenchError: If the trait has no queries, one of them is among the pool's prompts, or the pool has one teacher.
     """
     pool, settings = experiment.pool, suite.file.lds
+    _check_queries(experiment)
     if not pool.card.clean:
         raise NoCleanTeacher(f"pool {pool.card.name!r}")
     subsets = random_halves(pool, settings)
@@ -57,7 +55,7 @@ def make_plan(experiment: Experiment, suite: Suite) -> Plan:
     if settings.tail_patch:
         seed, rows = suite.file.seeds[0], build_arm(ORIGINAL, pool, ())
         original = Job(ORIGINAL, seed, rows, experiment.measurement, suite.recipe, evaluated=False)
-    return Plan(experiment, _queries(experiment), subsets, first, second, original)
+    return Plan(experiment, subsets, first, second, original)
 
 
 def random_halves(pool: Pool, settings: LdsSettings) -> list[frozenset[str]]:
@@ -83,10 +81,9 @@ def _job(experiment: Experiment, suite: Suite, number: int, ids: frozenset[str],
     return Job(arm, seed, rows, experiment.measurement, suite.recipe, evaluated=False)
 
 
-def _queries(experiment: Experiment) -> tuple[Query, ...]:
-    """Read a trait's queries, which are held out from evaluation and from training."""
-    trait, pool = experiment.trait, experiment.pool
-    queries = load_queries(trait, {normalised(text) for text in experiment.eval_texts})
+def _check_queries(experiment: Experiment) -> None:
+    """Refuse a trait without queries, and queries that are trained on; loading refused those that are eval prompts."""
+    trait, pool, queries = experiment.trait, experiment.pool, experiment.queries
     if not queries:
         raise BenchError(
             f"trait {trait.name!r}",
@@ -103,7 +100,6 @@ def _queries(experiment: Experiment) -> tuple[Query, ...]:
             expected="queries that no student is trained on",
             remedy="take those rows out of the pool, or those prompts out of the queries",
         )
-    return queries
 
 
 def queries_sha256(queries: Sequence[Query]) -> str:

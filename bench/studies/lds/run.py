@@ -8,7 +8,6 @@ from bench.execution.job import Job
 from bench.execution.progress import Progress, log
 from bench.execution.session import Options, Session, open_session
 from bench.files import write_json
-from bench.filtering.plugins import FilterPlugin
 from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.attribution import FilterAttribution, LdsReport, LdsResult, SubsetOutcome
 from bench.leaderboard.pages import LDS
@@ -33,17 +32,11 @@ def run_lds(options: Options, progress: Progress) -> LdsReport:
     with open_session(options, progress) as session:
         plans = [make_plan(experiment, options.suite) for experiment in session.experiments()]
         for plan in plans:
-            _score(plan, plugins, session)
+            select_all(plugins, plan.experiment, options.suite, session.resources(plan.experiment), session.store)
         session.do([(plan.experiment, job) for plan in plans for job in plan.jobs])
         report = _report(session, [_result(plan, session) for plan in plans])
         write_json(options.out / LDS.data, report)
     return report
-
-
-def _score(plan: Plan, plugins: Sequence[FilterPlugin], session: Session) -> None:
-    """Let every filter score the pool, unless the run folder has its scores."""
-    load = session.main.base_for_filters
-    select_all(plugins, plan.experiment, session.suite, session.embedder, load, session.store)
 
 
 def _result(plan: Plan, session: Session) -> LdsResult:
@@ -52,15 +45,15 @@ def _result(plan: Plan, session: Session) -> LdsResult:
     sums = {s.filter.name: subset_sums(s.scores, plan.subsets) for s in experiment.selections}
     competing = [name for name in sums if name not in BOUNDS] or list(sums)
     scores = datamodeling_scores(sums, outcomes, again, competing)
-    changes = one_step_changes(session.main, plan.original, plan.queries) if plan.original else {}
+    changes = one_step_changes(session.main, plan.original, plan.experiment.queries) if plan.original else {}
     return LdsResult(
         trait=experiment.name,
         description=experiment.trait.description,
         pool=pool.card.name,
         pool_sha256=pool.sha256,
         pool_rows=len(pool.rows),
-        queries=len(plan.queries),
-        queries_sha256=queries_sha256(plan.queries),
+        queries=len(plan.experiment.queries),
+        queries_sha256=queries_sha256(plan.experiment.queries),
         subsets=[
             SubsetOutcome(margin=margin, again=float(again[i]) if i < len(again) else None)
             for i, margin in enumerate(outcomes.tolist())
@@ -74,8 +67,13 @@ def _result(plan: Plan, session: Session) -> LdsResult:
 
 
 def _margins(plan: Plan, jobs: Sequence[Job], session: Session) -> Floats:
-    log.info("%s: reading the margins of %d students on %d queries", plan.experiment.name, len(jobs), len(plan.queries))
-    return np.array([mean_margin(session.main, job, plan.queries) for job in jobs])
+    log.info(
+        "%s: reading the margins of %d students on %d queries",
+        plan.experiment.name,
+        len(jobs),
+        len(plan.experiment.queries),
+    )
+    return np.array([mean_margin(session.main, job, plan.experiment.queries) for job in jobs])
 
 
 def _attribution(
