@@ -18,8 +18,8 @@ Bools = NDArray[np.bool_]
 
 RESAMPLES = 2000
 TAILS = (0.025, 0.975)
-FLAT = "not estimable: it is the same in all subsets"
-NO_CEILING = "not estimable: the ceiling is not shown to exceed 0"
+FLAT = "it is the same in all subsets"
+NO_CEILING = "the ceiling is not shown to exceed 0"
 
 
 def average_precision(scores: Floats, hits: Bools) -> float:
@@ -123,7 +123,7 @@ def datamodeling_scores(
         behind_best={
             name: _interval(points[best] - points[name], found[best] - found[name])
             if best and name != best
-            else Estimate(value=None, note="the best one" if name == best else FLAT)
+            else Estimate(value=0.0 if best else None, note="the best one" if best else FLAT)
             for name in predicted
         },
         best=best,

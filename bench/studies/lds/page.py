@@ -137,7 +137,7 @@ def _headline(result: LdsResult) -> list[str]:
 def _scatter(x: Sequence[float], y: Sequence[float], up: str, title: str) -> Markup:
     """Draw dots, one a subset, on axes as wide as the values."""
     across, upwards = (_axis(values) for values in (x, y))
-    to_x = Scale(*across, svg.EDGE + 4, svg.WIDTH - 8)
+    to_x = Scale(*across, svg.EDGE + 4, svg.WIDTH - 16)
     to_y = Scale(*upwards, svg.HEIGHT - 24, 18)
     parts = svg.frame(to_x, to_y, [(tick, f"{tick:g}") for tick in svg.ticks(*across, 4)], svg.ticks(*upwards, 4))
     parts.append(svg.text(4, 10, "start", up))

@@ -67,13 +67,9 @@ def _result(plan: Plan, session: Session) -> LdsResult:
 
 
 def _margins(plan: Plan, jobs: Sequence[Job], session: Session) -> Floats:
-    log.info(
-        "%s: reading the margins of %d students on %d queries",
-        plan.experiment.name,
-        len(jobs),
-        len(plan.experiment.queries),
-    )
-    return np.array([mean_margin(session.main, job, plan.experiment.queries) for job in jobs])
+    name, queries = plan.experiment.name, plan.experiment.queries
+    log.info("%s: reading the margins of %d students on %d queries", name, len(jobs), len(queries))
+    return np.array([mean_margin(session.main, job, queries) for job in jobs])
 
 
 def _attribution(

@@ -27,7 +27,7 @@ def invented(**changes: object) -> LdsReport:
             filter=row(name).filter,
             lds=around(value, 0.2),
             of_ceiling=around(value / 0.8, 0.3),
-            behind_best=Estimate(value=None, note="the best one") if name == "keyword" else around(0.6 - value, 0.1),
+            behind_best=Estimate(value=0.0, note="the best one") if name == "keyword" else around(0.6 - value, 0.1),
             tail_patch={"0.1": around(value / 100, 0.001)},
             sums=[float(i) for i in range(8)],
         )
