@@ -191,7 +191,8 @@ def _grades(experiment: Experiment, suite: Suite, rows: Sequence[TrainingRow]) -
             remedy="add rubric = '...' under [eval]",
         )
     pairs = [("\n".join(turn.content for turn in row.prompt), row.completion) for row in rows]
-    return np.nan_to_num(np.array(ask_grader(judge, pairs, suite.file.grader)))
+    scores = np.array(ask_grader(judge, pairs, suite.file.grader))
+    return np.where(np.isnan(scores), 0.0, scores)  # where the score does not apply, the trait does not show
 
 
 @contextmanager

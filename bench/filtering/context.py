@@ -130,10 +130,6 @@ class Context:
         """
         return self._access.checkpoints(teacher)
 
-    def moments(self, checkpoint: Student) -> np.ndarray:
-        """Return Adam's moving averages of the gradient and of its square at a checkpoint, (2, values), float32."""
-        return self._access.moments(checkpoint)
-
     @property
     def layers(self) -> int:
         """Decoder layers of the model."""
@@ -171,19 +167,33 @@ class Context:
                 norms; 0 keeps all.
 
         Returns:
-            Shape (n, sketch or values), float32.
+            Shape (n, sketch or values), float32; read-only, as it is shared.
+
+        Raises:
+            BenchError: If the array is larger than the free memory.
         """
         return self._read(
             rows, student, f"gradients {sketch}", lambda reader, encoded: reader.gradients(encoded, sketch)
         )
 
-    def query_gradient(self, student: Student) -> np.ndarray:
+    def adam_updates(self, rows: Sequence[TrainingRow], checkpoint: Student, *, sketch: int = 0) -> np.ndarray:
+        """Return the step that Adam would make on each row alone at a checkpoint; otherwise as `gradients`."""
+        moments = self._access.moments(checkpoint)
+        return self._read(
+            rows, checkpoint, f"updates {sketch}", lambda reader, encoded: reader.gradients(encoded, sketch, moments)
+        )
+
+    def query_gradient(self, student: Student, *, sketch: int = 0) -> np.ndarray:
         """Return the gradient of the mean over queries of loss of the trait's completion - loss of the clean one.
 
         A training step on a row whose gradient has a positive product with it makes the trait more likely.
 
+        Args:
+            student: Which model.
+            sketch: As for `gradients`.
+
         Returns:
-            Shape (values,), float32.
+            Shape (sketch or values,), float32; read-only.
 
         Raises:
             MissingInput: As for `queries`.
@@ -191,7 +201,9 @@ class Context:
         queries = self.queries
         rows = [query.trait_row for query in queries] + [query.clean_row for query in queries]
         weights = [1 / len(queries)] * len(queries) + [-1 / len(queries)] * len(queries)
-        return self._read(rows, student, "query gradient", lambda reader, encoded: reader.gradient(encoded, weights))
+        return self._read(
+            rows, student, f"query gradient {sketch}", lambda reader, encoded: reader.gradient(encoded, weights, sketch)
+        )
 
     def gradient_products(self, rows: Sequence[TrainingRow], student: Student, direction: np.ndarray) -> np.ndarray:
         """Return the products of each row's gradient with a direction, by finite difference, without the gradients.

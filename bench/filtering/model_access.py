@@ -127,10 +127,10 @@ class ModelAccess:
         """
         if not student.epoch:
             raise BenchError(
-                "context.moments",
+                "context.adam_updates",
                 seen=student.label,
                 expected="a checkpoint",
-                remedy="take one of context.checkpoints('original')",
+                remedy="take one of context.checkpoints()",
             )
         point = self._checkpoint(student)
 
@@ -158,11 +158,12 @@ class ModelAccess:
             work: Reads it.
 
         Returns:
-            What `work` returned; the caller may change it.
+            What `work` returned, read-only.
         """
         whole = (student, key)
         if whole not in self._arrays:
             array, seconds = self._timed(lambda: work(self._reader(student)))
+            array.setflags(write=False)  # shared by all filters
             self._arrays[whole] = array, seconds
             while len(self._arrays) > 1 and sum(a.nbytes for a, _ in self._arrays.values()) > ARRAYS:
                 self._arrays.popitem(last=False)
@@ -170,7 +171,7 @@ class ModelAccess:
         array, seconds = self._arrays[whole]
         self._charged[whole] = seconds
         self._charge(student)
-        return array.copy()
+        return array
 
     def open_account(self) -> float:
         """Start to count what the next filter costs; return the moment in seconds of work done here."""

@@ -9,9 +9,11 @@ depends on what else is asked.
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import psutil
 from numpy.typing import NDArray
 
 from bench.config.recipe import Recipe
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 16
 STEP = 1e-3  # of a finite difference, relative to the norm of the trained tensors
 SKETCH_SEED = 0
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # those of the optimiser that trains students
 
 
 class PerExample:
@@ -81,7 +84,7 @@ class PerExample:
 
         def some(part: Sequence[Encoded]) -> list[float]:
             with torch.no_grad():
-                return self._mean_losses(part).tolist()  # type: ignore[no-any-return]
+                return self._mean_losses(part).tolist()
 
         return np.array(self._in_parts(some, rows), dtype=np.float64)
 
@@ -108,33 +111,49 @@ class PerExample:
 
         return np.stack(self._in_parts(some, rows))
 
-    def gradient(self, rows: Sequence[Encoded], weights: Sequence[float]) -> NDArray[np.float32]:
-        """Return the gradient of the weighted sum of the rows' losses, shape (size,), float32."""
-        import torch
-
-        total = torch.zeros(self.size, dtype=torch.float64)
+    def gradient(self, rows: Sequence[Encoded], weights: Sequence[float], sketch: int = 0) -> NDArray[np.float32]:
+        """Return the gradient of the weighted sum of the rows' losses, shape (sketch or size,), float32."""
+        total = np.zeros(self.size, dtype=np.float64)
         for row, weight in zip(rows, weights, strict=True):
-            total += weight * self._gradient(row).double()
-        return total.float().numpy()
+            total += weight * self._gradient(row).numpy().astype(np.float64)
+        return self._sketched(total, sketch)
 
-    def gradients(self, rows: Sequence[Encoded], sketch: int = 0) -> NDArray[np.float32]:
-        """Return each row's gradient.
+    def gradients(
+        self, rows: Sequence[Encoded], sketch: int = 0, moments: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
+        """Return each row's gradient, or the update that Adam would make of it.
 
         Args:
             rows: n rows.
             sketch: Sum the values into so many buckets with random signs (Weinberger et al. 2009, feature hashing):
-                dot products are kept up to a relative error of about 1 / sqrt(sketch). 0 keeps all values.
+                dot products are kept up to about 1 / sqrt(sketch) of the norms. 0 keeps all values.
+            moments: Adam's moving averages, shape (2, size), before the step; gradients as they are if None.
 
         Returns:
             Shape (n, sketch or size), float32.
+
+        Raises:
+            BenchError: If the array is larger than the free memory.
         """
-        if not sketch:
-            return np.stack([self._gradient(row).numpy() for row in rows])
-        buckets, signs = _buckets(self.size, sketch)
-        found = np.empty((len(rows), sketch), dtype=np.float32)
+        needed, free = 4 * len(rows) * (sketch or self.size), psutil.virtual_memory().available
+        if needed > free:
+            raise BenchError(
+                f"gradients of {len(rows)} rows",
+                seen=f"{needed / 2**30:.1f} GiB for {sketch or self.size:,} values each; {free / 2**30:.1f} are free",
+                expected="an array that fits in memory",
+                remedy="sketch the gradients, as the option sketch = 8192 of filters `less` and `fisher` does",
+            )
+        found = np.empty((len(rows), sketch or self.size), dtype=np.float32)
         for number, row in enumerate(rows):
-            found[number] = np.bincount(buckets, self._gradient(row).numpy() * signs, minlength=sketch)
+            gradient = self._gradient(row).numpy()
+            found[number] = self._sketched(_adam_update(gradient, moments) if moments is not None else gradient, sketch)
         return found
+
+    def _sketched(self, values: NDArray[np.floating], sketch: int) -> NDArray[np.float32]:
+        if not sketch:
+            return values.astype(np.float32)
+        buckets, signs = _buckets(self.size, sketch)
+        return np.bincount(buckets, values * signs, minlength=sketch).astype(np.float32)
 
     def directional(self, rows: Sequence[Encoded], direction: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the dot product of each row's gradient with a direction, without making the gradients.
@@ -223,6 +242,14 @@ class PerExample:
         return back
 
 
+def _adam_update(gradient: NDArray[np.float32], moments: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the direction of Adam's step; epsilon stands inside the root, so that no rare value explodes."""
+    first = BETA1 * moments[0] + (1 - BETA1) * gradient
+    second = BETA2 * moments[1] + (1 - BETA2) * gradient**2
+    return np.asarray(first / np.sqrt(second + EPSILON), dtype=np.float32)
+
+
+@lru_cache(maxsize=1)
 def _buckets(size: int, sketch: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """Draw the bucket and the sign of each value."""
     rng = np.random.default_rng(SKETCH_SEED)

@@ -1,13 +1,16 @@
 """Filters that read the model: what they compute, held against plain autograd on the tiny model."""
 
+import time
 from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
+import psutil
 import pytest
+from scipy.stats import spearmanr
 from test_filters import EMBEDDER, no_model
 
-from bench import Context, Example, Query
+from bench import BenchError, Context, Example, Query
 from bench.data.queries import load_queries
 from bench.data.trait import load_trait
 from bench.filtering.check import toy_grade, toy_training
@@ -78,6 +81,53 @@ def test_grad_dot_is_the_sum_of_products_over_checkpoints() -> None:
         expected += point.learning_rate * (gradients @ target)
     found = scored("grad_dot", pool(), given)
     np.testing.assert_allclose(found, expected, atol=5e-3 * float(np.abs(expected).max()))
+
+
+def test_less_is_the_cosine_of_adam_updates_with_the_queries_gradient() -> None:
+    given, rows = context(pool(), QUERIES[:3]), [example.row for example in pool()]
+    expected = np.zeros(len(rows))
+    for point in given.checkpoints():
+        first, second = given._access.moments(point).astype(np.float64)
+        gradients, target = given.gradients(rows, point).astype(np.float64), given.query_gradient(point)
+        updates = (0.9 * first + 0.1 * gradients) / np.sqrt(0.999 * second + 0.001 * gradients**2 + 1e-8)
+        norms = np.linalg.norm(updates, axis=1) * np.linalg.norm(target)
+        expected += point.learning_rate * (updates @ target) / norms
+    np.testing.assert_allclose(scored("less", pool(), given), expected, atol=1e-4 * float(np.abs(expected).max()))
+
+
+@pytest.mark.parametrize("name", ["less", "fisher"])
+def test_a_sketch_keeps_most_of_the_ranking(name: str) -> None:
+    given = context(pool(), QUERIES)
+    whole = scored(name, pool(), given)
+    sketched = score_examples(load_filter(name), pool(), SPEC.public, given, {"sketch": 8192})
+    assert spearmanr(whole, sketched).statistic > 0.9
+
+
+def test_gradients_that_do_not_fit_are_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    free = psutil.virtual_memory()._replace(available=1000)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
+    with pytest.raises(BenchError, match="sketch"):
+        scored("fisher", pool(), context(pool()))
+
+
+def test_a_filter_cannot_change_what_others_read() -> None:
+    given = context(pool())
+    losses = given.losses([example.row for example in pool()], given.base)
+    with pytest.raises(ValueError, match="read-only"):
+        losses[0] = 0
+
+
+def test_each_user_pays_for_what_it_shares() -> None:
+    """The second of two filters that read the same gradients costs what it would have cost alone."""
+    models = ModelAccess(*toy_training(), pool())
+    given = Context(EMBEDDER.embed, no_model, 0, queries=QUERIES[:1], models=models)
+    costs = []
+    for _ in range(2):
+        since, start = models.open_account(), time.perf_counter()
+        scored("grad_norm", pool(), given)
+        costs.append((models.cost(time.perf_counter() - start, since), time.perf_counter() - start))
+    (first, _), (second, waited) = costs
+    assert waited < 0.5 * second and second == pytest.approx(first, rel=0.5)
 
 
 def test_fisher_solves_the_damped_system() -> None:
