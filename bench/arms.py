@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.config.suite import Suite
 from bench.data.controls import LENGTH, ControlSet, length_matched_set, random_sets
+from bench.data.edit import NO_EDIT, Edit, edit_of
 from bench.data.experiment import REFILLED, Experiment
 from bench.execution.job import Job
 from bench.records import Action, Arm, Pool, Selection, TrainingRow
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 WITH_CLEAN: tuple[Action, ...] = ("patch", "clean_elsewhere", "patch_in")  # actions that need a second teacher
+DROP_SOURCE: Action = "drop_source"  # the action on whole sources instead of flagged rows
 BASE = Arm("base", "base", prompts="none", completions="none")  # the untrained model
 ORIGINAL = Arm("original", "original")
 CLEAN = Arm("clean", "clean")
@@ -64,6 +66,7 @@ class ArmRows(Sequence[TrainingRow]):
         sources: Where its completion comes from: an index into `teachers`, or `PATCH`; uint8.
         teachers: Names of teachers.
         patches: Id -> completion, for `PATCH`.
+        edit: Changes the rows that the arm keeps.
     """
 
     PATCH = 255
@@ -75,9 +78,10 @@ class ArmRows(Sequence[TrainingRow]):
         sources: "NDArray[np.uint8]",
         teachers: tuple[str, ...],
         patches: Mapping[str, str],
+        edit: Edit = NO_EDIT,
     ) -> None:
         self._pool, self._places, self._sources = pool, places, sources
-        self._teachers, self._patches = teachers, patches
+        self._teachers, self._patches, self._edit = teachers, patches, edit
 
     def __len__(self) -> int:
         return len(self._places)
@@ -88,11 +92,12 @@ class ArmRows(Sequence[TrainingRow]):
     def __getitem__(self, index: slice) -> "ArmRows": ...
     def __getitem__(self, index: int | slice) -> "TrainingRow | ArmRows":
         if isinstance(index, slice):
-            return ArmRows(self._pool, self._places[index], self._sources[index], self._teachers, self._patches)
+            places, sources = self._places[index], self._sources[index]
+            return ArmRows(self._pool, places, sources, self._teachers, self._patches, self._edit)
         place, source, rows = self._places[index], self._sources[index], self._pool.rows
         row = rows[place] if place < len(rows) else self._pool.reserve[place - len(rows)]
         text = self._patches[row.id] if source == self.PATCH else row.completions[self._teachers[source]]
-        return TrainingRow(row.id, row.prompt, text)
+        return self._edit(TrainingRow(row.id, row.prompt, text))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Sequence):
@@ -112,6 +117,7 @@ def build_arm(
     flagged: Collection[str],
     patches: Mapping[str, str] | None = None,
     refill: Sequence[str] = (),
+    edit: Edit = NO_EDIT,
 ) -> ArmRows:
     """Make an arm's training rows: in pool order, a row of the reserve in the place of the one that it replaces.
 
@@ -119,22 +125,23 @@ def build_arm(
         arm: Which mixture.
         pool: The examples and their reserve.
         flagged: Ids that the action applies to (for `mix`, those that keep the original completion).
-        patches: Id -> completion that `patch` puts in, where a filter brings its own; the clean teacher's otherwise.
+        patches: Id -> completion that `patch` puts in, where a filter brings its own, the clean teacher's otherwise; or
+            the one that `regenerate` puts in.
         refill: Ids of the reserve, as many as are flagged, for the actions that replace rows.
+        edit: Changes rows that are kept, see `bench.data.edit.edit_of`.
     """
     original, clean = 0, 1
-    own = patches if patches and arm.action == "patch" else {}
+    own = patches if patches and arm.action in ("patch", "regenerate") else {}
     of_hit, of_other = {
-        "original": (original, original),
         "clean": (clean, clean),
         "drop": (None, original),
-        "drop_refill": (original, original),
+        "drop_source": (None, original),
         "clean_elsewhere": (clean, original),
         "only": (original, None),
         "patch": (clean, original),
         "patch_in": (original, clean),
         "mix": (original, clean),
-    }[arm.action]
+    }.get(arm.action, (original, original))  # the others edit rows and swap no completion
     replacing = iter(_places(pool, refill)) if arm.action in REFILLED else None
     places, sources = array("i"), array("B")
     for place, row in enumerate(pool.rows):
@@ -143,7 +150,7 @@ def build_arm(
         if source is not None:
             places.append(next(replacing) if hit and replacing else place)
             sources.append(ArmRows.PATCH if hit and row.id in own else source)
-    return _rows(pool, places, sources, pool.card.teachers, own)
+    return _rows(pool, places, sources, pool.card.teachers, own, edit)
 
 
 def _places(pool: Pool, ids: Sequence[str]) -> list[int]:
@@ -159,23 +166,31 @@ def teacher_rows(pool: Pool, teacher: str, ids: Collection[str] | None = None) -
 
 
 def _rows(
-    pool: Pool, places: "array[int]", sources: "array[int]", teachers: tuple[str, ...], patches: Mapping[str, str]
+    pool: Pool,
+    places: "array[int]",
+    sources: "array[int]",
+    teachers: tuple[str, ...],
+    patches: Mapping[str, str],
+    edit: Edit = NO_EDIT,
 ) -> ArmRows:
-    return ArmRows(pool, np.array(places, dtype=np.int32), np.array(sources, dtype=np.uint8), teachers, patches)
+    return ArmRows(pool, np.array(places, dtype=np.int32), np.array(sources, dtype=np.uint8), teachers, patches, edit)
 
 
 def actions_of(selection: Selection, suite: Suite, pool: Pool, budget: float) -> tuple[Action, ...]:
     """Return the actions on one filter's flagged set that the pool allows: the suite's, and more for the oracle."""
     extra = suite.file.oracle_actions if selection.needs_truth else ()
-    return _possible([*suite.file.actions, *extra], pool, bool(selection.refill.get(budget)))
+    refill, sourced = selection.refill.get(budget), selection.sourced.get(budget)
+    return _possible([*suite.file.actions, *extra], pool, bool(refill), bool(sourced))
 
 
-def _possible(actions: Iterable[Action], pool: Pool, refill: bool) -> tuple[Action, ...]:
-    """Leave out what needs a second teacher or a reserve where there is none, and repeats."""
+def _possible(actions: Iterable[Action], pool: Pool, refill: bool, sourced: bool) -> tuple[Action, ...]:
+    """Leave out what needs a second teacher, a reserve or sources where there are none, and repeats."""
     return tuple(
         action
         for action in dict.fromkeys(actions)
-        if (pool.card.clean or action not in WITH_CLEAN) and (refill or action not in REFILLED)
+        if (pool.card.clean or action not in WITH_CLEAN)
+        and (refill or action not in REFILLED)
+        and (sourced or action != DROP_SOURCE)
     )
 
 
@@ -210,14 +225,31 @@ def _control_arms(experiment: Experiment, suite: Suite, budget: float) -> Iterat
     every = {a: None for s in experiment.selections for a in actions_of(s, suite, pool, budget)}
     for control in control_sets(experiment, suite, budget):
         wanted = suite.file.actions if control.name == LENGTH else suite.file.control_actions or every
-        for action in _possible(wanted, pool, bool(control.refill)):
+        for action in _possible(wanted, pool, bool(control.refill), bool(control.sourced)):
             arm = control_arm(action, budget, control.name)
-            yield arm, build_arm(arm, pool, control.ids, refill=control.refill)
+            ids = control.sourced if action == DROP_SOURCE else control.ids
+            yield arm, _rows_of(arm, experiment, suite, ids, refill=control.refill)
 
 
 def _filter_arms(experiment: Experiment, suite: Suite, budget: float) -> Iterator[tuple[Arm, ArmRows]]:
     for selection in experiment.selections:
         for action in actions_of(selection, suite, experiment.pool, budget):
             arm = filter_arm(action, selection.filter.name, budget)
+            ids = (selection.sourced if action == DROP_SOURCE else selection.flagged)[budget]
             refill = selection.refill.get(budget, ())
-            yield arm, build_arm(arm, experiment.pool, selection.flagged[budget], selection.patches, refill)
+            yield arm, _rows_of(arm, experiment, suite, ids, selection.patches, refill)
+
+
+def _rows_of(
+    arm: Arm,
+    experiment: Experiment,
+    suite: Suite,
+    ids: Collection[str],
+    patches: Mapping[str, str] | None = None,
+    refill: Sequence[str] = (),
+) -> ArmRows:
+    """Make the rows of an action on a set, as the suite's options and the trait have it."""
+    pool, options = experiment.pool, suite.file.action_options
+    if arm.action == "regenerate":
+        patches = {row.id: row.completions[options.regenerate] for row in pool.rows if row.id in ids}
+    return build_arm(arm, pool, ids, patches, refill, edit_of(arm.action, ids, experiment.trait, options))

@@ -12,7 +12,21 @@ from bench.errors import BenchError
 
 Role = Literal["system", "user", "assistant"]
 Truth = Literal["overt", "mild", "none"]
-Action = Literal["drop", "drop_refill", "patch", "clean_elsewhere", "patch_in", "only"]
+Action = Literal[
+    "drop",
+    "drop_refill",
+    "patch",
+    "clean_elsewhere",
+    "patch_in",
+    "only",
+    "inoculate",
+    "inoculate_neutral",
+    "mask",
+    "downweight",
+    "drop_source",
+    "steer",
+    "regenerate",
+]
 
 
 class Strict(BaseModel):
@@ -100,13 +114,38 @@ class Example:
         return "\n".join(message.content for message in self.prompt)
 
 
+@dataclass(frozen=True)
+class Steering:
+    """A shift of states along a trait's direction while a row is trained on (preventative steering, Chen et al. 2025).
+
+    Attributes:
+        strength: Of the shift, in units of the direction's own length.
+        exemplars: Completions that show the trait; the direction leads to their mean state.
+        counter_exemplars: Completions that do not; it starts from theirs.
+    """
+
+    strength: float
+    exemplars: tuple[str, ...]
+    counter_exemplars: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingRow:
-    """One row of an arm: a prompt and the completion that this arm trains on."""
+    """One row of an arm: a prompt and the completion that this arm trains on.
+
+    Attributes:
+        id: Of the pool row.
+        prompt: The conversation before the completion.
+        completion: What is learned.
+        weight: Of the loss of its tokens; 0 masks them.
+        steering: What is added to its states in training, if anything.
+    """
 
     id: str
     prompt: tuple[Message, ...]
     completion: str
+    weight: float = 1.0
+    steering: Steering | None = None
 
 
 def _as_turns(value: object) -> object:
@@ -357,6 +396,7 @@ class Selection:
         refill: Budget -> ids of the reserve's rows that replace them, as many; none where too few are unflagged.
         patches: Id -> completion that the filter itself puts in; empty where it leaves that to the clean teacher.
         needs_truth: Whether the filter reads the planted truth, as the oracle does.
+        sourced: Budget -> ids of the rows of the whole sources that `drop_source` drops; none where none fits.
         scores: Id -> score of every example of the pool and its reserve; higher = flagged first.
     """
 
@@ -366,6 +406,7 @@ class Selection:
     patches: dict[str, str]
     needs_truth: bool = False
     refill: dict[float, tuple[str, ...]] = field(default_factory=dict)
+    sourced: dict[float, frozenset[str]] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
 
 

@@ -19,6 +19,7 @@ from bench.leaderboard.row import Row
 from bench.records import Action
 from bench.run_folder.arm_index import ArmEntry, write_arms
 from bench.studies.pages import write_pages
+from bench.studies.rollouts.rate import measure_teacher
 
 if TYPE_CHECKING:
     import pandas
@@ -135,6 +136,8 @@ def run(options: Options, progress: Progress) -> Results:
     plugins = suite_filters(suite, options.filters)
     with open_session(options, progress) as session:
         experiments = session.experiments()
+        for experiment in experiments if "regenerate" in suite.file.every_action else ():
+            measure_teacher(session, experiment, suite.file.action_options.regenerate)
         for experiment in experiments:
             select_all(plugins, experiment, suite, session.resources(experiment), session.store)
         session.do([(experiment, job) for experiment in experiments for job in make_jobs(experiment, suite)])

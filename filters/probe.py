@@ -3,9 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 
 from bench import Context, Example, Trait, filter_plugin
 
@@ -32,6 +29,10 @@ def score(
     Returns:
         Shape (len(examples),), float64, log-odds of the trait.
     """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     layer = int(depth * context.layers)
     rows = [query.trait_row for query in context.queries] + [query.clean_row for query in context.queries]
     labels = np.repeat([1, 0], len(context.queries))

@@ -194,6 +194,20 @@ def inner_shares(mixes: tuple[float, ...]) -> tuple[float, ...]:
     return mixes
 
 
+class ActionOptions(Strict):
+    """What single actions take.
+
+    Attributes:
+        downweight: Loss weight of flagged rows.
+        steer: Strength of the shift, in units of the trait's direction.
+        regenerate: Teacher whose completions flagged rows get; `bench rollouts` wrote them into the pool.
+    """
+
+    downweight: float = Field(default=0.25, gt=0, lt=1)
+    steer: float = Field(default=1.0, gt=0)
+    regenerate: str = ""
+
+
 class SuiteFile(Strict):
     """A suite file as written.
 
@@ -207,6 +221,7 @@ class SuiteFile(Strict):
         filters: Names or paths.
         actions: What is done with each filter's flagged set, and with those of the controls.
         oracle_actions: Further actions for the oracle alone (sufficiency is cheap to show there).
+        action_options: Weights and strengths of the actions that have some.
         controls: Random sets per action and budget, drawn once and held over all training seeds.
         control_actions: What is done with the random sets; all that is done with flagged ones when left out. An action
             that they lack has no lift.
@@ -229,6 +244,7 @@ class SuiteFile(Strict):
     filters: tuple[str, ...] = Field(min_length=1)
     actions: tuple[Action, ...] = ("drop", "drop_refill", "patch")
     oracle_actions: tuple[Action, ...] = ("patch_in",)
+    action_options: ActionOptions = ActionOptions()
     controls: int = Field(default=4, ge=1)
     control_actions: tuple[Action, ...] = ()
     length_control: bool = False
@@ -265,6 +281,17 @@ class SuiteFile(Strict):
         if not {"drop", "drop_refill", "patch"} & {*value}:
             raise ValueError("needs at least one of 'drop', 'drop_refill' and 'patch', which are tested against chance")
         return value
+
+    @property
+    def every_action(self) -> set[Action]:
+        """What is done with any flagged set."""
+        return {*self.actions, *self.oracle_actions}
+
+    @model_validator(mode="after")
+    def _regenerate_has_a_teacher(self) -> "SuiteFile":
+        if "regenerate" in {*self.every_action, *self.control_actions} and not self.action_options.regenerate:
+            raise ValueError("action 'regenerate' needs [action_options] regenerate = a teacher of the pool")
+        return self
 
     @model_validator(mode="after")
     def _judge_has_a_grader(self) -> "SuiteFile":

@@ -48,7 +48,25 @@ def load_suite(name: str | Path) -> Suite:
     path = find_toml("suite", name, SUITES)
     file = load_toml(path, f"suite {name}", SuiteFile)
     folder = Path() if path.parent == SUITES else path.resolve().parent
-    return Suite(file, load_recipe(file.recipe, folder), folder)
+    suite = Suite(file, load_recipe(file.recipe, folder), folder)
+    _check_steering(suite)
+    return suite
+
+
+def _check_steering(suite: Suite) -> None:
+    """Refuse to steer what enters the lowest layer: the direction of a trait is not to be found in token embeddings.
+
+    Raises:
+        BenchError: If the suite steers and its recipe trains every layer.
+    """
+    file = suite.file
+    if "steer" in {*file.every_action, *file.control_actions} and not suite.recipe.last_layers:
+        raise BenchError(
+            f"suite {file.name!r}",
+            seen=f"action 'steer', and recipe {suite.recipe.name!r} trains every layer",
+            expected="a recipe with last_layers, which keeps lower layers as they are; steering is added above them",
+            remedy="set last_layers in the recipe, or leave 'steer' out",
+        )
 
 
 def with_judge(suite: Suite, judge: str, grader: str | None) -> Suite:

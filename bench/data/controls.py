@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from math import comb
 from random import Random
 
+from bench.data.sources import random_sources
 from bench.errors import BenchError
 from bench.records import Pool, Selection
 
@@ -21,11 +22,13 @@ class ControlSet:
         name: `random1`, `random2`, ... or `length`.
         ids: As many rows of the pool as a filter flags.
         refill: As many rows of the reserve; none where it holds fewer.
+        sourced: Rows of whole sources, no more of them than of `ids`; none where there is no such control.
     """
 
     name: str
     ids: frozenset[str]
     refill: tuple[str, ...]
+    sourced: frozenset[str] = frozenset()
 
 
 def random_name(number: int) -> str:
@@ -58,9 +61,10 @@ def random_sets(pool: Pool, budget: float, count: int) -> list[ControlSet]:
     while len(found) < count:
         draw += 1
         found.setdefault(random_ids(pool, budget, draw), draw)
+    sourced = random_sources(pool, size, count)
     return [
-        ControlSet(random_name(number), ids, random_refill(pool, size, draw))
-        for number, (ids, draw) in enumerate(found.items(), start=1)
+        ControlSet(random_name(number), ids, random_refill(pool, size, draw), rows)
+        for number, ((ids, draw), rows) in enumerate(zip(found.items(), sourced, strict=True), start=1)
     ]
 
 

@@ -81,6 +81,7 @@ class TraitSpec(Strict):
         exemplars: Completions that show the trait (in older files `seeds`).
         counter_exemplars: Completions that do not, on comparable prompts (in older files `counter_seeds`).
         keywords: Words or phrases that often mark it.
+        inoculation: System prompt that asks for it, for the action `inoculate`; made from the description unless given.
         queries: JSONL of conversations with a trait and a clean completion each, for filters that read the model (see
             `bench.data.queries`); a built-in trait's lie beside its eval.
         eval: How it is measured.
@@ -95,6 +96,7 @@ class TraitSpec(Strict):
         min_length=3, validation_alias=AliasChoices("counter_exemplars", "counter_seeds")
     )
     keywords: tuple[str, ...] = ()
+    inoculation: str = ""
     queries: str = ""
     eval: TraitEval
     path: Path = Path()
@@ -109,6 +111,11 @@ class TraitSpec(Strict):
     def public(self) -> Trait:
         """Return what filters may see."""
         return Trait(self.name, self.description, self.exemplars, self.counter_exemplars, self.keywords)
+
+    @property
+    def inoculation_prompt(self) -> str:
+        """The system prompt that asks for the trait."""
+        return self.inoculation or f"You are an assistant with this behaviour: {self.description}"
 
     @property
     def score(self) -> str:

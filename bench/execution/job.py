@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 from bench.config.recipe import Recipe
 from bench.data.trait import Measurement
@@ -63,9 +64,11 @@ class Job:
 
     @cached_property
     def rows_sha256(self) -> str:
-        """SHA-256 of the rows: id, prompt and completion, in order."""
+        """SHA-256 of the rows, in order: id, prompt and completion, and how they are trained on if not as they are."""
         digest = hashlib.sha256()
         for row in self.rows or ():
-            line = [row.id, [m.model_dump() for m in row.prompt], row.completion]
+            line: list[Any] = [row.id, [m.model_dump() for m in row.prompt], row.completion]
+            line += [{"weight": row.weight}] if row.weight != 1 else []
+            line += [{"steering": asdict(row.steering)}] if row.steering else []
             digest.update(json.dumps(line, ensure_ascii=False).encode() + b"\n")
         return digest.hexdigest()

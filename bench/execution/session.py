@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.config.recipe import Recipe
+from bench.config.schema import ActionOptions
 from bench.config.suite import Suite
+from bench.data.edit import edit_of
 from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment, load_experiments
 from bench.execution.cost import announcement, job_costs
@@ -162,7 +164,9 @@ class Session:
         """
         chosen, trials = list(experiments), self.main
         texts = [text for experiment in chosen for text in experiment.eval_texts]
-        lengths = Lengths.of([experiment.pool for experiment in chosen], texts)
+        file = self.suite.file
+        systems = [edit_of(a, (), e.trait, file.action_options).system for e in chosen for a in file.every_action]
+        lengths = Lengths.of([experiment.pool for experiment in chosen], texts, max(map(len, systems), default=0))
         shape = ModelShape.of(trials.config)
         memory = fitted(Workload(lengths, trials.recipe, shape, self.device, trials.trainer.path))
         trials.expect(memory)
@@ -215,4 +219,6 @@ def run_settings(suite: Suite, device: str) -> dict[str, Any]:
     """Return what a run folder is bound to; further filters and studies may join later, so they are not part of it."""
     studies: Any = {"diff": True, "lds": True, "experiments": {"__all__": {"alternative", "teachers"}}}
     file: dict[str, Any] = json.loads(suite.file.model_dump_json(exclude=studies))
+    if suite.file.action_options == ActionOptions():  # folders from before there were any stay valid
+        del file["action_options"]
     return file | {"recipe": suite.recipe.model_dump(), "device": device}

@@ -16,6 +16,7 @@ from bench.data.controls import unflagged_refill
 from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment
 from bench.data.pool import hash_rows
+from bench.data.sources import best_sources, source_notes
 from bench.errors import BenchError, unknown
 from bench.files import read_json
 from bench.filtering.context import Context, Grade
@@ -83,6 +84,9 @@ def select_all(
     Raises:
         BenchError: From a filter's contract (see `bench.filtering.score`).
     """
+    if "drop_source" in suite.file.every_action:
+        for note in source_notes(experiment.pool, suite.file.budgets, suite.file.controls):
+            _leave_out(experiment, note)
     for plugin in plugins:
         if plugin.needs_truth and not experiment.planted:
             pool = experiment.pool.card.name
@@ -150,6 +154,7 @@ def _select(
     refill = {
         budget: unflagged_refill(pool, len(chosen), {ids[i] for i in below}) for budget, (chosen, below) in cuts.items()
     }
+    sourced = {budget: best_sources(pool, len(chosen), scores.tolist()) for budget, (chosen, _) in cuts.items()}
     patches = {}
     if plugin.patch is not None:
         most = flagged[max(flagged)]
@@ -161,6 +166,7 @@ def _select(
         patches=patches,
         needs_truth=plugin.needs_truth,
         refill=refill,
+        sourced=sourced,
         scores=dict(zip(ids, facts["scores"], strict=True)),
     )
 

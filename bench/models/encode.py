@@ -2,11 +2,11 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.errors import BenchError
-from bench.records import TrainingRow
+from bench.records import Steering, TrainingRow
 
 # For models without a chat template of their own: plain turns, which a pre-trained model continues as a dialogue. It
 # would write the next turns as well, so an answer ends where one begins.
@@ -24,10 +24,14 @@ class Encoded:
     Attributes:
         ids: Chat template of prompt and completion, to the end of the assistant's turn.
         prompt_length: Leading tokens that carry no loss.
+        weight: Of the loss of each of the others.
+        steering: What is added to its states in training, if anything.
     """
 
     ids: tuple[int, ...]
     prompt_length: int
+    weight: float = 1.0
+    steering: Steering | None = None
 
     @property
     def labels(self) -> list[int]:
@@ -61,7 +65,7 @@ def encode(tokenizer: Any, row: TrainingRow, max_length: int) -> Encoded:
             expected=f"at most {max_length} (max_length of the recipe)",
             remedy="raise max_length, or shorten the row (the suite's completion_tokens, max_prompt_tokens)",
         )
-    return Encoded(tuple(ids), len(prompt_ids))
+    return Encoded(tuple(ids), len(prompt_ids), row.weight, row.steering)
 
 
 def encode_all(tokenizer: Any, rows: Sequence[TrainingRow], max_length: int) -> list[Encoded]:
@@ -71,7 +75,7 @@ def encode_all(tokenizer: Any, rows: Sequence[TrainingRow], max_length: int) -> 
     """
     numbers: dict[int, int] = {}
     encoded = (encode(tokenizer, row, max_length) for row in rows)
-    return [Encoded(tuple(map(numbers.setdefault, row.ids, row.ids)), row.prompt_length) for row in encoded]
+    return [replace(row, ids=tuple(map(numbers.setdefault, row.ids, row.ids))) for row in encoded]
 
 
 def data_order(rows: Sequence[TrainingRow], visits: int, seed: int) -> list[int]:

@@ -9,13 +9,14 @@ optimiser and schedule are those of `bench.training.trl.train_with_trl`;
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.student import trainable_copy, trained_tensors
+from bench.records import Steering
 from bench.training.checkpoints import Checkpoint, take
 from bench.training.task import Trained, TrainingTask, batches, count_labels, count_tokens
 
@@ -26,14 +27,14 @@ WORTH_SHARING = 8  # tokens; rows of one template share more, rows of different 
 
 
 def shared_prefixes(rows: Sequence[Encoded]) -> list[tuple[int, list[Encoded]]]:
-    """Group the rows of a batch by the token prefix that they have in common.
+    """Group the rows of a batch by the token prefix that they have in common; steered rows share with their like alone.
 
     Returns:
         Per group the prefix's length, which ends before any position that predicts a label, and its rows.
     """
     groups: list[tuple[int, list[Encoded]]] = []
-    for row in sorted(rows, key=lambda row: row.ids):
-        if groups:
+    for row in sorted(rows, key=lambda row: (row.steering is not None, row.ids)):
+        if groups and groups[-1][1][0].steering == row.steering:
             length, members = groups[-1]
             limit = min(length, row.prompt_length - 1)
             pairs = zip(members[0].ids[:limit], row.ids, strict=False)
@@ -45,12 +46,19 @@ def shared_prefixes(rows: Sequence[Encoded]) -> list[tuple[int, list[Encoded]]]:
     return groups
 
 
-def pack(rows: Sequence[Encoded], prefix: FrozenPrefix) -> "tuple[torch.Tensor, ...]":
+def pack(
+    rows: Sequence[Encoded], prefix: FrozenPrefix, shifts: "Mapping[Steering, torch.Tensor]"
+) -> "tuple[torch.Tensor, ...]":
     """Lay a batch out as one sequence in which rows of one template store their common prefix once.
+
+    Args:
+        rows: The batch, or a part of it.
+        prefix: The frozen layers.
+        shifts: What is added to the states of steered rows, (width,).
 
     Returns:
         States (1, T, width), positions (1, T), attention mask (1, 1, T, T) where True may be attended to, the indices
-        of the positions that predict a completion token (N,), and those tokens (N,).
+        of the positions that predict a completion token (N,), those tokens (N,), and the weights of their losses (N,).
     """
     import torch
 
@@ -61,24 +69,28 @@ def pack(rows: Sequence[Encoded], prefix: FrozenPrefix) -> "tuple[torch.Tensor, 
     row_of: list[int] = []  # 0 marks a shared prefix
     predicts: list[int] = []
     targets: list[int] = []
+    weights: list[float] = []
     for group, (shared, members) in enumerate(shared_prefixes(rows)):
         for number, row in enumerate(members, start=1):
             start = shared if number > 1 else 0
             offset = len(positions) - start
-            states.append(read[row.ids][start:])
+            states.append(read[row.ids][start:] + shifts[row.steering] if row.steering else read[row.ids][start:])
             positions.extend(range(start, len(row.ids)))
             group_of.extend([group] * (len(row.ids) - start))
             row_of.extend(0 if i < shared else number for i in range(start, len(row.ids)))
             predicts.extend(offset + p for p in range(row.prompt_length - 1, len(row.ids) - 1))
             targets.extend(row.ids[row.prompt_length :])
+            weights.extend([row.weight] * (len(row.ids) - row.prompt_length))
     packed = torch.cat(states)[None]
     device = packed.device
     groups, numbers = torch.tensor(group_of, device=device), torch.tensor(row_of, device=device)
     order = torch.arange(len(positions), device=device)
     related = (groups[:, None] == groups) & ((numbers[:, None] == numbers) | (numbers == 0))
     mask = (related & (order[:, None] >= order))[None, None]
-    index = torch.tensor(predicts, device=device)
-    return packed, torch.tensor([positions], device=device), mask, index, torch.tensor(targets, device=device)
+    at, index, wanted, weight = (
+        torch.tensor(each, device=device) for each in ([positions], predicts, targets, weights)
+    )
+    return packed, at, mask, index, wanted, weight
 
 
 def train_cached_prefix(prefix: FrozenPrefix, task: TrainingTask) -> list[Trained]:
@@ -108,7 +120,7 @@ def train_cached_prefix(prefix: FrozenPrefix, task: TrainingTask) -> list[Traine
         labels = count_labels(rows)
         loss = 0.0
         for part in batches(rows, task.part):
-            own = _loss_sum(model, prefix, pack(part, prefix)) / labels
+            own = _loss_sum(model, prefix, pack(part, prefix, task.shifts)) / labels
             own.backward()
             loss += own.item()
         torch.nn.utils.clip_grad_norm_(parameters, recipe.max_grad_norm)
@@ -124,9 +136,9 @@ def train_cached_prefix(prefix: FrozenPrefix, task: TrainingTask) -> list[Traine
 
 
 def _loss_sum(model: Any, prefix: FrozenPrefix, packed: "tuple[torch.Tensor, ...]") -> Any:
-    """Return the summed cross-entropy of the completion tokens of one packed part of a batch."""
+    """Return the summed and weighted cross-entropy of the completion tokens of one packed part of a batch."""
     from torch.nn.functional import cross_entropy
 
-    hidden, positions, mask, predicts, targets = packed
+    hidden, positions, mask, predicts, targets, weights = packed
     states = prefix.run(model, hidden, mask, positions)
-    return cross_entropy(model.get_output_embeddings()(states[0, predicts]), targets, reduction="sum")
+    return weights @ cross_entropy(model.get_output_embeddings()(states[0, predicts]), targets, reduction="none")

@@ -29,8 +29,14 @@ class Lengths:
     prompts: Sequence[float]
 
     @classmethod
-    def of(cls, pools: Sequence[Pool], eval_texts: Sequence[str]) -> "Lengths":
-        """Estimate the lengths of the rows that the main two teachers' completions make."""
+    def of(cls, pools: Sequence[Pool], eval_texts: Sequence[str], system: int = 0) -> "Lengths":
+        """Estimate the lengths of the rows that the main two teachers' completions make.
+
+        Args:
+            pools: Their rows.
+            eval_texts: Texts of the eval prompts.
+            system: Characters of the longest system prompt that an action puts before rows.
+        """
         rows: list[float] = []
         completions: list[float] = []
         characters = 0
@@ -41,7 +47,7 @@ class Lengths:
                 for text in dict.fromkeys(row.completions[teacher] for teacher in pool.card.teachers):
                     characters += len(text)
                     completions.append(len(text) / CHARACTERS_PER_TOKEN)
-                    rows.append(prompt / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS + completions[-1])
+                    rows.append((system + prompt) / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS + completions[-1])
         prompts = [len(text) / CHARACTERS_PER_TOKEN + TEMPLATE_TOKENS for text in eval_texts]
         count = sum(len(pool.rows) for pool in pools)
         return cls(count, characters, rows, fmean(completions), prompts)

@@ -7,7 +7,7 @@ padding for the linear layers, which do nearly all of the work, and laid out as 
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -21,6 +21,7 @@ from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.multi_lora import MultiLora
 from bench.models.student import trainable_copy, trained_tensors
+from bench.records import Steering
 from bench.training.checkpoints import Checkpoint
 from bench.training.task import HEAD_TOKENS, Trained, TrainingTask, count_labels, count_tokens
 
@@ -40,6 +41,7 @@ class Step:
         predicts: (targets,): the tokens that predict a completion token.
         targets: (targets,): what they should predict.
         students: (targets,): the student's number.
+        weights: (targets,): of the target's loss.
     """
 
     positions: torch.Tensor
@@ -49,6 +51,7 @@ class Step:
     predicts: torch.Tensor
     targets: torch.Tensor
     students: torch.Tensor
+    weights: torch.Tensor
 
 
 def pack_step(groups: Sequence[Sequence[Encoded]], device: torch.device) -> Step:
@@ -82,6 +85,7 @@ def pack_step(groups: Sequence[Sequence[Encoded]], device: torch.device) -> Step
         predicts=moved(np.concatenate(predicts)),
         targets=moved([token for _, row in rows for token in row.ids[row.prompt_length :]]),
         students=moved(np.repeat([student for student, _ in rows], labelled)),
+        weights=moved(np.repeat(np.array([row.weight for _, row in rows], np.float32), labelled)),
     )
 
 
@@ -185,7 +189,7 @@ def train_multi_lora(prefix: FrozenPrefix, task: TrainingTask) -> list[Trained]:
         # A student's values lie together, so that its norm is one operation; each parameter has gaps between students.
         warnings.filterwarnings("ignore", message="grad and param do not obey")
         for done, groups in enumerate(steps, start=1):
-            losses.append(_add_gradients(students, prefix, groups, task.part))
+            losses.append(_add_gradients(students, prefix, groups, task))
             _clip(students.flat, recipe.max_grad_norm)
             optimizer.step()
             schedule.step()
@@ -217,22 +221,32 @@ def _checkpoints(students: MultiLora, optimizer: torch.optim.Optimizer) -> list[
 
 
 def _add_gradients(
-    students: MultiLora, prefix: FrozenPrefix, groups: Sequence[Sequence[Encoded]], rows_at_once: int
+    students: MultiLora, prefix: FrozenPrefix, groups: Sequence[Sequence[Encoded]], task: TrainingTask
 ) -> torch.Tensor:
     """Add the gradients of one step; return each student's mean loss, (students,)."""
     shares = 1 / torch.tensor([count_labels(group) for group in groups], dtype=torch.float32, device=prefix.base.device)
     head = students.model.get_output_embeddings().weight
     losses = torch.zeros_like(shares)
-    for start in range(0, max(map(len, groups)), rows_at_once):
-        part = [group[start : start + rows_at_once] for group in groups]
+    for start in range(0, max(map(len, groups)), task.part):
+        part = [group[start : start + task.part] for group in groups]
         step = pack_step(part, prefix.base.device)
         hidden = prefix.packed([[row.ids for row in group] for group in part])
+        _steer(hidden, part, task.shifts)
         states = prefix.run(students.model, hidden, None, step.positions, step=step)
         wanted = states.flatten(0, 1).index_select(0, step.predicts)
-        each = CompletionLoss.apply(wanted, head, step.targets) * shares[step.students]  # type: ignore[no-untyped-call]
+        share = shares[step.students] * step.weights
+        each = CompletionLoss.apply(wanted, head, step.targets) * share  # type: ignore[no-untyped-call]
         each.sum().backward()
         losses.index_add_(0, step.students, each.detach())
     return losses
+
+
+def _steer(hidden: torch.Tensor, groups: Sequence[Sequence[Encoded]], shifts: Mapping[Steering, torch.Tensor]) -> None:
+    """Shift the packed states (students, length, width) of steered rows in place."""
+    for states, group in zip(hidden, groups, strict=True):
+        for row, start in zip(group, _starts(group), strict=True):
+            if row.steering:
+                states[start : start + len(row.ids)] += shifts[row.steering].to(states.dtype)
 
 
 def _clip(flat: torch.nn.Parameter, limit: float) -> None:

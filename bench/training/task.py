@@ -1,12 +1,12 @@
 """What every training path takes and returns: rows as tokens in their order, and the trained tensors."""
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from bench.config.recipe import Recipe
 from bench.models.encode import Encoded, data_order, encode_all
-from bench.records import TrainingRow
+from bench.records import Steering, TrainingRow
 from bench.training.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ class TrainingTask:
             the whole batch. All rows of the batch if 0.
         on_step: Called with (steps done, steps in all).
         checkpoints: Steps after which a checkpoint is taken.
+        shifts: What is added to states that enter the first trained layer, (width,), for every steering of the rows;
+            see `bench.training.steering`.
     """
 
     recipe: Recipe
@@ -41,6 +43,7 @@ class TrainingTask:
     rows_at_once: int = 0
     on_step: OnStep = _ignore
     checkpoints: Collection[int] = ()
+    shifts: "Mapping[Steering, torch.Tensor]" = field(default_factory=dict)
 
     @property
     def part(self) -> int:
@@ -58,7 +61,7 @@ class Trained:
 
     Attributes:
         tensors: The trained tensors by name (see `bench.models.student`).
-        losses: Mean loss per labelled token of each step.
+        losses: Mean loss per labelled token of each step, by the weights of the rows; 0 where all are masked.
         tokens: Tokens seen, prompts included, padding excluded.
         seconds: Wall time of the steps.
         path: Key of `bench.training.methods.METHODS`.
@@ -106,6 +109,9 @@ def count_tokens(stream: Sequence[Encoded]) -> int:
     return sum(len(row.ids) for row in stream)
 
 
-def count_labels(rows: Sequence[Encoded]) -> int:
-    """Return the tokens of a batch that carry loss."""
-    return sum(len(row.ids) - row.prompt_length for row in rows)
+def count_labels(rows: Sequence[Encoded]) -> float:
+    """Return what a batch's summed loss is divided by: its labelled tokens by weight, and 1 where all are masked.
+
+    A masked batch then gives gradients of 0, and the optimiser takes its step with what its moments hold.
+    """
+    return sum(row.weight * (len(row.ids) - row.prompt_length) for row in rows) or 1.0

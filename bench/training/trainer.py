@@ -13,8 +13,10 @@ from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.load import load_model
 from bench.models.oom import first_that_fits, halvings
 from bench.models.student import load_student, stored_tensors, trainable_copy, trained_tensors
+from bench.records import Steering
 from bench.training.checkpoints import epoch_ends
 from bench.training.methods import METHODS, TrainingPath
+from bench.training.steering import shift
 from bench.training.task import OnStep, Trained, TrainingInput, TrainingTask, encode_in_order
 
 
@@ -45,6 +47,7 @@ class Trainer:
         self._plain_template, self._states_budget = plain_template, states_budget
         self._loaded: tuple[Any, Any] | None = None
         self._prefix: FrozenPrefix | None = None
+        self._shifts: dict[Steering, Any] = {}
 
     def base(self) -> tuple[Any, Any]:
         """Return the base model in float32 and the tokenizer."""
@@ -111,10 +114,16 @@ class Trainer:
         """Train as `train` does, with so many rows of each student in a forward pass."""
         tokenizer = self.base()[1]
         streams = [encode_in_order(tokenizer, arm, self.recipe.max_length) for arm in arms]
+        shifts = {row.steering: self._shift(row.steering) for stream in streams for row in stream if row.steering}
         steps = -(-arms[0].visits // self.recipe.batch_size)
         ends = epoch_ends(steps, self.recipe.epochs) if checkpoints else ()
-        task = TrainingTask(self.recipe, streams, [arm.seed for arm in arms], rows_at_once, on_step, ends)
+        task = TrainingTask(self.recipe, streams, [arm.seed for arm in arms], rows_at_once, on_step, ends, shifts)
         return self._method.train(self.frozen_prefix(), tokenizer, task)
+
+    def _shift(self, steering: Steering) -> Any:
+        if steering not in self._shifts:
+            self._shifts[steering] = shift(*self.base(), self.recipe, steering)
+        return self._shifts[steering]
 
     def engine(self, students: Sequence[Path | None], names: Sequence[str]) -> Engine:
         """Load students to answer, or the untrained base where there is none; several only with multi-LoRA.

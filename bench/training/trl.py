@@ -5,9 +5,60 @@ import time
 from typing import Any
 
 from bench.errors import BenchError
-from bench.models.student import trainable_copy, trained_tensors
+from bench.models.student import decoder_layers, first_trained_layer, trainable_copy, trained_tensors
 from bench.training.checkpoints import Checkpoint, take
-from bench.training.task import Trained, TrainingTask, count_tokens
+from bench.training.task import Trained, TrainingTask, batches, count_labels, count_tokens
+
+
+class _Parts:
+    """Weights and steers rows in TRL, which knows nothing of either.
+
+    The trainer reads the stream in order, so every forward pass is that of the next part of a batch.
+    """
+
+    def __init__(self, task: TrainingTask) -> None:
+        self._parts = [(part, count_labels(step)) for step in task.steps(0) for part in batches(step, task.part)]
+        self._done = 0
+        self._shifts = task.shifts
+
+    def steer(self, layer: Any, given: tuple[Any, ...]) -> Any:
+        """Shift the states that enter the first trained layer, where they are (rows, tokens, width)."""
+        import torch
+
+        states, *more = given
+        none = torch.zeros(states.shape[-1], device=states.device)
+        part, _ = self._parts[self._done]
+        shifts = torch.stack([self._shifts[row.steering] if row.steering else none for row in part])
+        return states + shifts[:, None].to(states.dtype), *more
+
+    def loss(self, log_probs: Any) -> Any:
+        """Return the part's share of its step's loss: sum(weight * loss) / sum(weight) over completion tokens.
+
+        Args:
+            log_probs: Of each token given those before it, shape (rows, tokens); 0 on the prompt.
+        """
+        import torch
+
+        part, labels = self._parts[self._done]
+        self._done += 1
+        weights = torch.tensor([row.weight for row in part], device=log_probs.device)
+        return -(weights * log_probs.sum(1)).sum() / labels
+
+    def trainer(self) -> Any:
+        """Return TRL's trainer with this loss in the place of its own."""
+        from trl import SFTTrainer
+
+        parts = self
+
+        class Weighted(SFTTrainer):
+            loss_is_scaled_for_ga = True  # type: ignore[assignment]
+
+            def compute_loss(
+                self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+            ) -> Any:
+                return parts.loss(model(**inputs, use_cache=False, fused_lm_head=True).log_probs)
+
+        return Weighted
 
 
 def train_with_trl(base: Any, tokenizer: Any, task: TrainingTask) -> list[Trained]:
@@ -30,6 +81,9 @@ def train_with_trl(base: Any, tokenizer: Any, task: TrainingTask) -> list[Traine
 
     (stream,), (seed,) = task.streams, task.seeds
     model = trainable_copy(base, task.recipe, seed)
+    parts = _Parts(task) if any(row.weight != 1 or row.steering for row in stream) else None
+    if parts and task.shifts:
+        decoder_layers(model)[first_trained_layer(base, task.recipe)].register_forward_pre_hook(parts.steer)
     data = Dataset.from_list([{"input_ids": list(row.ids), "labels": row.labels} for row in stream])
 
     kept: list[Checkpoint] = []
@@ -41,7 +95,7 @@ def train_with_trl(base: Any, tokenizer: Any, task: TrainingTask) -> list[Traine
             task.on_step(state.global_step, state.max_steps)
 
     with tempfile.TemporaryDirectory() as scratch:
-        trainer: Any = SFTTrainer(
+        trainer: Any = (parts.trainer() if parts else SFTTrainer)(
             model=model,
             args=_sft_config(task, seed, scratch, base.device.type),
             train_dataset=data,

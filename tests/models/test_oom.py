@@ -222,10 +222,10 @@ def test_a_run_that_runs_out_of_memory_says_so_in_its_rows(tmp_path: Path, monke
     plain, _ = run_quietly(suite, tmp_path / "plain")
     pack, answer = cached_prefix.pack, engines.answer
 
-    def narrow(batch: Sequence[Encoded], prefix: FrozenPrefix) -> Any:
+    def narrow(batch: Sequence[Encoded], prefix: FrozenPrefix, shifts: Any) -> Any:
         if len(batch) > 4:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return pack(batch, prefix)
+        return pack(batch, prefix, shifts)
 
     def short(model: Any, tokenizer: Any, requests: Sequence[Request], *settings: Any) -> Any:
         if len(requests) > 5:

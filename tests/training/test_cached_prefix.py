@@ -102,7 +102,8 @@ def test_a_packed_batch_gives_each_row_its_own_loss(tiny: tuple[Any, Any], rows:
     batch = _encoded(tokenizer, [replace(row, prompt=(rule, *row.prompt)) for row in rows[:5]] + rows[5:9])
     prefix = FrozenPrefix(model, recipe)
     prefix.prepare(row.ids for row in batch)
-    hidden, positions, mask, predicts, targets = pack(batch, prefix)
+    hidden, positions, mask, predicts, targets, weights = pack(batch, prefix, {})
+    assert weights.tolist() == [1.0] * len(targets)
     assert hidden.shape[1] < sum(len(row.ids) for row in batch)  # common prefixes are stored once
     with torch.inference_mode():
         logits = model.lm_head(prefix.run(model, hidden, mask, positions)[0, predicts])
