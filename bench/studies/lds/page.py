@@ -127,7 +127,8 @@ def _headline(result: LdsResult) -> list[str]:
     best = next((found for found in contenders if found.filter.name == result.best), None)
     if best:
         worse = f"shown to be lower: {', '.join(behind)}" if behind else "none is shown to be lower"
-        sentences.append(f"Highest LDS: {result.best}, {estimate(best.lds).text}; of the others, {worse}.")
+        others = f"; of the others, {worse}" if len(contenders) > 1 else ""
+        sentences.append(f"Highest LDS: {result.best}, {estimate(best.lds).text}{others}.")
     ceiling = estimate(result.ceiling)
     why = f" ({ceiling.note})" if ceiling.note else ""
     sentences.append(f"Two trainings on the same subsets agree to {ceiling.text}{why}.")
