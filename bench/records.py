@@ -397,6 +397,7 @@ class Selection:
         patches: Id -> completion that the filter itself puts in; empty where it leaves that to the clean teacher.
         needs_truth: Whether the filter reads the planted truth, as the oracle does.
         sourced: Budget -> ids of the rows of the whole sources that `drop_source` drops; none where none fits.
+        scores: Id -> score of every example of the pool and its reserve; higher = flagged first.
     """
 
     filter: FilterCard
@@ -406,6 +407,7 @@ class Selection:
     needs_truth: bool = False
     refill: dict[float, tuple[str, ...]] = field(default_factory=dict)
     sourced: dict[float, frozenset[str]] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,8 @@ def test_a_row_per_filter_with_every_arm(finished: tuple[Suite, Path]) -> None:
     assert {"drop:oracle@0.1", "patch:oracle@0.1", "patch_in:oracle@0.1", "random1_drop@0.1"} <= arms
     assert (oracle.pool_rows, oracle.flagged) == (40, 4)
     assert oracle.found is not None and oracle.found.precision == oracle.found.recall == 1.0
+    assert oracle.found.auprc == oracle.found.auprc_any == 1.0
+    assert oracle.found.mean_rank == pytest.approx(1.5 / 39)  # four of forty rows share the first places
     assert rows["oracle"].cost.train_seconds > 0
 
 

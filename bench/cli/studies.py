@@ -1,4 +1,4 @@
-"""The commands that go beyond a suite: diff, causes, checkpoints, speed and calibrate."""
+"""The commands that go beyond a suite: diff, lds, causes, checkpoints, speed and calibrate."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import Any
 
 import click
 
-from bench.cli.options import DEVICE, FILTERS, command_line, console, execution_options, renamed, say
+from bench.cli.options import DEVICE, FILTERS, OUT, command_line, console, execution_options, renamed, say
 from bench.config.suite import load_suite
 from bench.execution.progress import shown_on
 from bench.execution.session import Options
-from bench.leaderboard.pages import CAUSES, CHECKPOINTS, DIFF
+from bench.leaderboard.pages import CAUSES, CHECKPOINTS, DIFF, LDS
 from bench.models.load import pick_device
 from bench.studies.calibration.run import PAGE, run_calibration
 from bench.studies.causes.page import terminal_table as causes_table
@@ -22,6 +22,8 @@ from bench.studies.checkpoints.panel import load_panel
 from bench.studies.checkpoints.run import run_panel
 from bench.studies.diff.page import terminal
 from bench.studies.diff.run import diff as run_diff
+from bench.studies.lds.page import terminal_table as lds_table
+from bench.studies.lds.run import run_lds
 from bench.studies.pages import write_pages
 from bench.studies.speed.page import terminal_table as speed_table
 from bench.studies.speed.page import write_pages as write_speed_pages
@@ -47,6 +49,23 @@ def diff(suite: str, out: Path | None, **options: Any) -> None:
     write_pages(folder)
     console.print(terminal(report))
     say(f"report: {folder / DIFF.file}")
+
+
+@click.command()
+@click.argument("suite")
+@OUT
+@DEVICE
+@FILTERS
+@execution_options
+def lds(suite: str, out: Path | None, **options: Any) -> None:
+    """Judge filters as attributions: do their scores predict the margins of students retrained on random halves?"""
+    loaded = load_suite(suite)
+    folder = out or Path("out") / loaded.file.name
+    with shown_on(console) as progress:
+        report = run_lds(Options(loaded, folder, command=command_line(), **options), progress)
+    write_pages(folder)
+    console.print(lds_table(report))
+    say(f"page: {folder / LDS.file}")
 
 
 @click.command()
@@ -143,4 +162,4 @@ def calibrate(fast: bool, workers: int, out: Path) -> None:
     say(f"page: {out / PAGE}")
 
 
-STUDIES = (diff, causes, calibrate, checkpoints, renamed(checkpoints, "stages"), speed, renamed(speed, "bench"))
+STUDIES = (diff, lds, causes, calibrate, checkpoints, renamed(checkpoints, "stages"), speed, renamed(speed, "bench"))

@@ -177,6 +177,28 @@ class DiffSettings(Strict):
         return self
 
 
+class LdsSettings(Strict):
+    """What `bench lds` does.
+
+    Attributes:
+        subsets: Random halves of the pool; a student is trained on each.
+        ceiling_subsets: The first so many of them are trained a second time, with another seed.
+        seed: Of the draw of the subsets, and of the training of their students; the second trainings have the next one.
+        tail_patch: Whether every row's effect of one training step is measured as well.
+    """
+
+    subsets: int = Field(default=32, ge=8)
+    ceiling_subsets: int = Field(default=12, ge=8)
+    seed: int = Field(default=101, ge=0)
+    tail_patch: bool = True
+
+    @model_validator(mode="after")
+    def _ceiling_is_of_the_same_subsets(self) -> Self:
+        if self.ceiling_subsets > self.subsets:
+            raise ValueError("ceiling_subsets are trained a second time, so they cannot be more than subsets")
+        return self
+
+
 def inner_shares(mixes: tuple[float, ...]) -> tuple[float, ...]:
     """Return the shares, checked to lie between 0 and 1."""
     if any(not 0 < share < 1 for share in mixes):
@@ -222,6 +244,7 @@ class SuiteFile(Strict):
         options: Filter name -> keyword options.
         experiments: Traits and pools.
         diff: What `bench diff` does; no part of what a leaderboard row depends on.
+        lds: What `bench lds` does; no part of it either.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
@@ -243,6 +266,7 @@ class SuiteFile(Strict):
     options: dict[str, dict[str, Any]] = {}
     experiments: tuple[ExperimentSettings, ...] = Field(min_length=1)
     diff: DiffSettings = DiffSettings()
+    lds: LdsSettings = LdsSettings()
 
     @field_validator("budgets")
     @classmethod

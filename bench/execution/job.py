@@ -25,6 +25,7 @@ class Job:
         recipe: How it is trained, base model included.
         visits: Rows seen in training, repeats counted, equal in all arms that are compared; every row once an epoch if
             not given.
+        evaluated: Whether the student is evaluated after its training.
         seconds: Estimated seconds of the training and of the evaluation; 0 for what the store holds.
     """
 
@@ -34,6 +35,7 @@ class Job:
     measurement: Measurement
     recipe: Recipe
     visits: int = 0
+    evaluated: bool = True
     seconds: tuple[float, float] = (0.0, 0.0)
 
     def __post_init__(self) -> None:

@@ -132,7 +132,7 @@ class Session:
         return Resources(self.embedder, trials.base_for_filters, models, grade if self.suite.file.grader else None)
 
     def do(self, work: Sequence[tuple[Experiment, Job]]) -> None:
-        """Do every job that the store lacks, and enter its trial into its experiment.
+        """Do every job that the store lacks, and enter the trials of those that are evaluated into their experiments.
 
         Raises:
             BenchError: For anything that the user can fix; finished trials stay in the store.
@@ -153,7 +153,8 @@ class Session:
         for trials, jobs in groups.values():
             self.executor.run(trials, jobs)
         for experiment, job in work:
-            experiment.trials[job.key] = self.trials(job.recipe).read(job)
+            if job.evaluated:
+                experiment.trials[job.key] = self.trials(job.recipe).read(job)
 
     def _announce_memory(self, experiments: Iterable[Experiment]) -> None:
         """Say what the run should take at its peak, and let trainings start with as many rows at once as fit.
@@ -215,9 +216,9 @@ def open_session(options: Options, progress: Progress) -> Iterator[Session]:
 
 
 def run_settings(suite: Suite, device: str) -> dict[str, Any]:
-    """Return what a run folder is bound to; further filters and the diff may join later, so they are not part of it."""
-    diff: Any = {"diff": True, "experiments": {"__all__": {"alternative", "teachers"}}}
-    file: dict[str, Any] = json.loads(suite.file.model_dump_json(exclude=diff))
+    """Return what a run folder is bound to; further filters and studies may join later, so they are not part of it."""
+    studies: Any = {"diff": True, "lds": True, "experiments": {"__all__": {"alternative", "teachers"}}}
+    file: dict[str, Any] = json.loads(suite.file.model_dump_json(exclude=studies))
     if suite.file.action_options == ActionOptions():  # folders from before there were any stay valid
         del file["action_options"]
     return file | {"recipe": suite.recipe.model_dump(), "device": device}

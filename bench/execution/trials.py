@@ -115,7 +115,8 @@ class Trials:
         todo = []
         for job in jobs:
             training, evaluation = self.keys(job)
-            todo.append((training is not None and fresh(STUDENTS, training), fresh(EVALS, evaluation)))
+            to_train = training is not None and fresh(STUDENTS, training)
+            todo.append((to_train, job.evaluated and fresh(EVALS, evaluation)))
         return todo
 
     def read(self, job: Job) -> Trial:
@@ -144,9 +145,10 @@ class Trials:
         )
 
     def do(self, job: Job) -> None:
-        """Train and evaluate a job, each only if the store lacks it."""
+        """Train and evaluate a job, each only if it is wanted and the store lacks it."""
         self.train(job)
-        self.evaluate(job)
+        if job.evaluated:
+            self.evaluate(job)
 
     def train(self, job: Job) -> None:
         """Train a job's student into the store, if it is not there."""

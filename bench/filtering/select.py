@@ -159,8 +159,16 @@ def _select(
     if plugin.patch is not None:
         most = flagged[max(flagged)]
         patches = {e.id: patch_example(plugin, e, trait.public).response for e in examples if e.id in most}
-    card = _card(plugin, key["options"])
-    return Selection(card, facts["seconds"], flagged, patches, plugin.needs_truth, refill, sourced)
+    return Selection(
+        filter=_card(plugin, key["options"]),
+        seconds=facts["seconds"],
+        flagged=flagged,
+        patches=patches,
+        needs_truth=plugin.needs_truth,
+        refill=refill,
+        sourced=sourced,
+        scores=dict(zip(ids, facts["scores"], strict=True)),
+    )
 
 
 def _key(plugin: FilterPlugin, experiment: Experiment, suite: Suite, options: dict[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.leaderboard import format as words
+from bench.leaderboard.attribution import LdsReport, attribution_of
 from bench.leaderboard.headline import headline
 from bench.leaderboard.results import adjust
 from bench.leaderboard.row import Row, TraitResult
@@ -19,17 +20,19 @@ from bench.leaderboard.view import (
     effect_lines,
     filter_line,
     row_label,
+    without_empty_columns,
 )
 from bench.records import Estimate
 from bench.stats.agreement import Agreement
 from bench.stats.effects import MIN_SEEDS
 
 
-def board_view(rows: Sequence[Row]) -> BoardView:
+def board_view(rows: Sequence[Row], judged: LdsReport | None = None) -> BoardView:
     """Work out everything the board shows.
 
     Args:
         rows: Rows of one suite in any order; the same set always gives the same view.
+        judged: What `bench lds` found of their filters, see `bench.leaderboard.attribution.report_beside`.
 
     Raises:
         BenchError: If there are no rows.
@@ -43,7 +46,7 @@ def board_view(rows: Sequence[Row]) -> BoardView:
         title=f"Suite {', '.join(_distinct(f'{row.suite} v{row.suite_version}' for row in ordered))}",
         notes=_differences(ordered) + _row_notes(ordered),
         traits=[
-            _trait_view(name, [row for row in group if name in row.traits], apart=len(groups) > 1)
+            _trait_view(name, [row for row in group if name in row.traits], judged, apart=len(groups) > 1)
             for group in groups
             for name in sorted({name for row in group for name in row.traits})
         ],
@@ -92,10 +95,15 @@ def _measurement(result: TraitResult) -> dict[str, str]:
     }
 
 
-def _trait_view(name: str, rows: Sequence[Row], *, apart: bool) -> TraitView:
+def _trait_view(name: str, rows: Sequence[Row], judged: LdsReport | None, *, apart: bool) -> TraitView:
     ordered = sorted(rows, key=lambda row: _rank(row, row.traits[name]))
     results = [row.traits[name] for row in ordered]
-    lines = [filter_line(number, row, row.traits[name]) for number, row in enumerate(ordered, 1)]
+    columns, lines = without_empty_columns(
+        [
+            filter_line(number, row, row.traits[name], attribution_of(judged, row, name))
+            for number, row in enumerate(ordered, 1)
+        ]
+    )
     effects = [line for row in ordered for line in effect_lines(row, row.traits[name])]
     arms = arm_lines(ordered, name)
     return TraitView(
@@ -104,6 +112,7 @@ def _trait_view(name: str, rows: Sequence[Row], *, apart: bool) -> TraitView:
         headline=headline(ordered, name),
         closed=_closed_gates(ordered, name),
         facts=_trait_facts(results),
+        columns=columns,
         lines=lines,
         effects=effects,
         arms=arms,

@@ -75,6 +75,18 @@ def estimate(given: Estimate) -> Cell:
     return Cell(f"{decimal(value)} [{decimal(low)}, {decimal(high)}]", given.note, value, low, high)
 
 
+def significant(given: Estimate) -> Cell:
+    """Write a small number as `estimate` does, with three significant digits.
+
+    >>> significant(Estimate(value=0.00512, low=0.0048, high=0.0054321)).text
+    '0.00512 [0.0048, 0.00543]'
+    """
+    value, low, high = finite(given.value), finite(given.low), finite(given.high)
+    if value is None or low is None or high is None:
+        return estimate(given)
+    return Cell(f"{value:.3g} [{low:.3g}, {high:.3g}]", given.note, value, low, high)
+
+
 def probability(p: float | None) -> str:
     """Write a p-value.
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from bench.leaderboard import format as words
 from bench.leaderboard.row import BOUNDS, Row, TraitResult
 from bench.records import Action, Estimate
+from bench.stats.attribution import rank_correlation
 from bench.stats.effects import MIN_SEEDS
 
 SIGNIFICANT = 0.05
+FEWEST_FILTERS = 4  # for a correlation over filters
 CEILING = BOUNDS[0]
 VERBS = {"patch": "patching", "drop_refill": "dropping and refilling", "drop": "dropping"}
 
@@ -47,6 +51,7 @@ def _sentences(rows: Sequence[Row], trait: str) -> list[str]:
         found += [_beats_random(contenders), _best(contenders)]
     if ceiling:
         found.append(f"The oracle, which flags by planted truth: {_removals(ceiling)}.")
+    found += _truth_and_removal(contenders)
     leakage = {name: result for name, result in [*contenders.items(), (CEILING, ceiling)] if result and result.leakage}
     if leakage:
         found.append(_leakage(leakage))
@@ -65,6 +70,25 @@ def _beats_random(results: dict[str, TraitResult]) -> str:
         return f"No filter is shown to beat {action} random sets ({len(tested)} tested, Holm)."
     names = ", ".join(better)
     return f"{len(better)} of {len(tested)} filters beat {action} random sets (Holm p < {SIGNIFICANT}): {names}."
+
+
+def _truth_and_removal(results: dict[str, TraitResult]) -> list[str]:
+    """Say whether filters that rank overt rows higher also remove more of the trait."""
+    pairs = [
+        (result.found.auprc, words.finite(result.effects["patch"].removal.value))
+        for result in results.values()
+        if result.found and "patch" in result.effects
+    ]
+    known = np.array([pair for pair in pairs if None not in pair], dtype=np.float64).reshape(-1, 2)
+    if len(known) < FEWEST_FILTERS:
+        return []
+    correlation = words.finite(float(rank_correlation(*known.T)))
+    if correlation is None:
+        return []
+    return [
+        f"Over {len(known)} filters, AUPRC on overt rows and removal by patching have a rank correlation of "
+        f"{words.decimal(correlation)}; so few filters give it no interval."
+    ]
 
 
 def _best(results: dict[str, TraitResult]) -> str:

@@ -27,10 +27,11 @@ class Page:
 
 BOARD = Page("report.html", "Board", "rows")
 DIFF = Page("diff.html", "Diff and verdicts", "diff.json")
+LDS = Page("lds.html", "Attribution", "lds.json")
 CAUSES = Page("causes.html", "Verdicts on planted causes", "causes.json")
 # The files keep the name that `bench checkpoints` once had: finished folders and links to their pages stay good.
 CHECKPOINTS = Page("stages.html", "Checkpoints", "stages.json")
-PAGES = (BOARD, DIFF, CAUSES, CHECKPOINTS)
+PAGES = (BOARD, DIFF, LDS, CAUSES, CHECKPOINTS)
 
 
 def pages_of(folder: Path) -> list[Page]:

@@ -11,11 +11,12 @@ from rich.text import Text
 from bench.files import write_text
 from bench.leaderboard import format as words
 from bench.leaderboard import svg
+from bench.leaderboard.attribution import report_beside
 from bench.leaderboard.board import board_view
 from bench.leaderboard.format import Cell
 from bench.leaderboard.pages import BOARD, Page, environment, pages_of, render, visible
 from bench.leaderboard.row import Row, read_rows
-from bench.leaderboard.view import COLUMNS, BoardView, Line, TraitView, row_label
+from bench.leaderboard.view import BoardView, Line, TraitView, row_label
 from bench.stats.leakage import Neighbour
 
 
@@ -32,7 +33,8 @@ def render_board(rows: Sequence[Row] | str | Path, out: str | Path) -> Path:
     Raises:
         BenchError: If there are no rows, or the folder cannot be written.
     """
-    folder, view = Path(out), board_view(read_rows(rows) if isinstance(rows, str | Path) else rows)
+    folder = Path(out)
+    view = board_view(read_rows(rows) if isinstance(rows, str | Path) else rows, report_beside(folder))
     write_text(folder / BOARD.file, html(view, pages_of(folder)))
     write_text(folder / "report.md", markdown(view))
     return folder / BOARD.file
@@ -45,7 +47,6 @@ def html(view: BoardView, pages: Sequence[Page] = (BOARD,)) -> str:
         "report.html.j2",
         pages,
         board=view,
-        columns=COLUMNS,
         words=words,
         label=row_label,
         remark=_remark,
@@ -60,7 +61,7 @@ def html(view: BoardView, pages: Sequence[Page] = (BOARD,)) -> str:
 def markdown(view: BoardView) -> str:
     """Render the board as Markdown; texts from outside are escaped so that they stay text."""
     template = environment(html=False).get_template("report.md.j2")
-    return template.render(board=view, columns=COLUMNS, words=words, label=row_label, mark=_footnote)
+    return template.render(board=view, words=words, label=row_label, mark=_footnote)
 
 
 def terminal_table(view: BoardView) -> Group:
@@ -79,9 +80,9 @@ def terminal_table(view: BoardView) -> Group:
 
 def _filter_table(trait: TraitView) -> Table:
     table = Table(show_lines=False, pad_edge=False)
-    brief = [i for i, column in enumerate(COLUMNS) if column.brief]
+    brief = [i for i, column in enumerate(trait.columns) if column.brief]
     for i in brief:
-        table.add_column(COLUMNS[i].title, justify="right" if i else "left", overflow="fold")
+        table.add_column(trait.columns[i].title, justify="right" if i else "left", overflow="fold")
     for line in trait.lines:
         cells = [Text(visible(line.label)), *(_terminal_cell(line.cells[i], trait) for i in brief[1:])]
         table.add_row(*cells)

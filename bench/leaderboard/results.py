@@ -17,6 +17,7 @@ from bench.leaderboard.row import BOUNDS, ArmScore, Effect, Found, LeakageEffect
 from bench.records import Action, Estimate, Pool, SampleScores, Selection
 from bench.stats import effects, inference
 from bench.stats.agreement import Agreement, margin_agreement
+from bench.stats.attribution import average_precision, mean_rank
 from bench.stats.leakage import Leakage, LeakPool, find_leaks
 
 Floats = NDArray[np.float64]
@@ -252,7 +253,7 @@ def trait_result(
         sufficiency=_sufficiency(reading, contrasts.arm("patch_in")) if "patch_in" in actions else None,
         capability_retention={a: effects.retention(reading.exact, contrasts.arm(a)) for a in actions},
         arms={name: score for name, score in reading.arms.items() if name in shown or name.startswith(TEACHER)},
-        found=agreement(pool, flagged) if experiment.planted else None,
+        found=agreement(pool, flagged, selection.scores) if experiment.planted else None,
         neighbours=neighbours,
     )
 
@@ -340,16 +341,21 @@ def adjust(rows: Sequence[Row]) -> list[Row]:
     return changed
 
 
-def agreement(pool: Pool, flagged: Collection[str]) -> Found | None:
-    """Compare a flagged set with planted truth; None where nothing was planted."""
+def agreement(pool: Pool, flagged: Collection[str], scores: Mapping[str, float]) -> Found | None:
+    """Compare a flagged set and the scores that it was cut from with planted truth; None where nothing was planted."""
     overt = {row.id for row in pool.rows if row.truth == "overt"}
     either = overt | {row.id for row in pool.rows if row.truth == "mild"}
     if not overt:
         return None
     hits, all_hits = len(overt & set(flagged)), len(either & set(flagged))
+    ranking = np.array([scores[row.id] for row in pool.rows])
+    is_overt, is_either = (np.array([row.id in ids for row in pool.rows]) for ids in (overt, either))
     return Found(
         precision=hits / len(flagged),
         recall=hits / len(overt),
         precision_any=all_hits / len(flagged),
         recall_any=all_hits / len(either),
+        auprc=average_precision(ranking, is_overt),
+        auprc_any=average_precision(ranking, is_either),
+        mean_rank=mean_rank(ranking, is_overt),
     )

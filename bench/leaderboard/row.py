@@ -83,12 +83,23 @@ class Winner(Strict):
 
 
 class Found(Strict):
-    """How well a flagged set agrees with planted truth: precision and recall, overt alone and overt or mild."""
+    """How well a filter agrees with planted truth: overt rows alone, and (`_any`) overt or mild ones.
+
+    Precision and recall are of the flagged set. The rest is of the scores, whatever the budget, and missing in rows
+    that were written before it was measured.
+
+    Attributes:
+        auprc: Area under the precision-recall curve.
+        mean_rank: Mean place of the overt rows in the ranking by score, 0 first and 1 last.
+    """
 
     precision: float
     recall: float
     precision_any: float
     recall_any: float
+    auprc: float | None = None
+    auprc_any: float | None = None
+    mean_rank: float | None = None
 
 
 class TraitResult(Strict):

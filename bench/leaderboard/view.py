@@ -1,15 +1,16 @@
 """What a board shows, as records whose numbers are final text: terminal, Markdown and HTML only lay them out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple, get_args
 
 from bench.arms import BASE, CLEAN, ORIGINAL, control_arm, filter_arm
 from bench.data.controls import LENGTH, random_name
 from bench.leaderboard import format as words
+from bench.leaderboard.attribution import FilterAttribution
 from bench.leaderboard.format import Cell
 from bench.leaderboard.results import TEACHER
-from bench.leaderboard.row import ArmScore, Effect, Row, TraitResult
+from bench.leaderboard.row import ArmScore, Effect, Found, Row, TraitResult
 from bench.records import Action
 from bench.stats.leakage import Leakage
 
@@ -19,11 +20,19 @@ NO_TRUTH = "no planted truth"
 
 
 class Column(NamedTuple):
-    """A column of the filter table; `brief` ones are also shown in the terminal."""
+    """A column of the filter table.
+
+    Attributes:
+        title: Its heading.
+        meaning: What it holds.
+        brief: Whether it is shown in the terminal as well.
+        optional: Whether it is left out where no row has a value.
+    """
 
     title: str
     meaning: str
     brief: bool = False
+    optional: bool = False
 
 
 COLUMNS = (
@@ -42,6 +51,11 @@ COLUMNS = (
     Column("Sufficiency", "Share of the gap that comes back with the original teacher on the flagged set alone"),
     Column("Precision", "Share of the flagged set that carries the planted trait overtly (or at least mildly)"),
     Column("Recall", "Share of the examples that carry it overtly (or at least mildly) that was flagged"),
+    Column("AUPRC", "Area under the precision-recall curve of overt (or at least mild) rows by score", optional=True),
+    Column("Mean rank", "Mean place of overt rows in the ranking by score: 0 first, 1 last, 0.5 chance", optional=True),
+    Column("LDS", "Rank correlation of summed scores with the margin of retrained students (bench lds)", optional=True),
+    Column("LDS / ceiling", "The same over the rank correlation of two trainings on equal rows", optional=True),
+    Column("Tail-patch", "Margin gained by one training step on a flagged row, over all rows, nats", optional=True),
     Column("Capability, drop", "Exact answers after dropping, relative to the original arm"),
     Column("Capability, patch", "Exact answers after patching, relative to the original arm"),
     Column("Cost", "Filter, training and evaluation time together"),
@@ -50,7 +64,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Line:
-    """One filter at one budget; `cells` follow `COLUMNS`, `number` is its mark in the plot."""
+    """One filter at one budget; `cells` follow the table's columns, `number` is its mark in the plot."""
 
     number: int
     row: Row
@@ -90,6 +104,7 @@ class TraitView:
 
     Attributes:
         closed: The `not scored: ...` remarks of its gate.
+        columns: Those of `COLUMNS` that are shown.
         curves: The lines of each filter with two budgets or more, lowest budget first.
         neighbours: Label and nearest kept neighbours of each row that has them.
         footnotes: The notes of all its numbers, each once; a note's number is its place, from 1.
@@ -100,6 +115,7 @@ class TraitView:
     headline: list[str]
     closed: list[str]
     facts: list[tuple[str, str]]
+    columns: list[Column]
     lines: list[Line]
     effects: list[EffectLine]
     arms: list[ArmLine]
@@ -124,13 +140,13 @@ def row_label(row: Row) -> str:
     return f"{row.filter.name}@{row.budget:g}"
 
 
-def filter_line(number: int, row: Row, result: TraitResult) -> Line:
-    """Return a filter's line of the main table."""
+def filter_line(number: int, row: Row, result: TraitResult, judged: FilterAttribution | None) -> Line:
+    """Return a filter's line of the main table; `judged` is what `bench lds` found, where it was run."""
     drop, refill, patch = (_effect_cell(result, a, words.removal) for a in ("drop", "drop_refill", "patch"))
     cost = row.cost.filter_seconds + row.cost.train_seconds + row.cost.eval_seconds
     part = result.flagged / result.pool_rows if result.pool_rows else 0.0
     leakage = result.leakage and words.with_difference(result.leakage.gap, result.leakage.difference)
-    found = result.found
+    found, step = result.found, judged.tail_patch.get(f"{row.budget:g}") if judged else None
     cells = [
         Cell(row.filter.name),
         Cell(words.percent(row.budget), value=row.budget),
@@ -147,11 +163,33 @@ def filter_line(number: int, row: Row, result: TraitResult) -> Line:
         words.optional(result.sufficiency) if result.scored else Cell(words.NOT_SCORED),
         words.share_of((found.precision, found.precision_any) if found else None, NO_TRUTH),
         words.share_of((found.recall, found.recall_any) if found else None, NO_TRUTH),
+        *_ranking(found),
+        words.optional(judged.lds if judged else None),
+        words.optional(judged.of_ceiling if judged else None),
+        words.significant(step) if step else Cell(words.NOT_RUN),
         _capability(result, "drop"),
         _capability(result, "patch"),
         Cell(words.duration(cost), value=cost),
     ]
     return Line(number, row, row_label(row), result.scored, cells, drop, patch)
+
+
+def _ranking(found: Found | None) -> list[Cell]:
+    """Return how well the scores rank planted rows: AUPRC, and the mean rank of overt ones."""
+    if found is None or found.auprc is None or found.auprc_any is None:
+        missing = NO_TRUTH if found is None else "not measured when the row was written"
+        return [words.share(None, missing)] * 2
+    return [words.share_of((found.auprc, found.auprc_any), NO_TRUTH), words.share(found.mean_rank)]
+
+
+def without_empty_columns(lines: Sequence[Line]) -> tuple[list[Column], list[Line]]:
+    """Leave out the optional columns that have a value in no line."""
+    kept = [
+        i
+        for i, column in enumerate(COLUMNS)
+        if not column.optional or any(line.cells[i].value is not None for line in lines)
+    ]
+    return [COLUMNS[i] for i in kept], [replace(line, cells=[line.cells[i] for i in kept]) for line in lines]
 
 
 def _effect_cell(result: TraitResult, action: Action, write: Callable[[Effect], Cell]) -> Cell:

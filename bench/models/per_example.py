@@ -175,15 +175,15 @@ class PerExample:
         norm = math.sqrt(sum(float(p.detach().double().square().sum()) for p in self._parameters))
         step = STEP * norm
         unit = torch.from_numpy((direction / length).astype(np.float32))
-        with self._moved(step * unit):
+        with self.moved(step * unit):
             above = self.losses(rows)
-        with self._moved(-step * unit):
+        with self.moved(-step * unit):
             below = self.losses(rows)
         return (above - below) / (2 * step) * length
 
     @contextmanager
-    def _moved(self, change: "torch.Tensor") -> Iterator[None]:
-        """Add a change to the trained tensors for as long as the context is open."""
+    def moved(self, change: "torch.Tensor") -> Iterator[None]:
+        """Add a change, shape (size,), to the trained tensors for as long as the context is open."""
         import torch
 
         kept = [p.detach().clone() for p in self._parameters]

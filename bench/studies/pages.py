@@ -2,14 +2,15 @@
 
 from pathlib import Path
 
-from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, pages_of
+from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, LDS, pages_of
 from bench.leaderboard.render import render_board
 from bench.leaderboard.row import read_rows
 from bench.studies.causes import page as causes
 from bench.studies.checkpoints import page as checkpoints
 from bench.studies.diff import page as diff
+from bench.studies.lds import page as lds
 
-STUDIES = {DIFF: diff.write, CAUSES: causes.write, CHECKPOINTS: checkpoints.write}
+STUDIES = {DIFF: diff.write, LDS: lds.write, CAUSES: causes.write, CHECKPOINTS: checkpoints.write}
 
 
 def write_pages(folder: Path) -> list[Path]:

@@ -86,7 +86,7 @@ def test_ray_is_an_extra(
     assert "sievebench[ray]" in caught.value.remedy
 
 
-@pytest.mark.parametrize("command", ["run", "diff"])
+@pytest.mark.parametrize("command", ["run", "diff", "lds"])
 def test_the_commands_take_these_options(command: str, tmp_path: Path) -> None:
     arguments = [command, "smoke", "--device", "cpu", "--out", str(tmp_path), "--address", "head:6379"]
     done = CliRunner().invoke(main, arguments)

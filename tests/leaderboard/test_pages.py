@@ -56,12 +56,12 @@ def test_a_rendered_page_without_its_data_is_no_page(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("attribute", ["file", "title", "data"])
 def test_no_two_pages_share_a_name(attribute: str) -> None:
-    assert len({getattr(page, attribute) for page in PAGES}) == len(PAGES) == 4
+    assert len({getattr(page, attribute) for page in PAGES}) == len(PAGES) == 5
 
 
 def test_pages_link_to_each_other_and_mark_the_present_one() -> None:
     links = nav(board(*PAGES))
-    assert re.findall(r'href="([^"]*)"', links) == ["diff.html", "causes.html", "stages.html"]
+    assert re.findall(r'href="([^"]*)"', links) == ["diff.html", "lds.html", "causes.html", "stages.html"]
     assert re.findall(r'<strong aria-current="page">([^<]*)</strong>', links) == ["Board"]
     assert links.index("Board") < links.index("Diff and verdicts") < links.index("Checkpoints")
     assert 'aria-label="Pages of this report"' in links

@@ -1,0 +1,1 @@
+"""`bench lds`: whether the scores of filters predict what retraining on other rows does."""
