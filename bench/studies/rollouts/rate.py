@@ -68,8 +68,9 @@ def measure_teacher(session: Session, experiment: Experiment, teacher: str) -> N
 def _settings(session: Session, experiment: Experiment, teacher: str) -> Settings:
     """Return what the teacher's completions were made with, on this session's device."""
     source, missing = experiment.settings.pool, [r.id for r in experiment.pool.rows if teacher not in r.completions]
-    path = session.suite.folder / Path(source.path).expanduser() if source else Path()
-    made = read_provenance(path).of(teacher) if source and path.is_file() else None
+    file = source.path if source and isinstance(source.path, str) else ""  # joined files come from no rollout
+    path = session.suite.folder / Path(file).expanduser()
+    made = read_provenance(path).of(teacher) if path.is_file() else None
     if made is None or missing:
         rows = ", ".join(missing[:SHOWN_ROWS]) + (" and more" if len(missing) > SHOWN_ROWS else "")
         raise BenchError(
