@@ -36,3 +36,11 @@ def smoke_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
     """Folder of a finished run of `smoke`, which nobody changes, and the memory that it took."""
     out = tmp_path_factory.mktemp("smoke") / "smoke"
     return out, run_alone("smoke", out)
+
+
+@pytest.fixture
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of `datasets` for this test alone."""
+    folder = tmp_path_factory.mktemp("cache")
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", folder)
+    return folder
