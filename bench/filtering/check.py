@@ -175,7 +175,7 @@ def _toy() -> _Toy:
 
 def toy_training() -> tuple[Trainer, Train]:
     """Return a trainer of the tiny model, and how it trains for filters: each student once, without a store."""
-    recipe = load_recipe(TOY_RECIPE, Path())
+    recipe = load_recipe(TOY_RECIPE, Path()).model_copy(update={"epochs": 2})
     trainer = Trainer(recipe, "cpu", training_path(recipe, known_config(recipe.model), multi_lora=False))
     done: dict[tuple[TrainingInput, bool], tuple[Sequence[Checkpoint], float]] = {}
 

@@ -123,7 +123,10 @@ class Context:
         return self._access.student(teacher, ids)
 
     def checkpoints(self, teacher: str = "original") -> tuple[Student, ...]:
-        """Return the students at the end of each epoch, with the mean `learning_rate` of that epoch.
+        """Return the students at the start of each epoch, the first untrained, with its mean `learning_rate`.
+
+        A training step multiplies the gradient before the step with the learning rate, so that these are the points
+        at which a sum over steps is cut into epochs.
 
         Args:
             teacher: `original` or `clean`; errors as for `student`.

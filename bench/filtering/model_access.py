@@ -39,7 +39,7 @@ class Student:
         teacher: `original` or `clean`, whose completions it was trained on; "" for the base.
         ids: The examples it was trained on; all of the pool if None.
         epoch: The checkpoint at the end of this epoch, counted from 1; 0 for the trained student.
-        learning_rate: Mean learning rate of that epoch.
+        learning_rate: Of a checkpoint, the mean learning rate of the epoch that starts with it.
     """
 
     teacher: str = ""
@@ -113,11 +113,13 @@ class ModelAccess:
         return Student(teacher, None if ids is None or set(ids) == known else frozenset(ids))
 
     def checkpoints(self, teacher: str) -> tuple[Student, ...]:
-        """Name the students at the end of each epoch of a training on the whole pool; errors as for `student`."""
+        """Name the students at the start of each epoch of a training on the whole pool; errors as for `student`."""
         student, recipe = self.student(teacher, None), self.recipe
         steps = -(-len(self._examples) * recipe.epochs // recipe.batch_size)
         rates = mean_learning_rates(recipe.learning_rate, steps, epoch_ends(steps, recipe.epochs))
-        return tuple(replace(student, epoch=epoch, learning_rate=rate) for epoch, rate in enumerate(rates, start=1))
+        first, *later = rates
+        after = (replace(student, epoch=epoch, learning_rate=rate) for epoch, rate in enumerate(later, start=1))
+        return Student(learning_rate=first), *after
 
     def moments(self, student: Student) -> np.ndarray:
         """Return Adam's moving averages of gradient and squared gradient at a checkpoint, shape (2, values), float32.
@@ -125,6 +127,8 @@ class ModelAccess:
         Raises:
             BenchError: If the student is no checkpoint.
         """
+        if not student.teacher:  # before the first step
+            return np.zeros((2, self._reader(student).size), dtype=np.float32)
         if not student.epoch:
             raise BenchError(
                 "context.adam_updates",
@@ -207,7 +211,7 @@ class ModelAccess:
             tensors = self._checkpoint(student).tensors if student.teacher else None
             base = self._trainer.base()[0]
             prefix = self._trainer.full_precision_prefix()
-            self._readers[student] = PerExample(base, self.recipe, tensors, prefix)
+            self._readers[student] = PerExample(base, self.recipe, tensors, prefix, seed=self.seed)
             if len(self._readers) > READERS:
                 self._readers.popitem(last=False)
         self._readers.move_to_end(student)

@@ -6,7 +6,6 @@ are differentiated one by one: a backward pass over one row of some seventy toke
 depends on what else is asked.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
     import torch
 
 ROWS_AT_ONCE = 16
-STEP = 1e-3  # of a finite difference, relative to the norm of the trained tensors
+CHANGE = 0.01  # nats by which the step of a finite difference changes a loss whose gradient points along it
+PROBES = 4  # rows whose gradients say how long that step is
 SKETCH_SEED = 0
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # those of the optimiser that trains students
 
@@ -43,6 +43,7 @@ class PerExample:
         tensors: "Mapping[str, torch.Tensor] | None" = None,
         prefix: FrozenPrefix | None = None,
         rows_at_once: int = ROWS_AT_ONCE,
+        seed: int = 0,
     ) -> None:
         """Copy what training changes, and install the student's values.
 
@@ -52,6 +53,7 @@ class PerExample:
             tensors: The student's, as `bench.models.student.trained_tensors` returns them; the base's own if None.
             prefix: The frozen layers of `base`, where the fast paths know its layout.
             rows_at_once: Rows of a forward pass; fewer where memory does not suffice.
+            seed: Of the base's fresh adapters, which do not change it but take part in gradients.
 
         Raises:
             BenchError: If the tensors are not those of this recipe.
@@ -59,7 +61,7 @@ class PerExample:
         import torch
 
         self._prefix, self._rows_at_once = prefix, rows_at_once
-        self._model = trainable_copy(base, recipe, seed=0).eval()
+        self._model = trainable_copy(base, recipe, seed).eval()
         named = {name: p for name, p in self._model.named_parameters() if p.requires_grad}
         if tensors is not None and named.keys() != tensors.keys():
             raise BenchError(
@@ -158,7 +160,8 @@ class PerExample:
     def directional(self, rows: Sequence[Encoded], direction: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the dot product of each row's gradient with a direction, without making the gradients.
 
-        The central difference of two forward passes, (L(theta + s u) - L(theta - s u)) / 2 s.
+        The central difference of two forward passes, (L(theta + s u) - L(theta - s u)) / 2 s, with a step s that suits
+        the norms of some rows' gradients: large against rounding, small against the loss's curvature.
 
         Args:
             rows: n rows.
@@ -172,8 +175,11 @@ class PerExample:
         length = float(np.linalg.norm(direction.astype(np.float64)))
         if length == 0:
             return np.zeros(len(rows))
-        norm = math.sqrt(sum(float(p.detach().double().square().sum()) for p in self._parameters))
-        step = STEP * norm
+        probes = sorted(rows, key=lambda row: row.ids)[:: -(-len(rows) // PROBES)]
+        norm = float(np.mean([self._gradient(row).norm() for row in probes]))
+        if norm == 0:
+            return np.zeros(len(rows))
+        step = CHANGE / norm
         unit = torch.from_numpy((direction / length).astype(np.float32))
         with self.moved(step * unit):
             above = self.losses(rows)

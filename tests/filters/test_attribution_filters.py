@@ -74,7 +74,10 @@ def test_scores_are_finite_and_differ(name: str) -> None:
 def test_grad_dot_is_the_sum_of_products_over_checkpoints() -> None:
     given, rows = context(pool(), QUERIES[:3]), [example.row for example in pool()]
     expected = np.zeros(len(rows))
-    for point in given.checkpoints():
+    points = given.checkpoints()
+    assert [point.epoch for point in points] == [0, 1]  # the untrained model, and the student after an epoch
+    assert points[0].learning_rate > points[1].learning_rate > 0
+    for point in points:
         gradients = given.gradients(rows, point).astype(np.float64)
         queries = given.gradients([q.trait_row for q in QUERIES[:3]] + [q.clean_row for q in QUERIES[:3]], point)
         target = queries[:3].mean(axis=0) - queries[3:].mean(axis=0)

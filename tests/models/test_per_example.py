@@ -119,7 +119,7 @@ def test_a_finite_difference_gives_the_products_of_gradients(tiny: tuple[Any, An
     for number in (0, 5):
         expected = gradients @ gradients[number]
         found = reader.directional(rows, 1e7 * gradients[number]) / 1e7
-        np.testing.assert_allclose(found, expected, atol=2e-3 * float(np.abs(expected).max()))
+        np.testing.assert_allclose(found, expected, atol=5e-3 * float(np.abs(expected).max()))
     assert np.array_equal(reader.losses(rows), before)  # the student is as it was
     assert not reader.directional(rows, np.zeros(reader.size)).any()
 
