@@ -232,7 +232,7 @@ def effect_lines(row: Row, result: TraitResult) -> list[EffectLine]:
 def overlap_table(rows: Sequence[Row], trait: str) -> OverlapTable | None:
     """Return how much of each row's flagged set its confounds and its placebo flag; None where no row has any."""
     having = [(row_label(row), row.traits[trait].overlaps) for row in rows if row.traits[trait].overlaps]
-    others = list(dict.fromkeys(overlap.other for _, overlaps in having for overlap in overlaps))
+    others = sorted({overlap.other for _, overlaps in having for overlap in overlaps})
     lines = []
     for label, overlaps in having:
         found = {overlap.other: overlap.jaccard for overlap in overlaps}
