@@ -385,6 +385,20 @@ class FilterCard(Strict):
     options: dict[str, Any] = {}
 
 
+class FlagOverlap(Strict):
+    """How much of a flagged set another one of the same size shares.
+
+    Attributes:
+        other: The confound filter, or `placebo: TRAIT`, the same filter asked for another trait.
+        jaccard: Rows in both over rows in either, 0 to 1.
+        by_chance: About what a random set of this size would have.
+    """
+
+    other: str
+    jaccard: float
+    by_chance: float
+
+
 @dataclass(frozen=True)
 class Selection:
     """One filter's result on a pool: what it flags at each budget.
@@ -398,6 +412,7 @@ class Selection:
         needs_truth: Whether the filter reads the planted truth, as the oracle does.
         sourced: Budget -> ids of the rows of the whole sources that `drop_source` drops; none where none fits.
         scores: Id -> score of every example of the pool and its reserve; higher = flagged first.
+        overlaps: Budget -> overlap with what confounds, and the filter itself for another trait, flag at that budget.
     """
 
     filter: FilterCard
@@ -408,6 +423,7 @@ class Selection:
     refill: dict[float, tuple[str, ...]] = field(default_factory=dict)
     sourced: dict[float, frozenset[str]] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
+    overlaps: dict[float, tuple[FlagOverlap, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

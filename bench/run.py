@@ -13,6 +13,7 @@ from bench.config.suite import Suite, load_suite, with_pool
 from bench.data.experiment import Experiment
 from bench.execution.progress import Progress, progress_for
 from bench.execution.session import Options, as_specs, open_session
+from bench.filtering.confounds import add_overlaps
 from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.assemble import make_rows
 from bench.leaderboard.row import Row
@@ -139,7 +140,9 @@ def run(options: Options, progress: Progress) -> Results:
         for experiment in experiments if "regenerate" in suite.file.every_action else ():
             measure_teacher(session, experiment, suite.file.action_options.regenerate)
         for experiment in experiments:
-            select_all(plugins, experiment, suite, session.resources(experiment), session.store)
+            resources = session.resources(experiment)
+            select_all(plugins, experiment, suite, resources, session.store)
+            add_overlaps(plugins, experiment, suite, resources, session.store)
         session.do([(experiment, job) for experiment in experiments for job in make_jobs(experiment, suite)])
         write_arms(options.out, [entry for experiment in experiments for entry in _students(experiment)])
         rows = make_rows(session, experiments)

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from bench.cli.options import console
 from bench.errors import BenchError
-from bench.filtering.check import check_filter
+from bench.filtering.check import KINDS, check_filter
 from bench.filtering.check import new_filter as write_file
 from bench.filtering.plugins import list_filters
 
@@ -42,9 +42,10 @@ def check(filter_: str) -> None:
 @click.command("new-filter")
 @click.argument("name")
 @click.option("--folder", type=click.Path(path_type=Path), default=Path(), help="Where the file goes.")
-def new_filter(name: str, folder: Path) -> None:
+@click.option("--kind", type=click.Choice(KINDS), default=KINDS[0], show_default=True, help="What the filter reads.")
+def new_filter(name: str, folder: Path, kind: str) -> None:
     """Write a working filter file to start from."""
-    path = write_file(name, folder)
+    path = write_file(name, folder, kind)
     console.print(f"wrote {path}", markup=False, soft_wrap=True)
     console.print(f"next: edit it, then `bench check {path}`", markup=False, soft_wrap=True)
 

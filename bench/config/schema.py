@@ -245,6 +245,9 @@ class SuiteFile(Strict):
         experiments: Traits and pools.
         diff: What `bench diff` does; no part of what a leaderboard row depends on.
         lds: What `bench lds` does; no part of it either.
+        confounds: Filters that know nothing of the trait; rows say how much of what they flag is flagged by these.
+        placebo: Another trait, built in or a trait file, which every filter is asked for on the same rows; rows say how
+            much it flags again. Neither key is part of what a run folder is bound to.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")
@@ -267,6 +270,8 @@ class SuiteFile(Strict):
     experiments: tuple[ExperimentSettings, ...] = Field(min_length=1)
     diff: DiffSettings = DiffSettings()
     lds: LdsSettings = LdsSettings()
+    confounds: tuple[str, ...] = ("length",)
+    placebo: str = ""
 
     @field_validator("budgets")
     @classmethod
@@ -280,7 +285,9 @@ class SuiteFile(Strict):
     def _mix_shares(cls, value: tuple[float, ...]) -> tuple[float, ...]:
         return inner_shares(value)
 
-    @field_validator("seeds", "budgets", "filters", "actions", "oracle_actions", "control_actions", "mixes")
+    @field_validator(
+        "seeds", "budgets", "filters", "actions", "oracle_actions", "control_actions", "mixes", "confounds"
+    )
     @classmethod
     def _no_repeats(cls, value: tuple[Any, ...]) -> tuple[Any, ...]:
         if len(set(value)) != len(value):

@@ -216,9 +216,10 @@ def open_session(options: Options, progress: Progress) -> Iterator[Session]:
 
 
 def run_settings(suite: Suite, device: str) -> dict[str, Any]:
-    """Return what a run folder is bound to; further filters and studies may join later, so they are not part of it."""
-    studies: Any = {"diff": True, "lds": True, "experiments": {"__all__": {"alternative", "teachers"}}}
-    file: dict[str, Any] = json.loads(suite.file.model_dump_json(exclude=studies))
+    """Return what a run folder is bound to; further filters, overlaps and studies may join later, so they are not."""
+    later = dict.fromkeys(("diff", "lds", "confounds", "placebo"), True)
+    excluded: Any = {**later, "experiments": {"__all__": {"alternative", "teachers"}}}
+    file: dict[str, Any] = json.loads(suite.file.model_dump_json(exclude=excluded))
     if suite.file.action_options == ActionOptions():  # folders from before there were any stay valid
         del file["action_options"]
     return file | {"recipe": suite.recipe.model_dump(), "device": device}

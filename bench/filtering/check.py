@@ -17,7 +17,7 @@ from bench.data.embedding import Embedder
 from bench.data.pool import hash_rows
 from bench.data.queries import load_queries
 from bench.data.trait import load_trait
-from bench.errors import BenchError, unwritable
+from bench.errors import BenchError, unknown, unwritable
 from bench.filtering.context import Context
 from bench.filtering.model_access import ModelAccess, Train
 from bench.filtering.plugins import NAME_PATTERN, FilterPlugin, list_filters, load_filter
@@ -35,6 +35,7 @@ from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
 TOY_WORLD = "date_confusion"
 TOY_ROWS = 120
 TOY_RECIPE = "smoke"
+KINDS = ("text", "activation", "gradient")  # what a new filter reads
 TOLERANCE = 1e-6  # of a score, for rounding
 NEAR_TIE = 1e-3  # of the scores' median absolute deviation: what a batch of other rows may move without changing ranks
 
@@ -126,19 +127,22 @@ def check_filter(spec: str | Path) -> CheckReport:
     return CheckReport(plugin, (*lines, *tried), seconds, megabytes)
 
 
-def new_filter(name: str, folder: Path) -> Path:
+def new_filter(name: str, folder: Path, kind: str = "text") -> Path:
     """Write a working filter file to start from.
 
     Args:
         name: The filter's name, and the file's.
         folder: Where the file goes; made if need be.
+        kind: What the filter reads, one of `KINDS`.
 
     Returns:
         The new file, `folder/name.py`.
 
     Raises:
-        BenchError: If the name will not do or is taken, or the file exists.
+        BenchError: If the name will not do or is taken, the kind is unknown, or the file exists.
     """
+    if kind not in KINDS:
+        raise unknown("kind of filter", kind, list(KINDS))
     taken = [plugin.name for plugin in list_filters()]
     if not NAME_PATTERN.fullmatch(name) or keyword.iskeyword(name) or name in {*sys.stdlib_module_names, *taken}:
         raise BenchError(
@@ -148,7 +152,7 @@ def new_filter(name: str, folder: Path) -> Path:
             remedy="choose another name",
         )
     path = folder / f"{name}.py"
-    template = Template((files("bench.filtering") / "new_filter.py.tmpl").read_text(encoding="utf-8"))
+    template = Template((files("bench.filtering") / f"new_filter_{kind}.py.tmpl").read_text(encoding="utf-8"))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as file:

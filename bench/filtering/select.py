@@ -36,9 +36,8 @@ def suite_filters(suite: Suite, more: Sequence[str] = ()) -> list[FilterPlugin]:
     Raises:
         BenchError: If one cannot be loaded, two differ under one name, or options are for a filter that is not there.
     """
-    own = [str(suite.folder / spec) if spec.endswith(".py") else spec for spec in suite.file.filters]
     plugins: dict[str, FilterPlugin] = {}
-    for plugin in load_filters([*own, *more]):
+    for plugin in load_filters([*resolved(suite, suite.file.filters), *more]):
         if plugins.setdefault(plugin.name, plugin).sha256 != plugin.sha256:
             raise BenchError(
                 f"filter {plugin.name!r}",
@@ -50,6 +49,11 @@ def suite_filters(suite: Suite, more: Sequence[str] = ()) -> list[FilterPlugin]:
         if name not in plugins:
             raise unknown("filter with [options]", name, list(plugins))
     return list(plugins.values())
+
+
+def resolved(suite: Suite, specs: Sequence[str]) -> list[str]:
+    """Return filters as a suite names them, with paths that start from its folder."""
+    return [str(suite.folder / spec) if spec.endswith(".py") else spec for spec in specs]
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def select_all(
     """
     if "drop_source" in suite.file.every_action:
         for note in source_notes(experiment.pool, suite.file.budgets, suite.file.controls):
-            _leave_out(experiment, note)
+            leave_out(experiment, note)
     for plugin in plugins:
         if plugin.needs_truth and not experiment.planted:
             pool = experiment.pool.card.name
@@ -95,19 +99,20 @@ def select_all(
         try:
             selection = _select(plugin, experiment, suite, resources, store)
         except MissingInput as missing:
-            _leave_out(experiment, f"filter {plugin.name}: left out: {missing.seen}; {missing.remedy}")
+            leave_out(experiment, f"filter {plugin.name}: left out: {missing.seen}; {missing.remedy}")
             continue
         experiment.selections.append(selection)
         for budget in selection.flagged:
             if experiment.pool.reserve and not selection.refill[budget]:
-                _leave_out(
+                leave_out(
                     experiment,
                     f"filter {plugin.name} at {budget:g}: too few rows of the reserve rank below the cut to replace "
                     "those it flags, so that its rows are not refilled; raise reserve in the suite file",
                 )
 
 
-def _leave_out(experiment: Experiment, note: str) -> None:
+def leave_out(experiment: Experiment, note: str) -> None:
+    """Enter into the report, and say now, what cannot be done."""
     experiment.notes.append(f"{experiment.name}: {note}")
     log.warning(note)
 
@@ -115,14 +120,51 @@ def _leave_out(experiment: Experiment, note: str) -> None:
 def _select(
     plugin: FilterPlugin, experiment: Experiment, suite: Suite, resources: Resources, store: Store
 ) -> Selection:
-    """Score a pool with one filter, unless the store has it, and make the cuts.
+    """Score a pool with one filter, unless the store has it, and make the cuts."""
+    scored, pool, trait = score_pool(plugin, experiment, suite, resources, store), experiment.pool, experiment.trait
+    scores, ids = np.array(scored.scores), scored.ids
+    cuts = {budget: cut(scores, budget, ids, len(pool.rows)) for budget in suite.file.budgets}
+    flagged = {budget: frozenset(ids[i] for i in chosen) for budget, (chosen, _) in cuts.items()}
+    refill = {
+        budget: unflagged_refill(pool, len(chosen), {ids[i] for i in below}) for budget, (chosen, below) in cuts.items()
+    }
+    sourced = {budget: best_sources(pool, len(chosen), scored.scores) for budget, (chosen, _) in cuts.items()}
+    patches = {}
+    if plugin.patch is not None:
+        most, examples = flagged[max(flagged)], pool.as_examples(pool.candidates)
+        patches = {e.id: patch_example(plugin, e, trait.public).response for e in examples if e.id in most}
+    return Selection(
+        filter=_card(plugin, scored.options),
+        seconds=scored.seconds,
+        flagged=flagged,
+        patches=patches,
+        needs_truth=plugin.needs_truth,
+        refill=refill,
+        sourced=sourced,
+        scores=dict(zip(ids, scored.scores, strict=True)),
+    )
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A filter's scores of a pool and its reserve, what they cost in seconds, and with which options they were made."""
+
+    ids: list[str]
+    scores: list[float]
+    seconds: float
+    options: dict[str, Any]
+
+
+def score_pool(
+    plugin: FilterPlugin, experiment: Experiment, suite: Suite, resources: Resources, store: Store
+) -> Scored:
+    """Score a pool with one filter, unless the store has it.
 
     Raises:
         BenchError: From the filter's contract (see `bench.filtering.score`).
     """
-    given, trait = suite.file.options.get(plugin.name, {}), experiment.trait
+    given, trait, pool = suite.file.options.get(plugin.name, {}), experiment.trait, experiment.pool
     key = _key(plugin, experiment, suite, plugin.options | given)
-    pool = experiment.pool
     examples = pool.as_examples(pool.candidates)
 
     def fill(folder: Path) -> None:
@@ -148,27 +190,7 @@ def _select(
         store.write("filters", key, fill)
     file = store.folder("filters", key) / "scores.json"
     facts = read_json(file, "a filter's scores", f"delete {file.parent}, run again")
-    scores, ids = np.array(facts["scores"]), [example.id for example in examples]
-    cuts = {budget: cut(scores, budget, ids, len(pool.rows)) for budget in suite.file.budgets}
-    flagged = {budget: frozenset(ids[i] for i in chosen) for budget, (chosen, _) in cuts.items()}
-    refill = {
-        budget: unflagged_refill(pool, len(chosen), {ids[i] for i in below}) for budget, (chosen, below) in cuts.items()
-    }
-    sourced = {budget: best_sources(pool, len(chosen), scores.tolist()) for budget, (chosen, _) in cuts.items()}
-    patches = {}
-    if plugin.patch is not None:
-        most = flagged[max(flagged)]
-        patches = {e.id: patch_example(plugin, e, trait.public).response for e in examples if e.id in most}
-    return Selection(
-        filter=_card(plugin, key["options"]),
-        seconds=facts["seconds"],
-        flagged=flagged,
-        patches=patches,
-        needs_truth=plugin.needs_truth,
-        refill=refill,
-        sourced=sourced,
-        scores=dict(zip(ids, facts["scores"], strict=True)),
-    )
+    return Scored([e.id for e in examples], facts["scores"], facts["seconds"], key["options"])
 
 
 def _key(plugin: FilterPlugin, experiment: Experiment, suite: Suite, options: dict[str, Any]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from bench.leaderboard.view import (
     curves,
     effect_lines,
     filter_line,
+    overlap_table,
     row_label,
     without_empty_columns,
 )
@@ -118,6 +119,7 @@ def _trait_view(name: str, rows: Sequence[Row], judged: LdsReport | None, *, apa
         arms=arms,
         curves=curves(lines),
         neighbours=[(row_label(row), near) for row in ordered if (near := row.traits[name].neighbours)],
+        overlaps=overlap_table(ordered, name),
         footnotes=_footnotes(lines, effects, arms),
     )
 

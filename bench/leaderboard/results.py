@@ -255,6 +255,7 @@ def trait_result(
         arms={name: score for name, score in reading.arms.items() if name in shown or name.startswith(TEACHER)},
         found=agreement(pool, flagged, selection.scores) if experiment.planted else None,
         neighbours=neighbours,
+        overlaps=selection.overlaps.get(budget, ()),
     )
 
 

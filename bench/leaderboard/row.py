@@ -9,7 +9,7 @@ from pydantic import Field
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.files import read_record, write_json, write_text
-from bench.records import Action, Estimate, FilterCard, Strict
+from bench.records import Action, Estimate, FilterCard, FlagOverlap, Strict
 from bench.stats.agreement import Agreement
 from bench.stats.leakage import Leakage
 
@@ -130,6 +130,7 @@ class TraitResult(Strict):
     arms: dict[str, ArmScore]  # reference arms, controls and this filter's arms by name
     found: Found | None  # where the truth is planted
     neighbours: Leakage | None  # nearest kept examples of the flagged
+    overlaps: tuple[FlagOverlap, ...] = ()  # with what confounds and a placebo flag; none in rows from before
 
 
 class Cost(Strict):

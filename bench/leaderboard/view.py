@@ -99,6 +99,14 @@ class ArmLine:
 
 
 @dataclass(frozen=True)
+class OverlapTable:
+    """Overlap of flagged sets with others; `lines` hold a row's label, a cell for each of `others`, and chance."""
+
+    others: list[str]
+    lines: list[tuple[str, list[Cell]]]
+
+
+@dataclass(frozen=True)
 class TraitView:
     """One trait's section.
 
@@ -107,6 +115,7 @@ class TraitView:
         columns: Those of `COLUMNS` that are shown.
         curves: The lines of each filter with two budgets or more, lowest budget first.
         neighbours: Label and nearest kept neighbours of each row that has them.
+        overlaps: None where no row has any.
         footnotes: The notes of all its numbers, each once; a note's number is its place, from 1.
     """
 
@@ -121,6 +130,7 @@ class TraitView:
     arms: list[ArmLine]
     curves: list[list[Line]]
     neighbours: list[tuple[str, Leakage]]
+    overlaps: OverlapTable | None
     footnotes: list[str]
 
 
@@ -217,6 +227,18 @@ def effect_lines(row: Row, result: TraitResult) -> list[EffectLine]:
             cells = [words.removal(effect), lift, *p, _capability(result, action)]
             lines.append(EffectLine(row_label(row), action, cells))
     return lines
+
+
+def overlap_table(rows: Sequence[Row], trait: str) -> OverlapTable | None:
+    """Return how much of each row's flagged set its confounds and its placebo flag; None where no row has any."""
+    having = [(row_label(row), row.traits[trait].overlaps) for row in rows if row.traits[trait].overlaps]
+    others = sorted({overlap.other for _, overlaps in having for overlap in overlaps})
+    lines = []
+    for label, overlaps in having:
+        found = {overlap.other: overlap.jaccard for overlap in overlaps}
+        cells = [words.share(found[other]) if other in found else Cell("–") for other in others]
+        lines.append((label, [*cells, words.share(overlaps[0].by_chance)]))
+    return OverlapTable(others, lines) if lines else None
 
 
 def arm_lines(rows: Sequence[Row], trait: str) -> list[ArmLine]:

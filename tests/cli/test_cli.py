@@ -82,6 +82,13 @@ def test_a_new_filter_passes_the_check(tmp_path: Path) -> None:
     assert "FAILED" not in checked.output and "per 1,000 examples" in checked.output
 
 
+def test_a_new_filter_is_of_the_kind_asked_for(tmp_path: Path) -> None:
+    bench("new-filter", "my_gradients", "--kind", "gradient", "--folder", str(tmp_path))
+    assert "query_gradient(" in (tmp_path / "my_gradients.py").read_text(encoding="utf-8")
+    wrong = bench("new-filter", "mine", "--kind", "colour", "--folder", str(tmp_path))
+    assert wrong.exit_code == 2 and "activation" in wrong.output and not (tmp_path / "mine.py").exists()
+
+
 def test_a_filter_that_breaks_the_contract_fails_the_check(tmp_path: Path) -> None:
     path = tmp_path / "broken.py"
     path.write_text(BROKEN, encoding="utf-8")

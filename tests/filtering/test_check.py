@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError
-from bench.filtering.check import check_filter, new_filter
+from bench.filtering.check import KINDS, check_filter, new_filter
 
 GOOD = '''
 import numpy as np
@@ -105,12 +105,22 @@ def test_a_file_that_does_not_load_gives_one_line(tmp_path: Path) -> None:
     assert "no filter" in failed("no_such_filter")["loads, with a unique name"]
 
 
-def test_a_new_filter_passes_its_check(tmp_path: Path) -> None:
-    path = new_filter("my_filter", tmp_path / "deep" / "folder")
-    assert path.name == "my_filter.py"
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_filter_passes_its_check(kind: str, tmp_path: Path) -> None:
+    path = new_filter("my_filter", tmp_path / "deep" / "folder", kind)
+    assert path.name == "my_filter.py" and len(path.read_text(encoding="utf-8").splitlines()) <= 40
     report = check_filter(str(path))
     assert report.passed, report.lines
     assert report.plugin is not None and report.plugin.name == "my_filter"
+
+
+def test_a_new_filter_of_a_kind_reads_what_it_says(tmp_path: Path) -> None:
+    read = {"text": "trait.exemplars", "activation": "context.states(", "gradient": "context.gradient_products("}
+    for kind in KINDS:
+        text = new_filter(f"my_{kind}", tmp_path, kind).read_text(encoding="utf-8")
+        assert [other for other, use in read.items() if use in text.split("Returns:")[1]] == [kind]
+    with pytest.raises(BenchError, match="did you mean 'gradient'"):
+        new_filter("mine", tmp_path, "gradients")
 
 
 def test_a_new_filter_never_overwrites(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from bench.errors import BenchError
 from bench.leaderboard.board import board_view
 from bench.leaderboard.render import html, markdown, render_board, terminal_table
 from bench.leaderboard.row import LeakageEffect, Row
-from bench.records import Estimate
+from bench.records import Estimate, FlagOverlap
 
 HOSTILE = '</pre><script>alert("x")</script>\x1b[31m\u202e & | <b> {{ 7*7 }}'
 FIXTURES = {"one budget": rows_at_one_budget, "three budgets": rows_at_three_budgets}
@@ -210,3 +210,15 @@ def test_a_folder_that_cannot_be_written_is_a_users_error(tmp_path: Path) -> Non
     (tmp_path / "file").touch()
     with pytest.raises(BenchError, match="could not be written"):
         render_board([row("keyword")], tmp_path / "file")
+
+
+def test_overlaps_of_flagged_sets_are_shown_where_rows_have_them() -> None:
+    overlap = FlagOverlap(other="length", jaccard=0.31, by_chance=0.05)
+    placebo = FlagOverlap(other="placebo: blackmail", jaccard=0.77, by_chance=0.05)
+    rows = [with_result("keyword", overlaps=(overlap, placebo)), with_result("oracle", overlaps=(placebo,))]
+    title = "Overlap of flagged sets"
+    assert "| keyword@0.1 | 0.31 | 0.77 | 0.05 |" in markdown(board_view(rows))
+    assert "| oracle@0.1 | – | 0.77 | 0.05 |" in markdown(board_view(rows))
+    assert title in shown(html(board_view(rows))) and "placebo: blackmail" in shown(html(board_view(rows)))
+    without = outputs([with_result("keyword"), with_result("oracle")])
+    assert all(title not in text for text in without.values())
