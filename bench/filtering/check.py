@@ -6,6 +6,7 @@ import time
 import tracemalloc
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from string import Template
@@ -177,8 +178,9 @@ def _toy() -> _Toy:
     return _Toy(pool.examples(), truth, spec.public, load_queries(spec), Embedder(None), models)
 
 
+@cache
 def toy_training() -> tuple[Trainer, Train]:
-    """Return a trainer of the tiny model, and how it trains for filters: each student once, without a store."""
+    """Return a trainer of the tiny model, and how it trains for filters: each student once a process."""
     recipe = load_recipe(TOY_RECIPE, Path()).model_copy(update={"epochs": 2})
     trainer = Trainer(recipe, "cpu", training_path(recipe, known_config(recipe.model), multi_lora=False))
     done: dict[tuple[TrainingInput, bool], tuple[Sequence[Checkpoint], float]] = {}
