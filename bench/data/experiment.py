@@ -13,7 +13,7 @@ from bench.data.embedding import Embedder
 from bench.data.judge import check_scope
 from bench.data.pool import clip_completions, hash_rows, load_pool
 from bench.data.pool_files import format_of
-from bench.data.prompts import read_prompts
+from bench.data.prompts import normalised, read_prompts
 from bench.data.queries import load_queries
 from bench.data.trait import Measurement, TraitSpec, load_trait
 from bench.errors import BenchError, unknown
@@ -221,11 +221,6 @@ def _prompt(row: PoolRow) -> str:
 
 def _text(turns: str | list[dict[str, str]]) -> str:
     return turns if isinstance(turns, str) else "\n".join(turn["content"] for turn in turns)
-
-
-def normalised(text: str) -> str:
-    """Text without case and spacing, to compare prompts by."""
-    return " ".join(text.lower().split())
 
 
 def near_copies(experiment: Experiment, embedder: Embedder) -> str:

@@ -47,6 +47,11 @@ def read_prompts(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
     return prompts
 
 
+def normalised(text: str) -> str:
+    """Text without case and spacing, to compare prompts by."""
+    return " ".join(text.lower().split())
+
+
 def _check_turns(content: Any) -> None:
     """Refuse what is neither text nor messages, with one of the errors that `read_prompts` explains."""
     turns = [] if isinstance(content, str) else content

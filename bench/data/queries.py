@@ -8,6 +8,7 @@ import json
 from collections.abc import Collection
 from pathlib import Path
 
+from bench.data.prompts import normalised
 from bench.data.trait import TraitSpec, built_in_traits, evals_folder
 from bench.errors import BenchError
 from bench.files import read_text, validated
@@ -54,7 +55,7 @@ def _query(line: str, where: str, held_out: Collection[str]) -> Query:
             remedy="fix that line",
         ) from error
     query = validated(values, where, Query)
-    if " ".join(query.prompt_text.lower().split()) in held_out:
+    if normalised(query.prompt_text) in held_out:
         raise BenchError(
             where,
             seen="a prompt that is a held-out eval prompt",

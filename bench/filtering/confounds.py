@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from bench.config.suite import Suite
-from bench.data.experiment import Experiment, normalised
+from bench.data.experiment import Experiment
+from bench.data.prompts import normalised
 from bench.data.queries import load_queries
 from bench.data.trait import load_trait
 from bench.filtering.plugins import FilterPlugin, load_filters

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.experiment import normalised
-from bench.data.prompts import read_prompts
+from bench.data.prompts import normalised, read_prompts
 from bench.data.queries import load_queries
 from bench.data.trait import TraitSpec, built_in_traits, load_trait
 from bench.errors import BenchError

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.config.schema import DiffSettings, NamedSet
-from bench.data.experiment import Experiment, normalised
+from bench.data.experiment import Experiment
+from bench.data.prompts import normalised
 from bench.errors import BenchError, unknown
 from bench.records import Pool, PoolRow
 from bench.studies.diff.audit import Embed, describe, find_suspects, shown

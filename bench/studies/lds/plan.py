@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from bench.arms import ORIGINAL, build_arm
 from bench.config.schema import LdsSettings
 from bench.config.suite import Suite
-from bench.data.experiment import Experiment, normalised
+from bench.data.experiment import Experiment
+from bench.data.prompts import normalised
 from bench.errors import BenchError
 from bench.execution.job import Job
 from bench.records import Arm, NoCleanTeacher, Pool, Query
