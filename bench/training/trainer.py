@@ -47,6 +47,7 @@ class Trainer:
         self._plain_template, self._states_budget = plain_template, states_budget
         self._loaded: tuple[Any, Any] | None = None
         self._prefix: FrozenPrefix | None = None
+        self._float_prefix: FrozenPrefix | None = None  # where the first one is in bfloat16
         self._shifts: dict[Steering, Any] = {}
 
     def base(self) -> tuple[Any, Any]:
@@ -82,7 +83,11 @@ class Trainer:
             return None
         prefix = self.frozen_prefix()
         base = self.base()[0]
-        return prefix if prefix.base is base else FrozenPrefix(base, self.recipe, self._states_budget())
+        if prefix.base is base:
+            return prefix
+        if self._float_prefix is None:
+            self._float_prefix = FrozenPrefix(base, self.recipe, self._states_budget())
+        return self._float_prefix
 
     def limit_rows(self, rows: int) -> None:
         """Start the following trainings with so many rows in a forward pass."""
