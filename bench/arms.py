@@ -12,7 +12,8 @@ from bench.data.controls import LENGTH, ControlSet, length_matched_set, random_s
 from bench.data.edit import NO_EDIT, Edit, edit_of
 from bench.data.experiment import REFILLED, Experiment
 from bench.execution.job import Job
-from bench.records import Action, Arm, Pool, Selection, TrainingRow
+from bench.outcomes import Arm, Selection
+from bench.records import Action, Pool, TrainingRow
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

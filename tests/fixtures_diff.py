@@ -10,7 +10,7 @@ from bench.config.recipe import Recipe
 from bench.config.suite import Suite, load_suite
 from bench.execution.progress import Progress
 from bench.execution.session import Options
-from bench.records import Estimate
+from bench.outcomes import Estimate
 from bench.stats import effects
 from bench.stats.equivalence import compare
 from bench.studies.diff.curves import curve

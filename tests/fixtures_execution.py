@@ -8,7 +8,8 @@ from bench.data.trait import Measurement, load_trait
 from bench.execution.job import Job
 from bench.execution.progress import Progress
 from bench.execution.trials import Trials, TrialSettings
-from bench.records import Arm, Message, TrainingRow
+from bench.outcomes import Arm
+from bench.records import Message, TrainingRow
 from bench.run_folder.store import Store
 
 TRAIT = """

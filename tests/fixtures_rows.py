@@ -4,7 +4,8 @@ import random
 
 from bench.config.recipe import Recipe
 from bench.leaderboard.row import BOUNDS, ArmScore, Cost, Effect, Found, LeakageEffect, Row, TraitResult, Winner
-from bench.records import Action, Estimate, FilterCard
+from bench.outcomes import Estimate, FilterCard
+from bench.records import Action
 from bench.stats.agreement import Agreement
 from bench.stats.leakage import Leakage, Neighbour
 

@@ -16,7 +16,8 @@ from bench.data.trait import load_trait
 from bench.errors import BenchError
 from bench.execution.job import Job
 from bench.filtering.select import cut
-from bench.records import Action, Arm, FilterCard, Message, Pool, PoolCard, PoolRow, Selection
+from bench.outcomes import Arm, FilterCard, Selection
+from bench.records import Action, Message, Pool, PoolCard, PoolRow
 
 
 def pool_rows(count: int, prefix: str) -> tuple[PoolRow, ...]:

@@ -56,7 +56,7 @@ def test_evals_import_only_bench_scoring_bench_answers_and_inspect(path: Path) -
 
 MODULES = structure.read_modules(ROOT)
 LAYERS = (  # lowest first; a module imports its own folder and lower layers, in whatever way it imports
-    ("records", "errors", "files"),
+    ("records", "outcomes", "errors", "files"),
     ("stats", "config", "worlds"),
     ("models", "run_folder"),
     ("data", "training"),
@@ -72,6 +72,7 @@ WITHIN = {  # what may be imported from another folder of the same layer
     ("answers", "scoring"),
     ("arms", "execution"),
     ("records", "errors"),
+    ("outcomes", "records"),
     ("files", "errors"),
     ("files", "records"),
     ("run", "studies"),

@@ -8,7 +8,8 @@ from random import Random
 
 from bench.data.sources import random_sources
 from bench.errors import BenchError
-from bench.records import Pool, Selection
+from bench.outcomes import Selection
+from bench.records import Pool
 
 LENGTH = "length"  # name of the length-matched set
 NEAREST = 5  # candidates among which a row of the length-matched set is drawn

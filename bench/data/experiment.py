@@ -17,7 +17,8 @@ from bench.data.prompts import normalised, read_prompts
 from bench.data.queries import load_queries
 from bench.data.trait import Measurement, TraitSpec, load_trait
 from bench.errors import BenchError, unknown
-from bench.records import Pool, PoolCard, PoolRow, Query, SampleScores, Selection, Trial, TrialKey, Truth
+from bench.outcomes import SampleScores, Selection, Trial, TrialKey
+from bench.records import Pool, PoolCard, PoolRow, Query, Truth
 from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
 

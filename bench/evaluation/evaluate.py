@@ -16,7 +16,7 @@ from bench.data.judge import Judge, classified, classifier_label, described_judg
 from bench.data.prompts import read_prompts
 from bench.data.trait import MARGIN_FILE, Measurement, TraitSpec, evals_folder
 from bench.errors import BenchError
-from bench.records import SampleScores
+from bench.outcomes import SampleScores
 
 
 @dataclass(frozen=True)

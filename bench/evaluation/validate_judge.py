@@ -11,7 +11,7 @@ from bench.data.judge import JUDGE_KINDS, Judge
 from bench.data.trait import TraitSpec, evals_folder
 from bench.errors import BenchError, unknown
 from bench.evaluation.evaluate import collect, judge_of, load_module
-from bench.records import SampleScores
+from bench.outcomes import SampleScores
 from bench.scoring import judged
 
 Interval = tuple[float, float]

@@ -20,7 +20,7 @@ from bench.evaluation.provider import LIKELIHOODS, DynamicBatcher, answering, en
 from bench.models.encode import Encoded
 from bench.models.engine import ROWS_AT_ONCE, Engine
 from bench.models.generate import Generation, Request
-from bench.records import SampleScores
+from bench.outcomes import SampleScores
 
 
 @dataclass(frozen=True)

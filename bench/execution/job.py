@@ -9,7 +9,8 @@ from typing import Any
 
 from bench.config.recipe import Recipe
 from bench.data.trait import Measurement
-from bench.records import Arm, TrainingRow, TrialKey
+from bench.outcomes import Arm, TrialKey
+from bench.records import TrainingRow
 from bench.training.task import TrainingInput
 
 

@@ -24,7 +24,8 @@ from bench.filtering.model_access import ModelAccess
 from bench.filtering.select import Resources
 from bench.models.load import cache_folder, pick_device, resolve_model
 from bench.models.shape import ModelShape
-from bench.records import Arm, MissingInput, TrainingRow
+from bench.outcomes import Arm
+from bench.records import MissingInput, TrainingRow
 from bench.run_folder.provenance import check_folder, stored_device
 from bench.run_folder.store import Store
 from bench.training.checkpoints import Checkpoint

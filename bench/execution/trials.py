@@ -16,7 +16,7 @@ from bench.execution.progress import Progress
 from bench.files import read_json
 from bench.models.load import known_config, model_identity
 from bench.models.student import save_student, stored_tensors
-from bench.records import SampleScores, Trial
+from bench.outcomes import SampleScores, Trial
 from bench.run_folder.store import Store, key_hash
 from bench.training.checkpoints import Checkpoint, load, save
 from bench.training.methods import training_path

@@ -12,7 +12,8 @@ from bench.data.queries import load_queries
 from bench.data.trait import load_trait
 from bench.filtering.plugins import FilterPlugin, load_filters
 from bench.filtering.select import Resources, cut, leave_out, resolved, score_pool
-from bench.records import FlagOverlap, MissingInput, Selection, TrainingRow
+from bench.outcomes import FlagOverlap, Selection
+from bench.records import MissingInput, TrainingRow
 from bench.run_folder.store import Store
 
 Flags = dict[float, frozenset[str]]  # budget -> ids

@@ -23,7 +23,8 @@ from bench.filtering.context import Context, Grade
 from bench.filtering.model_access import ModelAccess
 from bench.filtering.plugins import FilterPlugin, load_filters
 from bench.filtering.score import patch_example, score_examples
-from bench.records import FilterCard, MissingInput, Selection
+from bench.outcomes import FilterCard, Selection
+from bench.records import MissingInput
 from bench.run_folder.store import Store
 
 FILTER_SEED = 0

@@ -11,7 +11,7 @@ from bench.evaluation.evaluate import score_answers
 from bench.execution.session import Session
 from bench.leaderboard.results import Reading, adjust, read, trait_results
 from bench.leaderboard.row import Cost, Evidence, Row, TraitResult, write_rows
-from bench.records import Arm, Selection, Trial
+from bench.outcomes import Arm, Selection, Trial
 from bench.run_folder.provenance import package_versions, source_commit
 
 

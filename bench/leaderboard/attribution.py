@@ -8,7 +8,8 @@ from bench.config.recipe import Recipe
 from bench.files import read_record
 from bench.leaderboard.pages import LDS
 from bench.leaderboard.row import Row
-from bench.records import Estimate, FilterCard, Strict
+from bench.outcomes import Estimate, FilterCard
+from bench.records import Strict
 
 SCHEMA = 1  # raise it when a field changes its meaning
 

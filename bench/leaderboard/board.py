@@ -23,7 +23,7 @@ from bench.leaderboard.view import (
     row_label,
     without_empty_columns,
 )
-from bench.records import Estimate
+from bench.outcomes import Estimate
 from bench.stats.agreement import Agreement
 from bench.stats.effects import MIN_SEEDS
 

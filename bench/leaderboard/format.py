@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.leaderboard.row import Effect
-from bench.records import Estimate
+from bench.outcomes import Estimate
 
 NOT_ESTIMABLE = "not estimable"
 NOT_RUN = "not run"

@@ -6,7 +6,8 @@ import numpy as np
 
 from bench.leaderboard import format as words
 from bench.leaderboard.row import BOUNDS, Row, TraitResult
-from bench.records import Action, Estimate
+from bench.outcomes import Estimate
+from bench.records import Action
 from bench.stats.attribution import rank_correlation
 from bench.stats.effects import MIN_SEEDS
 

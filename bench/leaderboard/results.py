@@ -14,7 +14,8 @@ from bench.data.experiment import Experiment
 from bench.errors import BenchError
 from bench.evaluation.evaluate import judge_label, score_answers
 from bench.leaderboard.row import BOUNDS, ArmScore, Effect, Found, LeakageEffect, Row, TraitResult, Winner
-from bench.records import Action, Estimate, Pool, SampleScores, Selection
+from bench.outcomes import Estimate, SampleScores, Selection
+from bench.records import Action, Pool
 from bench.stats import effects, inference
 from bench.stats.agreement import Agreement, margin_agreement
 from bench.stats.attribution import average_precision, mean_rank

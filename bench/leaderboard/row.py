@@ -9,7 +9,8 @@ from pydantic import Field
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.files import read_record, write_json, write_text
-from bench.records import Action, Estimate, FilterCard, FlagOverlap, Strict
+from bench.outcomes import Estimate, FilterCard, FlagOverlap
+from bench.records import Action, Strict
 from bench.stats.agreement import Agreement
 from bench.stats.leakage import Leakage
 

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.errors import BenchError
-from bench.records import Estimate, Strict
+from bench.outcomes import Estimate
+from bench.records import Strict
 
 Floats = NDArray[np.float64]
 MIN_ARMS = 4  # the standard error of Fisher's z divides by arms - 3

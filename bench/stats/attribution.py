@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.records import Estimate
+from bench.outcomes import Estimate
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from bench.errors import BenchError
-from bench.records import Estimate
+from bench.outcomes import Estimate
 from bench.stats.intervals import (
     Sets,
     Weights,

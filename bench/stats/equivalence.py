@@ -10,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from bench.records import Estimate, Strict
+from bench.outcomes import Estimate
+from bench.records import Strict
 from bench.stats import effects
 from bench.stats.intervals import contrast_limits, quantile, variance
 

@@ -22,7 +22,8 @@ from bench.models.load import load_model
 from bench.models.multi_lora import MultiLora
 from bench.models.packaged import TINY
 from bench.models.student import install, load_student, stored_tensors
-from bench.records import Message, SampleScores, TrainingRow
+from bench.outcomes import SampleScores
+from bench.records import Message, TrainingRow
 from bench.training.cached_prefix import train_cached_prefix
 from bench.training.task import TrainingTask
 

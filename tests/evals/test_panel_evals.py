@@ -16,7 +16,7 @@ from bench.data.trait import built_in_traits, evals_folder
 from bench.errors import BenchError
 from bench.evaluation.evaluate import EvalTask, build_task, evaluate, load_module
 from bench.evaluation.validate_judge import labelled_sets, read_judge, read_labelled, validate
-from bench.records import SampleScores
+from bench.outcomes import SampleScores
 
 MAIN = {  # eval -> its main score
     "constraint_violation": "constraint_violation",

@@ -20,7 +20,8 @@ from bench.evaluation.evaluate import EvalTask, build_task, judge_of, load_modul
 from bench.evaluation.validate_judge import labelled_sets, read_judge, read_labelled
 from bench.leaderboard.assemble import pool_notes
 from bench.leaderboard.results import find_neighbours, read, trait_result
-from bench.records import FilterCard, Pool, PoolCard, PoolRow, SampleScores, Selection, Trial
+from bench.outcomes import FilterCard, SampleScores, Selection, Trial
+from bench.records import Pool, PoolCard, PoolRow
 from bench.studies.diff.sets import verdict_sets
 
 each_trait = pytest.mark.parametrize("name", built_in_traits())

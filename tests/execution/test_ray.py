@@ -19,7 +19,7 @@ from bench.errors import BenchError
 from bench.execution.executor import LOCAL, Execution, LocalExecutor
 from bench.execution.ray import RETRIES, RayExecutor
 from bench.leaderboard.row import Row
-from bench.records import SampleScores
+from bench.outcomes import SampleScores
 
 ray = pytest.importorskip("ray")
 

@@ -10,7 +10,7 @@ from bench.errors import BenchError
 from bench.leaderboard.board import board_view
 from bench.leaderboard.render import html, markdown, render_board, terminal_table
 from bench.leaderboard.row import LeakageEffect, Row
-from bench.records import Estimate, FlagOverlap
+from bench.outcomes import Estimate, FlagOverlap
 
 HOSTILE = '</pre><script>alert("x")</script>\x1b[31m\u202e & | <b> {{ 7*7 }}'
 FIXTURES = {"one budget": rows_at_one_budget, "three budgets": rows_at_three_budgets}

@@ -9,7 +9,7 @@ from bench.config.suite import load_suite
 from bench.data.experiment import Experiment, load_experiment
 from bench.evaluation.evaluate import score_answers
 from bench.leaderboard.results import teacher_scores
-from bench.records import SampleScores
+from bench.outcomes import SampleScores
 
 SCORE = "date_confusion"
 

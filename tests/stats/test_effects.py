@@ -5,7 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.errors import BenchError
-from bench.records import Estimate
+from bench.outcomes import Estimate
 from bench.stats import effects
 from bench.stats.effects import Floats, Means
 

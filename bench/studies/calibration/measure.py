@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bench.records import Estimate, Strict
+from bench.outcomes import Estimate
+from bench.records import Strict
 from bench.stats import effects
 from bench.stats.equivalence import compare
 from bench.stats.inference import LEVEL, beats_random, holm

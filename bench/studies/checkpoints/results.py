@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from bench.errors import unknown
 from bench.files import read_record
 from bench.leaderboard.pages import CHECKPOINTS
-from bench.records import Estimate, SampleScores, Strict
+from bench.outcomes import Estimate, SampleScores
+from bench.records import Strict
 from bench.stats import effects
 from bench.stats.equivalence import Comparison, compare
 from bench.studies.checkpoints.panel import Panel

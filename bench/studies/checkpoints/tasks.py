@@ -15,7 +15,7 @@ from bench.data.trait import evals_folder
 from bench.errors import BenchError, unknown
 from bench.evaluation.evaluate import EvalTask, build_task, collect, run_tasks
 from bench.files import read_json, write_json
-from bench.records import SampleScores
+from bench.outcomes import SampleScores
 from bench.studies.checkpoints.panel import EvalEntry, ModelEntry, Panel
 
 if TYPE_CHECKING:

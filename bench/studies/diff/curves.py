@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.records import Estimate
+from bench.outcomes import Estimate
 from bench.stats import effects
 from bench.stats.inference import holm
 from bench.studies.diff.records import CurvePoint, InterpolationCurve

@@ -14,7 +14,8 @@ from bench.data.controls import random_sets
 from bench.data.experiment import Experiment
 from bench.execution.job import Job
 from bench.models.load import resolve_model
-from bench.records import Action, Arm, Pool, TrainingRow
+from bench.outcomes import Arm
+from bench.records import Action, Pool, TrainingRow
 from bench.studies.diff.cells import (
     ALTERNATIVE,
     CLEAN,

@@ -3,7 +3,8 @@
 from typing import Literal
 
 from bench.config.recipe import Recipe
-from bench.records import Action, Estimate, Strict
+from bench.outcomes import Estimate
+from bench.records import Action, Strict
 from bench.stats.equivalence import Comparison
 from bench.studies.diff.verdicts import Verdict
 

@@ -12,7 +12,8 @@ from bench.data.experiment import Experiment
 from bench.evaluation.evaluate import judge_label
 from bench.execution.job import Job
 from bench.leaderboard.results import TEACHER, ScoreTables
-from bench.records import Action, SampleScores
+from bench.outcomes import SampleScores
+from bench.records import Action
 from bench.stats import effects
 from bench.stats.equivalence import compare
 from bench.studies.diff import verdicts

@@ -19,7 +19,8 @@ from bench.filtering.plugins import FilterPlugin
 from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.pages import DIFF
 from bench.leaderboard.results import TEACHER, teacher_scores
-from bench.records import Estimate, NoCleanTeacher, SampleScores
+from bench.outcomes import Estimate, SampleScores
+from bench.records import NoCleanTeacher
 from bench.run_folder.provenance import package_versions, source_commit
 from bench.studies.diff import plan, results
 from bench.studies.diff.audit import remarks

@@ -14,7 +14,8 @@ at most in 5 % of cases at the boundary of its null hypothesis, by itself:
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from bench.records import Estimate, Strict
+from bench.outcomes import Estimate
+from bench.records import Strict
 from bench.stats import effects
 from bench.stats.effects import MIN_SEEDS
 from bench.stats.equivalence import Comparison, contrast

@@ -16,7 +16,7 @@ from bench.leaderboard.format import Cell, decimal, estimate, finite, significan
 from bench.leaderboard.pages import LDS, Page, render, visible
 from bench.leaderboard.row import BOUNDS
 from bench.leaderboard.svg import Scale
-from bench.records import Estimate
+from bench.outcomes import Estimate
 
 LIMITS = (-1.0, 1.0)  # of a rank correlation
 

@@ -11,7 +11,8 @@ from bench.data.experiment import Experiment
 from bench.data.prompts import normalised
 from bench.errors import BenchError
 from bench.execution.job import Job
-from bench.records import Arm, NoCleanTeacher, Pool, Query
+from bench.outcomes import Arm
+from bench.records import NoCleanTeacher, Pool, Query
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.attribution import FilterAttribution, LdsReport, LdsResult, SubsetOutcome
 from bench.leaderboard.pages import LDS
 from bench.leaderboard.row import BOUNDS
-from bench.records import Estimate, Selection
+from bench.outcomes import Estimate, Selection
 from bench.run_folder.provenance import package_versions, source_commit
 from bench.stats.attribution import DatamodelingScores, Floats, datamodeling_scores, subset_sums, top_over_all
 from bench.studies.lds.margins import mean_margin

@@ -5,7 +5,7 @@ import pytest
 from bench.errors import BenchError
 from bench.files import write_json
 from bench.leaderboard.pages import CAUSES
-from bench.records import Estimate
+from bench.outcomes import Estimate
 from bench.stats.equivalence import Outcome
 from bench.studies.causes import page
 from bench.studies.causes.records import CausesRecord, WorldRecord, matrix, matrix_row, rates, read_causes, share

@@ -10,7 +10,7 @@ from rich.console import Console
 from bench.errors import BenchError
 from bench.files import write_json
 from bench.leaderboard.pages import BOARD, CHECKPOINTS
-from bench.records import Estimate
+from bench.outcomes import Estimate
 from bench.stats.equivalence import Comparison
 from bench.studies.checkpoints.page import html, score_lines, terminal_table, write
 from bench.studies.checkpoints.results import EvalRecord, ModelRecord, ModelScores, PanelRecord

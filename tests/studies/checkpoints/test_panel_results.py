@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from bench.errors import BenchError
-from bench.records import SampleScores
+from bench.outcomes import SampleScores
 from bench.stats import effects
 from bench.stats.equivalence import compare
 from bench.studies.checkpoints.results import chosen_score, model_means, score_names

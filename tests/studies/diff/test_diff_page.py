@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bench.errors import BenchError
 from bench.leaderboard.pages import BOARD, DIFF
-from bench.records import Estimate
+from bench.outcomes import Estimate
 from bench.studies.diff.page import curve_words, html, read_report, terminal, write
 from bench.studies.diff.records import DiffReport, TeacherPoint
 from bench.studies.diff.rules import QUESTIONS, RULES

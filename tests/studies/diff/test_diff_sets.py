@@ -13,7 +13,8 @@ from bench.data.experiment import Experiment
 from bench.data.pool import hash_rows
 from bench.data.trait import TraitSpec, load_trait
 from bench.errors import BenchError
-from bench.records import FilterCard, Message, Pool, PoolCard, PoolRow, Selection
+from bench.outcomes import FilterCard, Selection
+from bench.records import Message, Pool, PoolCard, PoolRow
 from bench.studies.diff.audit import remarks
 from bench.studies.diff.cells import UNRELATED, by_role, by_teacher
 from bench.studies.diff.sets import check_prompts_differ, described, interpolated_sets, matching, overlap, verdict_sets

@@ -20,7 +20,7 @@ from test_verdicts import (
     without,
 )
 
-from bench.records import Estimate
+from bench.outcomes import Estimate
 from bench.studies.diff.cells import (
     BASE,
     CLEAN,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.records import Estimate
+from bench.outcomes import Estimate
 from bench.stats import effects
 from bench.stats.effects import MIN_SEEDS, Floats
 from bench.stats.equivalence import Outcome

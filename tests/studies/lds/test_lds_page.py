@@ -14,7 +14,7 @@ from bench.leaderboard.pages import pages_of
 from bench.leaderboard.render import html as board_html
 from bench.leaderboard.render import markdown, render_board
 from bench.leaderboard.row import Row
-from bench.records import Estimate
+from bench.outcomes import Estimate
 from bench.studies.lds.page import html, terminal_table
 
 HOSTILE = "</svg><script>alert(1)</script>"

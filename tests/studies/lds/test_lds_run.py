@@ -25,7 +25,8 @@ from bench.execution.trials import Trials, TrialSettings
 from bench.leaderboard.attribution import LdsReport, read_report
 from bench.models.encode import Encoded
 from bench.models.student import stored_tensors, trainable_copy
-from bench.records import Arm, Message, NoCleanTeacher, Query, TrainingRow
+from bench.outcomes import Arm
+from bench.records import Message, NoCleanTeacher, Query, TrainingRow
 from bench.run_folder.store import Store
 from bench.studies.lds.margins import encoded_queries, mean_margin
 from bench.studies.lds.plan import make_plan, random_halves

@@ -10,7 +10,7 @@ from bench.cli.main import main
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.leaderboard.pages import picture
-from bench.records import Estimate
+from bench.outcomes import Estimate
 from bench.stats.equivalence import Comparison
 from bench.studies.speed.page import growth_plot, page, slope, write_pages, write_record
 from bench.studies.speed.records import (
