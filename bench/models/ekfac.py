@@ -93,7 +93,7 @@ class EkFac:
         def watch(name: str) -> Any:
             def hook(layer: Any, given: Any, made: "torch.Tensor") -> None:
                 add(inputs, name, given[0])
-                made.register_hook(lambda gradient: add(outputs, name, gradient))
+                made.register_hook(lambda gradient: add(outputs, name, gradient))  # type: ignore[no-untyped-call]
 
             return hook
 
