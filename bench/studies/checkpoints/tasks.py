@@ -18,6 +18,7 @@ from bench.evaluation.evaluate import EvalTask, build_task, run_tasks
 from bench.evaluation.scores import check_answered, collect, is_readable
 from bench.files import read_json, write_json
 from bench.outcomes import SampleScores
+from bench.secrets import without_secrets
 from bench.studies.checkpoints.panel import EvalEntry, ModelEntry, Panel
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ class PanelTask:
             "version": self.version,
             "code": self.code,
             "prompts": self.prompts_sha256,
-            "args": json.loads(json.dumps(self.entry.args, default=str)),
+            "args": json.loads(json.dumps(without_secrets(self.entry.args), default=str)),
             "judge": self.judge,
         }
 
