@@ -46,7 +46,7 @@ class DataSource(Strict):
     Attributes:
         world: Name of a planted world.
         rows: Rows to draw for the synthetic pool.
-        world_seed: Seed of the draw.
+        world_seed: Seed of the draw; one that others cannot know comes from `bench.config.suite.with_pool_seed`.
         shares: Share of its rows that carry the trait `overt` and `mild`; the generator's own when left out.
         pool: A user's pool, instead of a synthetic one.
         reserve: Rows that replace dropped ones: drawn beside a synthetic pool, held back from a user's. When left out,
@@ -55,7 +55,7 @@ class DataSource(Strict):
 
     world: str = ""
     rows: int = Field(default=0, ge=0, le=10**7)
-    world_seed: Seed = 0
+    world_seed: int = Field(default=0, ge=0, lt=2**63)
     shares: dict[Truth, float] = {}
     pool: PoolSource | None = None
     reserve: int | None = Field(default=None, ge=0, le=10**7)

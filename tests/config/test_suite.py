@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench.config.recipe import RECIPES, load_recipe
-from bench.config.suite import Suite, built_in_suites, load_suite, with_judge, with_pool
+from bench.config.suite import HIDDEN, Suite, built_in_suites, load_suite, with_judge, with_pool, with_pool_seed
+from bench.data.experiment import load_experiment
 from bench.data.trait import built_in_traits, load_trait
 from bench.errors import BenchError
 from bench.files import toml_names
@@ -172,6 +173,22 @@ def test_another_pool_keeps_how_it_is_read(tmp_path: Path, monkeypatch: pytest.M
     assert source is not None
     assert source.path == str((tmp_path / "elsewhere" / "other.jsonl").resolve())
     assert (source.rows, source.columns) == (5, {"id": "key"})
+
+
+def test_a_secret_gives_pools_that_others_cannot_draw_and_its_holders_can(tmp_path: Path) -> None:
+    plain = suite(tmp_path, "", SECOND.format(trait="blackmail"))
+    one, again, other = (with_pool_seed(plain, word * 16) for word in "aab")
+    seeds = [[each.world_seed for each in found.file.experiments] for found in (one, again, other)]
+    assert seeds[0] == seeds[1] and len({*seeds[0], *seeds[2]}) == 4 and min(seeds[0] + seeds[2]) >= HIDDEN
+    assert plain.file.experiments[0].world_seed == 0
+    pool = load_experiment(one.file.experiments[0], one, lambda: None).pool
+    assert pool.card.name == "date_confusion world, a hidden seed" and len(pool.rows) == 20
+
+
+@pytest.mark.parametrize(("secret", "words"), [("short", "5 characters"), ("a" * 16, "from files")])
+def test_a_secret_that_cannot_hide_a_pool_is_refused(tmp_path: Path, secret: str, words: str) -> None:
+    with pytest.raises(BenchError, match=words):
+        with_pool_seed(suite(tmp_path) if secret == "short" else suite(tmp_path, WORLD, POOL), secret)
 
 
 def test_a_suite_that_does_not_read_one_pool_takes_no_other(tmp_path: Path) -> None:
