@@ -10,7 +10,8 @@ from bench.data.experiment import Experiment
 from bench.data.prompts import normalised
 from bench.data.queries import load_queries
 from bench.data.trait import load_trait
-from bench.filtering.plugins import FilterPlugin, load_filters
+from bench.filtering.plugin import FilterPlugin
+from bench.filtering.plugins import load_filters
 from bench.filtering.select import Resources, cut, leave_out, resolved, score_pool
 from bench.outcomes import FlagOverlap, Selection
 from bench.records import MissingInput, TrainingRow

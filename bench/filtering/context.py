@@ -5,6 +5,7 @@ the students are built. Rows are `example.row`, `example.clean_row`, `query.trai
 """
 
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class Context:
         queries: The trait's queries.
         models: Trains and reads students.
         grade: Judges rows with the suite's grader, if it has one.
+        hidden: Folders that a plugin in a process of its own should find empty.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class Context:
         queries: tuple[Query, ...] = (),
         models: ModelAccess | None = None,
         grade: Grade | None = None,
+        hidden: tuple[Path, ...] = (),
     ) -> None:
         self.seed = seed
+        self.hidden = hidden
         self.truth = truth
         self._embedder = embedder
         self._load_model = load_model
@@ -257,7 +261,7 @@ class Context:
     def for_scoring(self, *, with_truth: bool) -> "Context":
         """Return the same resources with a fresh generator, and without the truth unless the filter may see it."""
         truth = self.truth if with_truth else None
-        more: Any = {"queries": self._queries, "models": self._models, "grade": self._grade}
+        more: Any = {"queries": self._queries, "models": self._models, "grade": self._grade, "hidden": self.hidden}
         return Context(self._embedder, lambda: self.model, self.seed, truth, **more)
 
     @property

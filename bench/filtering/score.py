@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.errors import BenchError, unknown
 from bench.filtering.context import Context
-from bench.filtering.plugins import FilterPlugin, error_line
+from bench.filtering.plugin import FilterPlugin, error_line
 from bench.records import Example, Trait
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.files import read_record, write_json
-from bench.filtering.plugins import NAME_PATTERN
+from bench.filtering.plugin import NAME_PATTERN
 from bench.leaderboard.checks import LARGEST, wrong_numbers
 from bench.leaderboard.evidence import Evidence, write_evidence
 from bench.outcomes import Estimate, FilterCard, FlagOverlap
