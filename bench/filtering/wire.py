@@ -77,9 +77,10 @@ def _plain(value: Any, arrays: list[bytes]) -> Any:
         return items if isinstance(value, list) else {KIND: name, "items": items}
     if isinstance(value, Mapping):
         return {KIND: "dict", "items": [[_plain(k, arrays), _plain(v, arrays)] for k, v in value.items()]}
-    if CLASSES.get(name) is not type(value):
+    cls: Any = CLASSES.get(name)
+    if cls is not type(value):
         raise TypeError(f"{name} cannot be sent")
-    names = type(value).model_fields if isinstance(value, BaseModel) else [field.name for field in fields(value)]
+    names = cls.model_fields if issubclass(cls, BaseModel) else [field.name for field in fields(cls)]
     given = {each: _plain(getattr(value, each), arrays) for each in names}
     return {KIND: name, "fields": given}
 
