@@ -251,6 +251,6 @@ def test_one_file_may_be_verified_and_a_difference_ends_with_1(own: Path) -> Non
     FORGED["a p-value"][0](row)
     (own / "rows" / FILE).write_text(json.dumps(row), encoding="utf-8")
     found = CliRunner().invoke(main, ["verify", str(own / "rows" / FILE)])
-    assert found.exit_code == 1 and "DIFFERS  bm25@0.2.json" in found.output
+    assert found.exit_code == 1 and "DIFFERS   bm25@0.2.json" in found.output
     empty = CliRunner().invoke(main, ["verify", str(own / "evidence")])
     assert empty.exit_code == 2 and "no *.json rows" in empty.output
