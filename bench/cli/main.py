@@ -1,5 +1,7 @@
 """The `bench` command: what runs a suite and shows its board; the files beside this one add what goes beyond it."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from bench.leaderboard.board import board_view
 from bench.leaderboard.pages import BOARD, pages_of
 from bench.leaderboard.render import render_board, terminal_table
 from bench.leaderboard.row import Row, read_rows
+from bench.leaderboard.verify import verify_rows
 from bench.models.load import pick_device
 from bench.run import run as run_options
 from bench.stats.inference import BOUNDS, smallest_detectable_lift
@@ -97,9 +100,12 @@ def board(folders: tuple[Path, ...], out: Path | None) -> None:
             say(f"page: {page}")
         return
     rows = [row for folder in folders for row in read_rows(folder)]
+    problems: dict[str, list[str]] = defaultdict(list)
+    for file, found in (pair for folder in folders for pair in verify_rows(folder).items()):
+        problems[file] += found
     if not made:
-        render_board(rows, target)
-    _print_board(rows, target)
+        render_board(rows, target, problems)
+    _print_board(rows, target, problems)
 
 
 @main.command()
@@ -135,11 +141,11 @@ def _run(suite: Suite, *, out: Path | None, **options: Any) -> None:
     folder = out or Path("out") / suite.file.name
     with shown_on(console) as progress:
         results = run_options(Options(suite, folder, command=command_line(), **options), progress)
-    _print_board(results.rows, results.folder)
+    _print_board(results.rows, results.folder, {})
 
 
-def _print_board(rows: list[Row], folder: Path) -> None:
-    console.print(terminal_table(board_view(rows)))
+def _print_board(rows: list[Row], folder: Path, problems: Mapping[str, Sequence[str]]) -> None:
+    console.print(terminal_table(board_view(rows, problems=problems)))
     say(f"report: {folder / 'report.html'}")
 
 

@@ -1,6 +1,6 @@
 """A board worked out from rows alone: correction, order, tables, and what it says in sentences."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from bench.errors import BenchError
@@ -8,7 +8,7 @@ from bench.leaderboard import format as words
 from bench.leaderboard.attribution import LdsReport, attribution_of
 from bench.leaderboard.comparable import adjust, comparable_groups, differences, distinct_rows
 from bench.leaderboard.headline import headline
-from bench.leaderboard.row import Row, TraitResult
+from bench.leaderboard.row import Row, TraitResult, row_file
 from bench.leaderboard.view import (
     ArmLine,
     BoardView,
@@ -28,12 +28,15 @@ from bench.stats.agreement import Agreement
 from bench.stats.effects import MIN_SEEDS
 
 
-def board_view(rows: Sequence[Row], judged: LdsReport | None = None) -> BoardView:
+def board_view(
+    rows: Sequence[Row], judged: LdsReport | None = None, problems: Mapping[str, Sequence[str]] | None = None
+) -> BoardView:
     """Work out everything the board shows.
 
     Args:
         rows: Rows of one suite in any order; the same set always gives the same view.
         judged: What `bench lds` found of their filters, see `bench.leaderboard.attribution.report_beside`.
+        problems: File name of a row -> what its evidence does not bear out, see `bench.leaderboard.verify`.
 
     Raises:
         BenchError: If there are no rows.
@@ -44,7 +47,7 @@ def board_view(rows: Sequence[Row], judged: LdsReport | None = None) -> BoardVie
     groups = [adjust(group) for group in comparable_groups(ordered)]
     return BoardView(
         title=f"Suite {', '.join(_distinct(f'{row.suite} v{row.suite_version}' for row in ordered))}",
-        notes=differences(ordered) + _row_notes(ordered),
+        notes=_unverified(ordered, problems or {}) + differences(ordered) + _row_notes(ordered),
         traits=[
             _trait_view(name, [row for row in group if name in row.traits], judged, apart=len(groups) > 1)
             for group in groups
@@ -53,6 +56,11 @@ def board_view(rows: Sequence[Row], judged: LdsReport | None = None) -> BoardVie
         facts=_shared_facts(ordered),
         rows=[row for group in groups for row in group],
     )
+
+
+def _unverified(rows: Sequence[Row], problems: Mapping[str, Sequence[str]]) -> list[str]:
+    wrong = ((row_label(row), found) for row in rows if (found := problems.get(row_file(row))))
+    return [f"{label} is unverified: {'; '.join(found)}" for label, found in wrong]
 
 
 def _trait_view(name: str, rows: Sequence[Row], judged: LdsReport | None, *, apart: bool) -> TraitView:

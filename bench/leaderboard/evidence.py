@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
@@ -136,6 +136,13 @@ def write_evidence(evidence: Mapping[str, Evidence], folder: Path) -> dict[str, 
     with replacing(folder / file) as partial:
         partial.write_bytes(packed)
     return {file: digest}
+
+
+def remove_evidence(folder: Path, named: Collection[str]) -> None:
+    """Remove the scores in a folder that are not named."""
+    for path in (folder / FOLDER).glob(f"{PREFIX}*.json.gz"):
+        if f"{FOLDER}/{path.name}" not in named:
+            path.unlink()
 
 
 def read_evidence(folder: Path, named: Mapping[str, str]) -> dict[str, Evidence]:

@@ -1,6 +1,6 @@
 """Lay the board out: a terminal table, Markdown, and one HTML page that needs nothing but itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from markupsafe import Markup
@@ -20,12 +20,15 @@ from bench.leaderboard.view import BoardView, Line, TraitView, row_label
 from bench.stats.leakage import Neighbour
 
 
-def render_board(rows: Sequence[Row] | str | Path, out: str | Path) -> Path:
+def render_board(
+    rows: Sequence[Row] | str | Path, out: str | Path, problems: Mapping[str, Sequence[str]] | None = None
+) -> Path:
     """Write `report.html` and `report.md` from rows alone, each complete or not at all.
 
     Args:
         rows: Rows of one suite, of one run or of several; or the folder of a run.
         out: Folder for the two files; made where it is missing.
+        problems: File name of a row -> what its evidence does not bear out; such rows are shown as unverified.
 
     Returns:
         The HTML file.
@@ -34,7 +37,7 @@ def render_board(rows: Sequence[Row] | str | Path, out: str | Path) -> Path:
         BenchError: If there are no rows, or the folder cannot be written.
     """
     folder = Path(out)
-    view = board_view(read_rows(rows) if isinstance(rows, str | Path) else rows, report_beside(folder))
+    view = board_view(read_rows(rows) if isinstance(rows, str | Path) else rows, report_beside(folder), problems)
     write_text(folder / BOARD.file, html(view, pages_of(folder)))
     write_text(folder / "report.md", markdown(view))
     return folder / BOARD.file

@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.files import read_record, write_json
 from bench.filtering.plugin import NAME_PATTERN
 from bench.leaderboard.checks import LARGEST, wrong_numbers
-from bench.leaderboard.evidence import Evidence, write_evidence
+from bench.leaderboard.evidence import Evidence, remove_evidence, write_evidence
 from bench.outcomes import Estimate, FilterCard, FlagOverlap
 from bench.records import Action, Strict
 from bench.stats.agreement import Agreement
@@ -152,10 +152,6 @@ class TraitResult(Strict):
             raise ValueError(f"{self.flagged} of {self.pool_rows} rows flagged")
         if any(not 0 <= share <= 1 for each in self.overlaps for share in (each.jaccard, each.by_chance)):
             raise ValueError("overlaps are shares, from 0 to 1")
-        if self.effects and not self.scored:
-            raise ValueError("effects of a trait that is not scored")
-        if self.scored and (self.gap.low is None or self.gap.low < self.minimum_gap):
-            raise ValueError(f"scored, though the gap's interval does not clear {self.minimum_gap:g}")
         return self
 
     @model_validator(mode="after")
@@ -231,6 +227,8 @@ def row_file(row: Row) -> str:
 def write_rows(rows: Sequence[Row], evidence: Mapping[str, Evidence], folder: Path) -> list[Row]:
     """Write one JSON file per row, and beside them one with the per-sample scores, each complete or not at all.
 
+    Scores of an earlier run that no row names any more are removed.
+
     Args:
         rows: The rows of one run.
         evidence: Of the run, by trait.
@@ -246,6 +244,7 @@ def write_rows(rows: Sequence[Row], evidence: Mapping[str, Evidence], folder: Pa
     written = [row.model_copy(update={"evidence": named}) for row in rows]
     for row in written:
         write_json(folder / "rows" / row_file(row), row)
+    remove_evidence(folder, {file for row in read_rows(folder) for file in row.evidence})
     return written
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, LDS, pages_of
 from bench.leaderboard.render import render_board
 from bench.leaderboard.row import read_rows
+from bench.leaderboard.verify import verify_rows
 from bench.studies.causes import page as causes
 from bench.studies.checkpoints import page as checkpoints
 from bench.studies.diff import page as diff
@@ -24,7 +25,7 @@ def write_pages(folder: Path) -> list[Path]:
     """
     pages = pages_of(folder)
     if BOARD in pages:
-        render_board(read_rows(folder), folder)
+        render_board(read_rows(folder), folder, verify_rows(folder))
     for page, write in STUDIES.items():
         if page in pages:
             write(folder, pages)
