@@ -209,10 +209,7 @@ def _trait_facts(results: Sequence[TraitResult]) -> list[tuple[str, str]]:
         ("Gap between original and clean", lambda r: words.estimate(r.gap).text),
         ("Minimum effect that the gap must clear", lambda r: words.decimal(r.minimum_gap)),
         ("Judge", lambda r: f"{r.judge}, eval version {r.eval_version}"),
-        (
-            "Pool",
-            lambda r: f"{words.pool(r.pool)}, {r.pool_rows} rows and {r.reserve_rows} in reserve, {r.pool_sha256[:12]}",
-        ),
+        ("Pool", lambda r: f"{words.pool(r.pool)}, {r.pool_rows} rows and {r.reserve_rows} in reserve"),
         ("Held-out prompts", lambda r: str(r.prompts)),
         ("Random sets, held over all seeds", lambda r: str(r.controls)),
         ("Margin and behaviour over students", lambda r: _agreement_text(r.margin)),

@@ -13,8 +13,7 @@ from bench.records import Action
 WORST, BEST = -1.0, 2.0  # removals beyond these are drawn at the rim
 STEP = 7.0  # between the marks of a row
 SIZE = 4.6  # half the height of a mark
-TITLES: dict[Action, str] = {"drop": "drop", "drop_refill": "drop and refill", "patch": "patch"}
-AXIS = "removal: share of the original-to-clean gap that is gone"
+TITLES: dict[Action, str] = {"drop": "drop", "drop_refill": "refill", "patch": "patch"}
 
 
 @dataclass(frozen=True)
@@ -26,10 +25,11 @@ class Layout:
     left: float
     right: float
     line: float  # height of the label's own line, 0 where it stands beside the marks
+    axis: str  # title of the axis
 
 
-WIDE = Layout("wide", 1040, 190, 180, 0)
-NARROW = Layout("narrow", 350, 8, 8, 17)
+WIDE = Layout("wide", 1040, 190, 180, 0, "removal: share of the original-to-clean gap that is gone")
+NARROW = Layout("narrow", 350, 8, 8, 17, "removal, as a share of the gap")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _picture(
     parts += [line(f"guide {action}", x(value), top, x(value), bottom) for action, value in guides.items()]
     for number, row in enumerate(rows):
         parts += _row(row, top + number * height, height, x, layout)
-    parts.append(text((x.start + x.end) / 2, bottom + 33, "middle", AXIS))
+    parts.append(text((x.start + x.end) / 2, bottom + 33, "middle", layout.axis))
     size = f'viewBox="0 0 {layout.width:g} {bottom + 40:g}"'
     return Markup(f'<svg class="plot forest {layout.kind}" {size} role="img">{words}{"".join(parts)}</svg>')
 
@@ -107,7 +107,7 @@ def _legend(actions: Sequence[Action], guides: Mapping[Action, float], layout: L
     parts, x, y = [], layout.left + 4, 12.0
     for action, label in entries if len(entries) < len(TITLES) + 1 else []:
         parts += [mark(action, x, y - 4, escape(label)), text(x + 10, y, "start", label, f' class="key {action}"')]
-        x += 32 + 7 * len(label)
+        x += 30 + 6.4 * len(label)
     if guides:
         if layout.line:
             x, y = layout.left, y + 18
@@ -123,6 +123,8 @@ def _row(row: ForestRow, top: float, height: float, x: Scale, layout: Layout) ->
     key = f' data-row="{escape(row.key)}"' if row.key else ""
     name = f"{row.label} (reference)" if row.reference else row.label
     parts = [f"<g{kind}{key}>", line("rule", 0, top, layout.width, top)]
+    if layout.line:  # nothing runs through the words
+        parts.append(f'<rect class="paper" y="{top + 1:g}" width="{layout.width:g}" height="{layout.line:g}"/>')
     parts.append(text(0, base, "start", name, ' class="name"'))
     parts.append(text(layout.width - 4, base, "end", row.right, ' class="versus"'))
     start = middle - STEP * (len(row.marks) - 1) / 2

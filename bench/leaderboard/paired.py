@@ -15,11 +15,12 @@ from bench.leaderboard.format import finite
 from bench.leaderboard.row import Evidence, Row, row_file
 from bench.outcomes import Estimate
 from bench.records import Action
-from bench.stats.effects import GAP, Floats, Means, arm_means, contrast, less, ratio
+from bench.stats.effects import GAP, Floats, Means, arm_means, less, ratio
 
 Scores = Mapping[str, dict[str, Evidence]]  # SHA-256 of a row's evidence -> its scores, by trait
 FILE = TypeAdapter(dict[str, Evidence])
-NO_EVIDENCE = "no interval: not all rows have their per-sample scores"
+NO_INTERVAL = "no interval"  # the scores of some row are missing, or the gap is not surely above 0
+ROUNDING = 1e-6
 OTHER_SCORES = ("exact", "loss", "margin")  # of every eval, besides that of the trait
 
 
@@ -102,12 +103,10 @@ class Comparison:
     def _share(self, value: float, part: Mapping[str, float], sets: Sequence[Mapping[str, float]] = ()) -> Estimate:
         """Return a share of the gap, with its interval where the scores at hand give the rows' own value."""
         if self.means is None or not {*part, *GAP} <= self.means.index.keys():
-            return Estimate(value=value, note=NO_EVIDENCE)
-        gap = contrast(self.means, GAP)
-        if gap.low is None or gap.low <= 0:
-            return Estimate(value=value, note="no interval: that of the gap includes 0")
+            return Estimate(value=value, note=NO_INTERVAL)
         found = ratio(self.means, part, GAP, sets)
-        return found if found.value is not None and abs(found.value - value) < 1e-6 else Estimate(value=value)
+        same = found.value is not None and abs(found.value - value) < ROUNDING
+        return found if same else Estimate(value=value, note=NO_INTERVAL)
 
 
 def compare(rows: Sequence[Row], trait: str, scores: Scores) -> Comparison:

@@ -128,7 +128,7 @@ def _filters_plot(budget: Budget) -> Markup:
 def _actions_plot(budget: Budget) -> Markup:
     """Draw every action's mean removal over filters, and its difference to patch."""
     rows = [
-        ForestRow("", f"{TITLES.get(a.action, a.action)}, {a.filters}", {a.action: a.removal}, a.versus.text)
+        ForestRow("", f"{TITLES.get(a.action, a.action)} ({a.filters})", {a.action: a.removal}, a.versus.text)
         for a in budget.actions
     ]
     title = f"Mean removal by action at {words.percent(budget.share)}"
