@@ -6,13 +6,15 @@ import numpy as np
 from fixtures_rows import around, row, trait_result
 from numpy.typing import NDArray
 
+from bench.leaderboard.evidence import Evidence
 from bench.leaderboard.paired import Scores
-from bench.leaderboard.row import Evidence, LeakageEffect, Row, row_file
+from bench.leaderboard.row import LeakageEffect, Row
 from bench.outcomes import Estimate
 from bench.records import Action
 
 BUDGET, SEEDS, PROMPTS, CONTROLS = 0.1, 3, 40, 4
 ACTIONS: tuple[Action, ...] = ("drop", "drop_refill", "patch")
+FILE, DIGEST = "evidence/scores.json.gz", "ab" * 32
 RATES = {"original": 0.8, "clean": 0.05}
 
 
@@ -32,7 +34,8 @@ def scored(filters: dict[str, dict[Action, float]]) -> tuple[list[Row], Scores]:
     for number in range(1, CONTROLS + 1):
         shared |= {f"random{number}_{a}@{BUDGET:g}": drawn(0.75, f"random{number} {a}") for a in ACTIONS}
     gap = float(shared["original"].mean() - shared["clean"].mean())
-    rows, scores = [], {}
+    rows: list[Row] = []
+    arms = dict(shared)
     for name, rates in filters.items():
         own = {f"{a}:{name}@{BUDGET:g}": drawn(rate, f"{a} {rate}") for a, rate in rates.items()}
         removed = {a: float(shared["original"].mean() - own[f"{a}:{name}@{BUDGET:g}"].mean()) / gap for a in rates}
@@ -50,15 +53,16 @@ def scored(filters: dict[str, dict[Action, float]]) -> tuple[list[Row], Scores]:
         leak = Estimate(value=removed["patch"] - removed["drop_refill"] - float(np.mean(random)))
         leakage = LeakageEffect(gap=leak, difference=leak, uncontrolled=leak)
         result = given.model_copy(update={"effects": effects, "winner": None, "leakage": leakage, "controls": CONTROLS})
-        digest = hashlib.sha256(name.encode()).hexdigest()
-        made = row(name, BUDGET, date_confusion=result)
-        rows.append(made.model_copy(update={"evidence": {f"evidence/{row_file(made)}": digest}}))
-        ids = [f"p{i}" for i in range(PROMPTS)]
-        scores[digest] = {
-            "date_confusion": Evidence(
-                ids={"date_confusion": ids},
-                families={"date_confusion": [f"f{i % 10}" for i in range(PROMPTS)]},
-                arms={arm: {"date_confusion": table.tolist()} for arm, table in (shared | own).items()},
-            )
-        }
-    return rows, scores
+        rows.append(row(name, BUDGET, date_confusion=result).model_copy(update={"evidence": {FILE: DIGEST}}))
+        arms |= own
+    evidence = Evidence(
+        score="date_confusion",
+        scale=(0.0, 1.0),
+        ids={"date_confusion": [f"p{i}" for i in range(PROMPTS)], "exact": ["q"]},
+        families={"date_confusion": [f"f{i % 10}" for i in range(PROMPTS)], "exact": ["q"]},
+        arms={arm: {"date_confusion": table.tolist(), "exact": [[1.0]]} for arm, table in arms.items()},
+        seeds=list(range(SEEDS)),
+        controls=CONTROLS,
+        minimum_gap=0.2,
+    )
+    return rows, {DIGEST: {"date_confusion": evidence}}

@@ -1,6 +1,5 @@
 """What a board concludes from rows that were made to show one thing."""
 
-import hashlib
 from pathlib import Path
 
 import pytest
@@ -8,6 +7,7 @@ from fixtures_rows import FILTERS, around, row, rows_at_one_budget, rows_at_thre
 from fixtures_scores import scored
 
 from bench.leaderboard.board import board_view
+from bench.leaderboard.evidence import write_evidence
 from bench.leaderboard.paired import compare, read_scores
 from bench.leaderboard.row import LeakageEffect, Row, row_file
 from bench.leaderboard.view import TraitView
@@ -133,12 +133,9 @@ def test_a_student_that_filters_share_counts_as_one_training() -> None:
 
 def test_scores_are_read_by_hash_alone(tmp_path: Path) -> None:
     rows, scores = scored({"keyword": BETTER})
-    (part,) = scores.values()
-    text = f'{{"date_confusion": {part["date_confusion"].model_dump_json()}}}'
-    file = f"evidence/{row_file(rows[0])}"
-    (tmp_path / "evidence").mkdir()
-    (tmp_path / file).write_text(text, encoding="utf-8")
-    assert read_scores(rows, [tmp_path]) == {}  # not the hash that the row states
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    stated = [rows[0].model_copy(update={"evidence": {file: digest}})]
-    assert read_scores(stated, [tmp_path / "nowhere", tmp_path]) == {digest: part}
+    (found,) = scores.values()
+    named = write_evidence(found, tmp_path / "run")
+    stated = [each.model_copy(update={"evidence": named}) for each in rows]
+    assert read_scores(stated, [tmp_path / "nowhere", tmp_path / "run"]) == {next(iter(named.values())): found}
+    other = [each.model_copy(update={"evidence": dict.fromkeys(named, "ab" * 32)}) for each in rows]
+    assert read_scores(other, [tmp_path / "run"]) == {}  # not the hash that the row states
