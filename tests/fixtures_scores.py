@@ -3,7 +3,7 @@
 import hashlib
 
 import numpy as np
-from fixtures_rows import around, row, trait_result
+from fixtures_rows import FILTERS, around, row, trait_result
 from numpy.typing import NDArray
 
 from bench.leaderboard.evidence import Evidence
@@ -52,8 +52,12 @@ def scored(filters: dict[str, dict[Action, float]]) -> tuple[list[Row], Scores]:
         ]
         leak = Estimate(value=removed["patch"] - removed["drop_refill"] - float(np.mean(random)))
         leakage = LeakageEffect(gap=leak, difference=leak, uncontrolled=leak)
-        result = given.model_copy(update={"effects": effects, "winner": None, "leakage": leakage, "controls": CONTROLS})
-        rows.append(row(name, BUDGET, date_confusion=result).model_copy(update={"evidence": {FILE: DIGEST}}))
+        changes = {"effects": effects, "winner": None, "leakage": leakage, "controls": CONTROLS}
+        result = given.model_copy(update=changes)
+        made = row(name if name in FILTERS else "keyword", BUDGET)
+        card = made.filter.model_copy(update={"name": name})
+        told = {"filter": card, "traits": {"date_confusion": result}, "evidence": {FILE: DIGEST}}
+        rows.append(made.model_copy(update=told))
         arms |= own
     evidence = Evidence(
         score="date_confusion",

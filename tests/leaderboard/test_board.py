@@ -3,7 +3,16 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from fixtures_rows import FILTERS, MISSING, PAIR, row, rows_at_one_budget, rows_at_three_budgets, trait_result
+from fixtures_rows import (
+    FILTERS,
+    MISSING,
+    PAIR,
+    row,
+    rows_at_one_budget,
+    rows_at_three_budgets,
+    trait_result,
+    with_result,
+)
 from rich.console import Console
 
 from bench.errors import BenchError
@@ -31,10 +40,6 @@ def shown(page: str) -> str:
 def order(rows: list[Row], trait: str = "date_confusion") -> list[str]:
     view = next(view for view in board_view(rows).traits if view.name == trait)
     return [line.label for line in view.lines]
-
-
-def with_result(name: str, **changes: object) -> Row:
-    return row(name, date_confusion=trait_result("date_confusion", name, 0.1).model_copy(update=changes))
 
 
 @pytest.fixture(scope="module", params=FIXTURES.values(), ids=FIXTURES.keys())

@@ -3,13 +3,13 @@
 from pathlib import Path
 
 import pytest
-from fixtures_rows import FILTERS, around, row, rows_at_one_budget, rows_at_three_budgets, trait_result
+from fixtures_rows import FILTERS, around, row, rows_at_one_budget, rows_at_three_budgets, trait_result, with_result
 from fixtures_scores import scored
 
 from bench.leaderboard.board import board_view
 from bench.leaderboard.evidence import write_evidence
 from bench.leaderboard.paired import compare, read_scores
-from bench.leaderboard.row import LeakageEffect, Row, row_file
+from bench.leaderboard.row import LeakageEffect, row_file
 from bench.leaderboard.view import TraitView
 from bench.outcomes import Estimate
 
@@ -23,10 +23,6 @@ def trait(rows, scores=None) -> TraitView:
 
 def said(rows, scores=None) -> str:
     return " ".join(trait(rows, scores).conclusion.sentences)
-
-
-def changed(name: str, **changes: object) -> Row:
-    return row(name, date_confusion=trait_result("date_confusion", name, 0.1).model_copy(update=changes))
 
 
 def test_it_says_what_was_removed_and_how_many_filters_beat_random_sets() -> None:
@@ -71,7 +67,7 @@ def test_a_closed_gate_is_not_measurable_and_concludes_nothing() -> None:
 
 def test_a_pool_with_one_teacher_is_told_by_dropping() -> None:
     whole = trait_result("date_confusion", "keyword", 0.1).effects
-    text = said([changed("keyword", effects={"drop": whole["drop"]}, primary="drop", leakage=None, winner=None)])
+    text = said([with_result("keyword", effects={"drop": whole["drop"]}, primary="drop", leakage=None, winner=None)])
     assert text.startswith("Dropping the flagged examples removed 0.12 of the trait")
     assert "Patch was not run, so the two are not compared" in text and "leakage was not measured" in text
 
@@ -80,8 +76,8 @@ def test_leakage_is_shown_by_an_interval_above_0_alone() -> None:
     assert "leakage shown after controls (+0." in said(*scored({"keyword": BETTER, "bm25": BETTER}))
     assert "leakage not shown after controls (" in said(*scored({"keyword": ALIKE, "bm25": ALIKE}))
     low = LeakageEffect(gap=around(0.1, 0.2), difference=around(0.1, 0.2), uncontrolled=around(0.1, 0.2))
-    assert "leakage not shown after controls" in said([changed("keyword", leakage=low)])
-    assert "leakage after controls for 1 of 1 filter" in said([changed("seed_similarity")])
+    assert "leakage not shown after controls" in said([with_result("keyword", leakage=low)])
+    assert "leakage after controls for 1 of 1 filter" in said([with_result("seed_similarity")])
 
 
 def test_a_winner_is_clear_where_its_adjusted_interval_lies_above_all_others() -> None:
@@ -90,7 +86,7 @@ def test_a_winner_is_clear_where_its_adjusted_interval_lies_above_all_others() -
     for each in (row(name) for name in FILTERS):
         result = each.traits["date_confusion"]
         best = result.winner.model_copy(update={"lift": Estimate(value=0.95, low=0.9, high=1.0)})
-        ahead.append(row(each.filter.name, date_confusion=result.model_copy(update={"winner": best})))
+        ahead.append(with_result(each.filter.name, winner=best))
     assert "clear winner: seed_similarity (lift 0.95 [0.90, 1.00], adjusted for the choice)" in said(ahead)
     assert "winner" not in said(ahead[:3])  # it was chosen among others
 
@@ -100,7 +96,7 @@ def test_advice_counts_by_the_lower_limit_and_says_what_it_costs() -> None:
     assert "Of 5 filters, 3 remove at least half of the trait by patching" in advice  # 0.78, 0.71, 0.66, each - 0.11
     assert "no loss of capability is shown (1.00 of the original's exact answers, lowest limit 0.95)" in advice
     lost = {"patch": Estimate(value=0.7, low=0.5, high=0.9)}
-    dear = trait([changed("seed_similarity", capability_retention=lost)]).conclusion.advice
+    dear = trait([with_result("seed_similarity", capability_retention=lost)]).conclusion.advice
     assert "capability falls for 1 of them (0.70" in dear
     assert trait([row("loss_gap")]).conclusion.advice == ""
 

@@ -2,7 +2,7 @@
 
 from io import StringIO
 
-from fixtures_rows import FILTERS, row, trait_result
+from fixtures_rows import FILTERS, row, trait_result, with_result
 from rich.console import Console
 
 from bench.leaderboard.board import board_view
@@ -20,7 +20,7 @@ LONGEST = Estimate(value=-10.55, low=-133.25, high=-10.25)
 def renamed(name: str) -> Row:
     result = trait_result("date_confusion", "seed_similarity", 0.1)
     effects = {a: e.model_copy(update={"removal": LONGEST, "lift": LONGEST}) for a, e in result.effects.items()}
-    made = row("seed_similarity", date_confusion=result.model_copy(update={"effects": effects, "winner": None}))
+    made = with_result("seed_similarity", effects=effects, winner=None)
     return made.model_copy(update={"filter": made.filter.model_copy(update={"name": name})})
 
 
