@@ -141,6 +141,12 @@ def row(filter_name: str, budget: float = 0.1, **traits: TraitResult) -> Row:
     )
 
 
+def with_result(filter_name: str, **changes: object) -> Row:
+    """Return a row at 10 % whose result is changed, also to what no run writes."""
+    result = trait_result("date_confusion", filter_name, 0.1).model_copy(update=changes)
+    return row(filter_name).model_copy(update={"traits": {"date_confusion": result}})
+
+
 def rows_at_one_budget() -> list[Row]:
     """Seven filters; the second trait's gate is closed, and one filter lacks estimates."""
     rows = []

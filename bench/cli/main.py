@@ -23,8 +23,10 @@ from bench.execution.progress import shown_on
 from bench.execution.session import Options
 from bench.leaderboard.board import board_view
 from bench.leaderboard.pages import BOARD, pages_of
-from bench.leaderboard.render import render_board, terminal_table
+from bench.leaderboard.paired import read_scores
+from bench.leaderboard.render import render_board
 from bench.leaderboard.row import Row, read_rows
+from bench.leaderboard.terminal import terminal_table
 from bench.leaderboard.verify import verify_rows
 from bench.models.load import pick_device
 from bench.run import run as run_options
@@ -104,8 +106,8 @@ def board(folders: tuple[Path, ...], out: Path | None) -> None:
     for file, found in (pair for folder in folders for pair in verify_rows(folder).items()):
         problems[file] += found
     if not made:
-        render_board(rows, target, problems)
-    _print_board(rows, target, problems)
+        render_board(rows, target, problems, folders)
+    _print_board(rows, target, folders, problems)
 
 
 @main.command()
@@ -141,11 +143,14 @@ def _run(suite: Suite, *, out: Path | None, **options: Any) -> None:
     folder = out or Path("out") / suite.file.name
     with shown_on(console) as progress:
         results = run_options(Options(suite, folder, command=command_line(), **options), progress)
-    _print_board(results.rows, results.folder, {})
+    _print_board(results.rows, results.folder, [results.folder])
 
 
-def _print_board(rows: list[Row], folder: Path, problems: Mapping[str, Sequence[str]]) -> None:
-    console.print(terminal_table(board_view(rows, problems=problems)))
+def _print_board(
+    rows: list[Row], folder: Path, beside: Sequence[Path], problems: Mapping[str, Sequence[str]] | None = None
+) -> None:
+    view = board_view(rows, problems=problems, scores=read_scores(rows, beside))
+    console.print(terminal_table(view, console.width))
     say(f"report: {folder / 'report.html'}")
 
 
