@@ -297,7 +297,7 @@ def _figure(group: Group, limits: tuple[float, float]) -> str:
     size = f'width="{width:g}" height="{BARS_HEIGHT:g}" viewBox="0 0 {width:g} {BARS_HEIGHT:g}"'
     picture = f'<svg {size} role="img" aria-label="{said}">{"".join(parts)}</svg>'
     caption = f"<figcaption>{escape(group.label)}{''.join(keys)}</figcaption>"
-    return f'<figure style="width:{width:g}px">{picture}{caption}</figure>'
+    return f"<figure>{picture}{caption}</figure>"
 
 
 def _bar(bar: Bar, x: float, y: Scale) -> str:

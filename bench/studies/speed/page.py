@@ -21,7 +21,7 @@ NAMES: dict[Kind, dict[Side, str]] = {
     "embedding": {"plain": "encode, for each use", "suite": "suite"},
     "search": {"plain": "FAISS defaults", "suite": "suite"},
 }
-LINES: dict[Side, str] = {"plain": "drop", "suite": "patch"}  # classes of the pages' style: dashed, solid
+LINES: dict[Side, str] = {"plain": "loop", "suite": "suite"}  # classes of the pages' style: dashed, solid
 OUTCOMES = {"no effect": "equivalent", "effect": "different"}
 MIB = 1024**2
 COLUMNS = 3
@@ -67,6 +67,7 @@ def page(record: SpeedRecord, plot: str) -> str:
         record=record,
         plot=plot,
         times=counted(record.repeats, "time"),
+        conclusion=conclusion(record),
         mains=mains,
         lines=[_line(record, case, side) for case in mains for side in SIDES],
         agreed=agreed,
@@ -79,9 +80,15 @@ def page(record: SpeedRecord, plot: str) -> str:
     )
 
 
+def conclusion(record: SpeedRecord) -> str:
+    """Say in one sentence how many times as fast as a plain loop the suite does each kind of work."""
+    ratios = ", ".join(f"{kind} {number(record.main(kind).ratio)}" for kind in KINDS)
+    return f"Times as fast as a plain loop: {ratios}."
+
+
 def terminal_table(record: SpeedRecord) -> Table:
     """Return the main cases for a terminal; the page has more."""
-    table = Table("work", "side", "seconds", "of peak", "memory", "plain / suite")
+    table = Table("work", "side", "seconds", "of peak", "memory", "plain / suite", title=conclusion(record))
     for case in map(record.main, KINDS):
         for side in SIDES:
             *_, own_share, _, memory, ratio = _line(record, case, side)
