@@ -218,9 +218,7 @@ def interpolation(curve: InterpolationCurve, scale: tuple[float, float]) -> Mark
         parts.append(svg.line("half", x(half), y.start, x(half), y.end))
     parts += svg.curve("plain", list(zip(map(x, shares), cells, strict=True)), y)
     words = f"Trait score over the share of original completions, {curve.prompts} prompts"
-    return svg.svg(ORDER = ("supported", "ruled out", "undetermined")
-UNTRAINED = 5  # series of what no teacher of the pool has trained: grey
-CURVE_WIDTH, CURVE_HEIGHT, words, parts)
+    return svg.svg(CURVE_WIDTH, CURVE_HEIGHT, words, parts)
 
 
 def students_over_teachers(result: DiffResult) -> Markup:
