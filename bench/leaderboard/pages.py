@@ -86,7 +86,7 @@ def picture(plot: str) -> str:
     head, _, rest = plot.partition(">")
     paper = '<rect width="100%" height="100%" style="fill: var(--paper)"/>'
     style = f"<style><![CDATA[{_style()}]]></style>"
-    return f'{head} xmlns="http://www.w3.org/2000/svg">{style}{paper}{rest}\n'
+    return visible(f'{head} xmlns="http://www.w3.org/2000/svg">{style}{paper}{rest}\n')
 
 
 @cache

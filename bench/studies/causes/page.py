@@ -111,18 +111,9 @@ def _mean(values: Sequence[float]) -> str:
     return percent(sum(values) / len(values)) if values else "–"
 
 
-def write(folder: Path, pages: Sequence[Page]) -> None:
-    """Write `causes.html` from the `causes.json` of a folder.
-
-    Args:
-        folder: Of a finished run.
-        pages: All pages of the report, for the links.
-
-    Raises:
-        BenchError: If there is no finished run, or the page cannot be written.
-    """
-    record = read_causes(folder)
-    text = render(
+def html(record: CausesRecord, pages: Sequence[Page] = (CAUSES,)) -> str:
+    """Render the planted causes as one HTML page; `pages` are those of the whole report, for the links."""
+    return render(
         CAUSES,
         "causes.html.j2",
         pages,
@@ -138,7 +129,19 @@ def write(folder: Path, pages: Sequence[Page]) -> None:
         pools=[(world, misses(world), comparisons(world)) for world in record.worlds],
         decimal=decimal,
     )
-    write_text(folder / CAUSES.file, text)
+
+
+def write(folder: Path, pages: Sequence[Page]) -> None:
+    """Write `causes.html` from the `causes.json` of a folder.
+
+    Args:
+        folder: Of a finished run.
+        pages: All pages of the report, for the links.
+
+    Raises:
+        BenchError: If there is no finished run, or the page cannot be written.
+    """
+    write_text(folder / CAUSES.file, html(read_causes(folder), pages))
 
 
 def _tables(record: CausesRecord) -> list[tuple[str, list[tuple[MatrixRow, list[tuple[list[str], float, bool]]]]]]:
@@ -150,7 +153,15 @@ def _tables(record: CausesRecord) -> list[tuple[str, list[tuple[MatrixRow, list[
 def terminal_table(record: CausesRecord) -> Table:
     """Lay the matrix out for a terminal: pools with yes, no and open for each planted cause and hypothesis."""
     names = [rule.hypothesis for rule in RULES]
-    table = Table("Planted", "Patterns", *names, "It alone", "A wrong one", title=Text(visible(conclusion(record))), pad_edge=False)
+    table = Table(
+        "Planted",
+        "Patterns",
+        *names,
+        "It alone",
+        "A wrong one",
+        title=Text(visible(conclusion(record))),
+        pad_edge=False,
+    )
     for row in record.matrix:
         cells = [
             "\n".join(f"{count} {SHORT[answer]}" for answer, count in row.counts[rule.hypothesis].items() if count)

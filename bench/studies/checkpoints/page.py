@@ -37,7 +37,9 @@ def conclusions(record: PanelRecord) -> list[str]:
             sentences.append(f"{pair} differ on {len(shown)} of {many}: {'; '.join(shown)}.")
         else:
             equal = sum(each.outcome == "no effect" for _, each in found)
-            sentences.append(f"{pair}: no difference is shown on {many}, and {equal} of them are shown to be equivalent.")
+            sentences.append(
+                f"{pair}: no difference is shown on {many}, and {equal} of them are shown to be equivalent."
+            )
     return sentences
 
 

@@ -94,7 +94,7 @@ def _mixtures(result: DiffResult) -> set[str]:
 
 
 def conclusion(result: DiffResult) -> str:
-    """Say in one sentence where a trait comes from, as far as the verdicts say; codes of hypotheses come after words."""
+    """Say where a trait comes from, as far as the verdicts say; codes of hypotheses come after words."""
     if not result.prerequisites.met:
         return "Nothing is inferred: the two pipelines do not differ as the method needs."
     given = {each: [v for v in result.verdicts if v.verdict == each] for each in ORDER}
@@ -277,7 +277,9 @@ def _verdict_table(result: DiffResult) -> Table:
     colours = {"supported": "bold green", "ruled out": "dim", "undetermined": "yellow"}
     for v in result.verdicts:
         words = (v.hypothesis, v.name, decision(v), v.because)
-        table.add_row(*(Text(visible(word), style=colours[v.verdict] if i == 2 else "") for i, word in enumerate(words)))
+        table.add_row(
+            *(Text(visible(word), style=colours[v.verdict] if i == 2 else "") for i, word in enumerate(words))
+        )
     return table
 
 

@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True)
 class View:
-    """One trait's section; lines have the highest LDS first, `shares` says whether any LDS has a share of the ceiling."""
+    """One trait's section; the highest LDS comes first, `shares` says whether any has a share of the ceiling."""
 
     result: LdsResult
     headline: list[str]
@@ -182,9 +182,10 @@ def terminal_table(report: LdsReport) -> Group:
         parts += [Text(), Text(visible(conclusion(view.result)), style="bold")]
         parts.append(Text(visible(f"{view.result.trait}: {view.result.description}"), style="dim"))
         parts += [Text(visible(sentence)) for sentence in view.headline]
-        budgets = [f"Tail-patch at {budget}, nats" for budget in view.budgets]
         shares = ["LDS / ceiling"] if view.shares else []
-        table = Table("Filter", "LDS", *shares, "Behind the best", *budgets, pad_edge=False)
+        table = Table("Filter", "LDS", *shares, "Behind the best", pad_edge=False)
+        for budget in view.budgets:
+            table.add_column(Text(visible(f"Tail-patch at {budget}, nats")))
         shown = [
             (line.name, [line.lds, *([line.of_ceiling] if shares else []), line.behind_best, *line.tail_patch])
             for line in view.lines

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from bench.files import write_json, write_text
 from bench.leaderboard.format import decimal, percent, probability
 from bench.leaderboard.format import estimate as cell
-from bench.leaderboard.pages import environment, picture
+from bench.leaderboard.pages import environment, picture, visible
 from bench.leaderboard.svg import EDGE, HEIGHT, WIDTH, Scale, frame, svg, text, ticks
 from bench.studies.speed.records import KINDS, SIDES, Case, Kind, Pair, Side, SpeedRecord, counted
 
@@ -93,7 +94,8 @@ def terminal_table(record: SpeedRecord) -> Table:
         for side in SIDES:
             *_, own_share, _, memory, ratio = _line(record, case, side)
             each = f"{number(case.median(side) / case.parts)} per {case.part}"
-            table.add_row(case.kind, side, each, own_share, memory, ratio)
+            texts = (case.kind, side, each, own_share, memory, ratio)
+            table.add_row(*(Text(visible(text)) for text in texts))
     return table
 
 

@@ -1,63 +1,13 @@
 from pathlib import Path
 
 import pytest
+from fixtures_studies import NO, UNCLEAR, causes_record, world
 
 from bench.errors import BenchError
 from bench.files import write_json
 from bench.leaderboard.pages import CAUSES
-from bench.outcomes import Estimate
-from bench.stats.equivalence import Outcome
 from bench.studies.causes import page
-from bench.studies.causes.records import CausesRecord, WorldRecord, matrix, matrix_row, rates, read_causes, share
-from bench.studies.causes.worlds import PATTERNS, Patterns
-from bench.studies.diff.records import SetAudit
-from bench.studies.diff.verdicts import CellComparison, judge
-
-
-def compared(value: float, outcome: Outcome) -> CellComparison:
-    return CellComparison(
-        contrast="a - b",
-        difference=Estimate(value=value, low=value, high=value),
-        p=0.001,
-        p_equivalence=0.001 if outcome == "no effect" else 0.5,
-        margin=0.2,
-        outcome=outcome,
-    )
-
-
-YES, NO, UNCLEAR = compared(0.9, "effect"), compared(0.0, "no effect"), compared(0.3, "unclear")
-QUESTIONS_OF_5 = {"base": YES, "stays": YES, "stays on clean": YES, "prompts": NO, "unrelated": NO, "left": NO}
-
-
-def world(seed: int, planted: str = "5", patterns: Patterns = "perfect", **answers: CellComparison) -> WorldRecord:
-    comparisons = {**QUESTIONS_OF_5, **{key.replace("_", " "): value for key, value in answers.items()}}
-    return WorldRecord(
-        planted=planted,
-        hypothesis=planted,
-        seed=seed,
-        patterns=patterns,
-        met=True,
-        cells={"base": 1.0, "original": None},
-        rows={"base": 0.0, "original": 160.0},
-        audit=[SetAudit(role="mild", described=4, read=4, shows_trait=0, looks={}, precision=0.75, recall=0.5)],
-        verdicts=judge(comparisons, 3),
-        seconds=1.5,
-    )
-
-
-def record(*worlds: WorldRecord) -> CausesRecord:
-    return CausesRecord(
-        matrix=matrix(worlds),
-        totals={patterns: rates([w for w in worlds if w.patterns == patterns]) for patterns in PATTERNS},
-        worlds=list(worlds),
-        settings={"margin": 0.2},
-        corpora={},
-        device="cpu",
-        command="bench causes",
-        versions={},
-        commit="",
-        seconds=3.0,
-    )
+from bench.studies.causes.records import matrix, matrix_row, rates, read_causes, share
 
 
 def test_the_matrix_counts_each_verdict_of_each_world() -> None:
@@ -125,7 +75,7 @@ def test_misses_say_which_question_decided() -> None:
 
 
 def test_headline_counts_found_alone_ruled_out_and_wrong_with_intervals() -> None:
-    text = page.headline(record(world(1), world(2, stays=NO), world(3, patterns="imperfect")))
+    text = page.headline(causes_record(world(1), world(2, stays=NO), world(3, patterns="imperfect")))
     assert text.startswith(
         "With perfect patterns the planted hypothesis was supported in 1 of 2 [1.3 %, 98.7 %] worlds"
     )
@@ -134,7 +84,7 @@ def test_headline_counts_found_alone_ruled_out_and_wrong_with_intervals() -> Non
 
 
 def test_the_page_comes_from_the_json_alone_and_escapes_its_texts(tmp_path: Path) -> None:
-    made = record(world(1), world(2, stays=NO), world(1, patterns="imperfect"))
+    made = causes_record(world(1), world(2, stays=NO), world(1, patterns="imperfect"))
     made.matrix[0] = made.matrix[0].model_copy(update={"how": "Bound <deep>."})
     write_json(tmp_path / CAUSES.data, made)
     assert read_causes(tmp_path).matrix[0].counts["5"]["ruled out"] == 1
