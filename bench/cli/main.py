@@ -1,5 +1,6 @@
 """The `bench` command: what runs a suite and shows its board; the files beside this one add what goes beyond it."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,10 @@ from bench.execution.progress import shown_on
 from bench.execution.session import Options
 from bench.leaderboard.board import board_view
 from bench.leaderboard.pages import BOARD, pages_of
-from bench.leaderboard.render import render_board, terminal_table
+from bench.leaderboard.paired import read_scores
+from bench.leaderboard.render import render_board
 from bench.leaderboard.row import Row, read_rows
+from bench.leaderboard.terminal import terminal_table
 from bench.models.load import pick_device
 from bench.run import run as run_options
 from bench.stats.inference import BOUNDS, smallest_detectable_lift
@@ -97,8 +100,8 @@ def board(folders: tuple[Path, ...], out: Path | None) -> None:
         return
     rows = [row for folder in folders for row in read_rows(folder)]
     if not made:
-        render_board(rows, target)
-    _print_board(rows, target)
+        render_board(rows, target, beside=folders)
+    _print_board(rows, target, folders)
 
 
 @main.command()
@@ -134,11 +137,12 @@ def _run(suite: Suite, *, out: Path | None, **options: Any) -> None:
     folder = out or Path("out") / suite.file.name
     with shown_on(console) as progress:
         results = run_options(Options(suite, folder, command=command_line(), **options), progress)
-    _print_board(results.rows, results.folder)
+    _print_board(results.rows, results.folder, [results.folder])
 
 
-def _print_board(rows: list[Row], folder: Path) -> None:
-    console.print(terminal_table(board_view(rows)))
+def _print_board(rows: list[Row], folder: Path, beside: Sequence[Path]) -> None:
+    view = board_view(rows, scores=read_scores(rows, beside))
+    console.print(terminal_table(view, console.width))
     say(f"report: {folder / 'report.html'}")
 
 

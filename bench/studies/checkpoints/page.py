@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.files import write_text
+from bench.leaderboard.bars import Bar, Group, bars, legend, series
 from bench.leaderboard.format import Cell, decimal, estimate, probability, superscript
 from bench.leaderboard.pages import CHECKPOINTS, Page, render, visible
-from bench.leaderboard.svg import Bar, Group, bars, legend, series
 from bench.stats.equivalence import Comparison
 from bench.studies.checkpoints.results import EvalRecord, ModelRecord, ModelScores, PanelRecord, read_panel_record
 

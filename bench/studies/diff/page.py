@@ -13,9 +13,11 @@ from rich.text import Text
 from bench.arms import mix_arm
 from bench.files import read_record, write_text
 from bench.leaderboard import svg
+from bench.leaderboard.bars import Bar, Group, bars, legend, series
 from bench.leaderboard.format import Cell, decimal, estimate, finite, percent, probability
 from bench.leaderboard.pages import DIFF, Page, render, visible
-from bench.leaderboard.svg import Bar, Group, Scale
+from bench.leaderboard.scatter import scatter
+from bench.leaderboard.svg import Scale
 from bench.stats.equivalence import Comparison
 from bench.studies.diff.cells import ALTERNATIVE, BASE, CLEAN, ORIGINAL, OTHER, PRETRAINED, by_model, on_alternative
 from bench.studies.diff.records import CellScore, DiffReport, DiffResult, InterpolationCurve, SubsetResult
@@ -173,13 +175,13 @@ def pipeline_bars(result: DiffResult) -> Markup:
         lines = [(f"teacher {cell.completions}", estimate(e)) for e in own]
         words = f"{cell.prompts} prompts, {cell.completions} completions"
         groups.append(Group(words, [_bar(cell, names.index(cell.completions))], lines))
-    return svg.bars([group for group in groups if group.bars])
+    return bars([group for group in groups if group.bars])
 
 
 def pipeline_legend(result: DiffResult) -> Markup:
     """Say which colour stands for whose completions."""
-    shown = [(svg.series(number), f"completions of {name}") for number, name in enumerate(_teachers(result))]
-    return svg.legend([*shown, (svg.series(UNTRAINED), "neither")])
+    shown = [(series(number), f"completions of {name}") for number, name in enumerate(_teachers(result))]
+    return legend([*shown, (series(UNTRAINED), "neither")])
 
 
 def _teachers(result: DiffResult) -> list[str]:
@@ -194,7 +196,7 @@ def _whole(result: DiffResult) -> list[CellScore]:
 
 
 def _bar(cell: CellScore, number: int) -> Bar:
-    return Bar(cell.cell, svg.series(number), estimate(cell.trait))
+    return Bar(cell.cell, series(number), estimate(cell.trait))
 
 
 def interpolation(curve: InterpolationCurve, scale: tuple[float, float]) -> Markup:
@@ -231,7 +233,7 @@ def students_over_teachers(result: DiffResult) -> Markup:
     low, high = svg.extent([cell for point in points for cell in point[2:]], *result.scale)
     edge = 0.04 * (high - low)
     axes = "teacher's own score", "student's score"
-    return svg.scatter(points, (low - edge, high + edge), axes, "Student's score over teacher's score")
+    return scatter(points, (low - edge, high + edge), axes, "Student's score over teacher's score")
 
 
 def curve_words(curve: InterpolationCurve) -> str:
