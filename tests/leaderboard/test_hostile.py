@@ -74,8 +74,8 @@ READERS = {
     ),
 }
 CLOSED = {  # fields and keys of a fixed set of words: anything else is refused when the file is read
-    "by", "device", "place", "capability_retention", "counts", "effects", "hypothesis", "kept_truth", "kind", "losses", "memory", "method",
-    "outcome", "patterns", "primary", "prompts", "scores", "side", "totals", "verdict",
+    "by", "capability_retention", "counts", "device", "effects", "hypothesis", "kept_truth", "kind", "losses", "memory",
+    "method", "outcome", "patterns", "place", "primary", "prompts", "scores", "side", "totals", "verdict",
 }  # fmt: skip
 by_reader = pytest.mark.parametrize("name", READERS)
 

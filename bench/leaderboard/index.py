@@ -1,0 +1,116 @@
+"""The index over a folder of boards: what each found, in one line a suite, trait, model and budget."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from bench.leaderboard import format as words
+from bench.leaderboard.board import board_view
+from bench.leaderboard.headline import contenders
+from bench.leaderboard.pages import BOARD, Page, render
+from bench.leaderboard.paired import compare, read_scores
+from bench.leaderboard.row import Row, TraitResult, read_rows
+from bench.leaderboard.view import Budget, TraitView
+from bench.stats.effects import MIN_SEEDS
+
+INDEX = Page("index.html", "All boards", "")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the index.
+
+    Attributes:
+        title: Suite, trait, model and budget; or what a study asks.
+        found: What was found, in one sentence or two.
+        link: Address of the page that shows it.
+        kind: `benchmark`, `demo` (too few trainings for a claim) or `study`.
+        facts: Names and values beside it.
+    """
+
+    title: str
+    found: str
+    link: str
+    kind: str
+    facts: Sequence[tuple[str, str]] = ()
+
+
+def board_entries(folder: Path, problems: Mapping[str, Sequence[str]] | None = None) -> list[Entry]:
+    """Return the entries of a board, one for each trait and budget, largest budget first.
+
+    Args:
+        folder: Of the board, with its rows and their per-sample scores.
+        problems: File name of a row -> what its evidence does not bear out; such rows are used for nothing.
+
+    Raises:
+        BenchError: If there are no rows, or a file is not a row of this schema.
+    """
+    rows = read_rows(folder)
+    view = board_view(rows, None, problems, read_scores(rows, [folder]))
+    return [
+        _entry(folder, view.traits, trait, budget, len(view.unverified))
+        for trait in view.traits
+        for budget in reversed(trait.budgets)
+    ]
+
+
+def _entry(folder: Path, traits: Sequence[TraitView], trait: TraitView, budget: Budget, unverified: int) -> Entry:
+    rows = [line.row for line in budget.lines]
+    first = rows[0]
+    result = first.traits[trait.name]
+    seeds = min(len(row.seeds) for row in rows)
+    facts = [
+        ("Patch minus drop", _patch_minus_drop(folder, rows, trait.name)),
+        ("Best filter, by lift over random sets", _best(rows, trait.name)),
+        ("Training seeds", str(seeds)),
+        ("Held-out prompts", str(result.prompts)),
+        ("Filters", str(len(contenders(rows)))),
+        ("Pool", f"{words.pool(result.pool)}, {result.pool_rows} rows"),
+    ]
+    if unverified:
+        facts.append(("Unverified rows, left out", str(unverified)))
+    title = f"{first.suite} v{first.suite_version}: {trait.name}, {first.recipe.model}, {words.percent(budget.share)}"
+    place = f"#{quote(trait.key)}" if len(traits) > 1 else ""
+    link = f"{quote(folder.name)}/{BOARD.file}{place}"
+    return Entry(title, _found(trait, budget), link, "benchmark" if seeds >= MIN_SEEDS else "demo", facts)
+
+
+def _found(trait: TraitView, budget: Budget) -> str:
+    """Return what the board says of a budget: its own conclusion, or why there is none."""
+    if not any(line.scored for line in budget.lines):
+        return " ".join(trait.closed)
+    others = dict(trait.others)
+    conclusion = others.get(budget.share, trait.conclusion)
+    return " ".join(conclusion.sentences)
+
+
+def _patch_minus_drop(folder: Path, rows: Sequence[Row], trait: str) -> str:
+    """Return the mean over filters of removal by patch minus by drop, with its interval where scores give one."""
+    compared = compare(rows, trait, read_scores(rows, [folder]))
+    both = [row for row in contenders(rows) if compared.has(row, "patch", "drop")]
+    if not both:
+        return words.NOT_ESTIMABLE
+    each = [compared.minus("patch", "drop", [row]).value or 0.0 for row in both]
+    more = f"above 0 for {sum(value > 0 for value in each)} of {len(both)} filters"
+    return f"{words.signed(compared.minus('patch', 'drop', both)).text}, {more}"
+
+
+def _best(rows: Sequence[Row], trait: str) -> str:
+    """Return the filter with the largest lift, with its interval adjusted for the choice; only of one run."""
+    results: dict[str, TraitResult] = {row.filter.name: row.traits[trait] for row in contenders(rows)}
+    if min(len(row.seeds) for row in rows) < MIN_SEEDS:
+        return f"not ranked below {MIN_SEEDS} seeds"
+    found = {result.winner.model_dump_json(): result.winner for result in results.values() if result.winner}
+    if len(found) != 1:
+        return words.NOT_ESTIMABLE
+    (best,) = found.values()
+    if set(best.among) != set(results):
+        return "not compared in one run"
+    return f"{best.filter}, {words.estimate(best.lift).text}, adjusted for the choice among {len(results)}"
+
+
+def html(boards: Sequence[Entry], studies: Sequence[Entry]) -> str:
+    """Render the index; benchmarks come before demos."""
+    ordered = sorted(boards, key=lambda entry: entry.kind)
+    return render(INDEX, "index.html.j2", (INDEX,), boards=ordered, studies=studies)
