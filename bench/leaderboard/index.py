@@ -23,14 +23,14 @@ class Entry:
 
     Attributes:
         title: Suite, trait, model and budget; or what a study asks.
-        found: What was found, in one sentence or two.
+        found: What was found, the most important sentence first.
         link: Address of the page that shows it.
         kind: `benchmark`, `demo` (too few trainings for a claim) or `study`.
         facts: Names and values beside it.
     """
 
     title: str
-    found: str
+    found: Sequence[str]
     link: str
     kind: str
     facts: Sequence[tuple[str, str]] = ()
@@ -76,13 +76,11 @@ def _entry(folder: Path, traits: Sequence[TraitView], trait: TraitView, budget: 
     return Entry(title, _found(trait, budget), link, "benchmark" if seeds >= MIN_SEEDS else "demo", facts)
 
 
-def _found(trait: TraitView, budget: Budget) -> str:
+def _found(trait: TraitView, budget: Budget) -> list[str]:
     """Return what the board says of a budget: its own conclusion, or why there is none."""
     if not any(line.scored for line in budget.lines):
-        return " ".join(trait.closed)
-    others = dict(trait.others)
-    conclusion = others.get(budget.share, trait.conclusion)
-    return " ".join(conclusion.sentences)
+        return trait.closed
+    return dict(trait.others).get(budget.share, trait.conclusion).sentences
 
 
 def _patch_minus_drop(folder: Path, rows: Sequence[Row], trait: str) -> str:
@@ -93,7 +91,8 @@ def _patch_minus_drop(folder: Path, rows: Sequence[Row], trait: str) -> str:
         return words.NOT_ESTIMABLE
     each = [compared.minus("patch", "drop", [row]).value or 0.0 for row in both]
     more = f"above 0 for {sum(value > 0 for value in each)} of {len(both)} filters"
-    return f"{words.signed(compared.minus('patch', 'drop', both)).text}, {more}"
+    alone = " (interval over prompts alone)" if min(len(row.seeds) for row in rows) < MIN_SEEDS else ""
+    return f"{words.signed(compared.minus('patch', 'drop', both)).text}{alone}, {more}"
 
 
 def _best(rows: Sequence[Row], trait: str) -> str:

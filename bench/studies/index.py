@@ -57,12 +57,12 @@ def _studies(folder: Path) -> Iterator[Entry]:
     for page, read in readers.items():
         if page in pages_of(folder):
             title, sentences = read(folder)
-            yield Entry(title, " ".join(sentences), f"{quote(folder.name)}/{page.file}", "study")
+            yield Entry(title, sentences, f"{quote(folder.name)}/{page.file}", "study")
     if (folder / calibration.DATA).is_file():
         what = "the record of bench calibrate"
         record = read_record(folder / calibration.DATA, calibration.Calibration, what, "run bench calibrate")
         title = "Calibration of intervals and tests, on simulated boards"
-        yield Entry(title, of_calibration(record.cells), f"{quote(folder.name)}/{calibration.PAGE}", "study")
+        yield Entry(title, [of_calibration(record.cells)], f"{quote(folder.name)}/{calibration.PAGE}", "study")
 
 
 def _diff(folder: Path) -> tuple[str, list[str]]:

@@ -69,18 +69,20 @@ def test_unmet_prerequisites_decide_nothing() -> None:
 def test_misses_say_which_question_decided() -> None:
     assert page.misses(world(1)) == []
     (why,) = page.misses(world(1, stays=NO))
-    assert why.startswith("5, planted, is ruled out: Does the original model keep the trait")
+    assert why.startswith("Prior of the base model (5), planted, is ruled out: Does the original model keep the trait")
     missed, wrong = sorted(page.misses(world(1, planted="4a")))
-    assert missed.startswith("4a, planted, is ruled out") and wrong.startswith("5, not planted, is supported")
+    assert "(5), not planted, is supported" in missed and "(4a), planted, is ruled out" in wrong
 
 
 def test_headline_counts_found_alone_ruled_out_and_wrong_with_intervals() -> None:
-    text = page.headline(causes_record(world(1), world(2, stays=NO), world(3, patterns="imperfect")))
+    text, other = page.headline(causes_record(world(1), world(2, stays=NO), world(3, patterns="imperfect")))
     assert text.startswith(
-        "With perfect patterns the planted hypothesis was supported in 1 of 2 [1.3 %, 98.7 %] worlds"
+        "With perfect patterns the planted hypothesis was supported in 1 of 2 [1.3 %, 98.7 %] synthetic pools"
     )
     assert "it alone in 1 of 2 [1.3 %, 98.7 %], and ruled out in 1; a wrong one was supported in 0 of 2 [" in text
-    assert "With imperfect patterns the planted hypothesis was supported in 1 of 1 [2.5 %, 100 %] worlds" in text
+    assert (
+        "With imperfect patterns the planted hypothesis was supported in 1 of 1 [2.5 %, 100 %] synthetic pools" in other
+    )
 
 
 def test_the_page_comes_from_the_json_alone_and_escapes_its_texts(tmp_path: Path) -> None:
@@ -90,8 +92,8 @@ def test_the_page_comes_from_the_json_alone_and_escapes_its_texts(tmp_path: Path
     assert read_causes(tmp_path).matrix[0].counts["5"]["ruled out"] == 1
     page.write(tmp_path, [CAUSES])
     text = (tmp_path / CAUSES.file).read_text(encoding="utf-8")
-    assert "Bound &lt;deep&gt;." in text and "<strong>1 supported</strong>" in text
-    assert "5, planted, is ruled out" in text and "1 of 2 [1.3 %, 98.7 %]" in text
+    assert "Bound &lt;deep&gt;." in text and ">1 yes, 1 no</td>" in text
+    assert "(5), planted, is ruled out" in text and "1 of 2 [1.3 %, 98.7 %] planted causes were found" in text
     assert '<td class="num">75 %</td><td class="num">50 %</td>' in text
 
 

@@ -5,6 +5,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from fixtures_studies import panel_record
 from rich.console import Console
 
 from bench.errors import BenchError
@@ -14,6 +15,11 @@ from bench.studies.checkpoints.page import html, score_lines, terminal_table, wr
 from bench.studies.checkpoints.results import PanelRecord
 
 HOSTILE = '</pre><script>alert("x")</script>\x1b[31m & <b> {{ 7*7 }}'
+
+
+@pytest.fixture
+def record() -> PanelRecord:
+    return panel_record(HOSTILE, summary=HOSTILE, command=HOSTILE)
 
 
 def shown(page: str) -> str:

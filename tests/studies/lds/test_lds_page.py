@@ -19,8 +19,11 @@ from bench.studies.lds.page import html, terminal_table
 
 def test_the_page_says_what_the_intervals_allow() -> None:
     page = html(lds_report())
-    assert "1 of 2 filters predict the margin" in page and "(95 % interval of the LDS above 0): keyword." in page
-    assert "Highest LDS: keyword, 0.60 [0.40, 0.80]; of the others, shown to be lower: loss_gap." in page
+    first = (
+        "1 of 2 filters predicts retraining better than chance; the highest LDS is that of keyword, 0.60 [0.40, 0.80]."
+    )
+    assert f'<h1 class="answer">{first}</h1>' in page and "(95 % interval of the LDS above 0): keyword." in page
+    assert "Of those behind keyword, shown to be lower: loss_gap." in page
     assert "Two trainings on the same subsets agree to 0.80 [0.70, 0.90]." in page
     assert '0.006 <span class="interval">[0.005, 0.007]</span>' in page  # tail-patch, in nats
     assert page.index(">oracle") < page.index(">keyword") < page.index(">loss_gap")
