@@ -1,27 +1,24 @@
 """Contrasts of actions on the same flagged sets, from the per-sample scores that lie beside rows."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from pydantic import TypeAdapter, ValidationError
 
 from bench.arms import control_arm, filter_arm
 from bench.data.controls import random_name
-from bench.data.trait import built_in_traits, load_trait
+from bench.errors import BenchError
+from bench.leaderboard.evidence import Evidence, read_evidence
 from bench.leaderboard.format import finite
-from bench.leaderboard.row import Evidence, Row, row_file
+from bench.leaderboard.row import Row
 from bench.outcomes import Estimate
 from bench.records import Action
 from bench.stats.effects import GAP, Floats, Means, arm_means, less, ratio
 
 Scores = Mapping[str, dict[str, Evidence]]  # SHA-256 of a row's evidence -> its scores, by trait
-FILE = TypeAdapter(dict[str, Evidence])
 NO_INTERVAL = "no interval"  # the scores of some row are missing, or the gap is not surely above 0
 ROUNDING = 1e-6
-OTHER_SCORES = ("exact", "loss", "margin")  # of every eval, besides that of the trait
 
 
 def read_scores(rows: Sequence[Row], folders: Sequence[Path]) -> Scores:
@@ -29,17 +26,15 @@ def read_scores(rows: Sequence[Row], folders: Sequence[Path]) -> Scores:
 
     Args:
         rows: Rows, of one folder or of several.
-        folders: Folders that hold `evidence/`; a file that is missing, changed or unreadable is left out.
+        folders: Folders that hold `evidence/`; a file that is missing, changed or damaged is left out.
     """
     found: dict[str, dict[str, Evidence]] = {}
-    for file, digest in {pair for row in rows for pair in row.evidence.items()}:
-        for path in (folder / file for folder in folders):
-            data = path.read_bytes() if path.is_file() else b""
-            if hashlib.sha256(data).hexdigest() == digest:
-                try:
-                    found[digest] = FILE.validate_json(data)
-                except ValidationError:
-                    continue
+    for named in {tuple(row.evidence.items()): row.evidence for row in rows}.values():
+        for folder in folders:
+            try:
+                found[next(iter(named.values()), "")] = read_evidence(folder, named)
+            except BenchError:
+                continue
     return found
 
 
@@ -72,9 +67,8 @@ class Comparison:
     def minus(self, action: Action, other: Action, rows: Sequence[Row]) -> Estimate:
         """Mean over rows of removal by one action minus removal by another on the same flagged sets."""
         pairs = [(self._removal(row, action) or 0.0, self._removal(row, other) or 0.0) for row in rows]
-        return self._share(
-            float(np.mean([a - b for a, b in pairs])), less(self._mean(other, rows), self._mean(action, rows), 1.0)
-        )
+        value = float(np.mean([one - two for one, two in pairs]))
+        return self._share(value, less(self._mean(other, rows), self._mean(action, rows), 1.0))
 
     def leakage(self, rows: Sequence[Row]) -> Estimate:
         """Mean over rows of removal by patch minus by refill, less the same of the random sets."""
@@ -111,24 +105,18 @@ class Comparison:
 
 def compare(rows: Sequence[Row], trait: str, scores: Scores) -> Comparison:
     """Gather the arms of comparable rows at one budget."""
-    parts = [scores.get(row.evidence.get(f"evidence/{row_file(row)}", ""), {}).get(trait) for row in rows]
-    known = [part for part in parts if part]
-    if not known or len(known) < len(rows):
+    found = [next((scores[file] for file in row.evidence.values() if file in scores), {}).get(trait) for row in rows]
+    parts = [part for part in found if part]
+    if (
+        not parts
+        or len(parts) < len(rows)
+        or any(part.ids[part.score] != parts[0].ids[parts[0].score] for part in parts)
+    ):
         return Comparison(rows, trait, None, {})
-    names = [name for name in known[0].ids if name not in OTHER_SCORES]
-    name = trait if trait in names else names[0] if len(names) == 1 else ""
-    tables: dict[str, Floats] = {}
-    for part in known:
-        if part.ids.get(name) != known[0].ids.get(name):
-            return Comparison(rows, trait, None, {})
-        tables |= {arm: np.array(each[name], dtype=np.float64) for arm, each in part.arms.items() if name in each}
-    if not tables:
-        return Comparison(rows, trait, None, {})
-    seeds = max(len(table) for table in tables.values())
-    tables = {arm: table if len(table) == seeds else np.repeat(table, seeds, axis=0) for arm, table in tables.items()}
-    clusters = np.unique(known[0].families[name], return_inverse=True)[1].astype(np.int64)
-    scale = load_trait(trait).eval.scale if trait in built_in_traits() else None
-    return Comparison(rows, trait, arm_means(tables, clusters, scale), _same(tables))
+    first, tables = parts[0], {}
+    for part in {id(part): part for part in parts}.values():
+        tables |= part.tables(part.score)[0]
+    return Comparison(rows, trait, arm_means(tables, first.tables(first.score)[1], first.scale), _same(tables))
 
 
 def _same(tables: Mapping[str, Floats]) -> dict[str, str]:
