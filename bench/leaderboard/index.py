@@ -2,15 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import quote
 
 from bench.leaderboard import format as words
 from bench.leaderboard.board import board_view
 from bench.leaderboard.headline import contenders
 from bench.leaderboard.pages import BOARD, Page, render
-from bench.leaderboard.paired import compare, read_scores
-from bench.leaderboard.row import Row, TraitResult, read_rows
+from bench.leaderboard.paired import Comparison, Scores, compare
+from bench.leaderboard.row import Row, TraitResult
 from bench.leaderboard.view import Budget, TraitView
 from bench.stats.effects import MIN_SEEDS
 
@@ -25,7 +24,7 @@ class Entry:
         title: Suite, trait, model and budget; or what a study asks.
         found: What was found, the most important sentence first.
         link: Address of the page that shows it.
-        kind: `benchmark`, `demo` (too few trainings for a claim) or `study`.
+        kind: `benchmark`, `demo` (too few trainings for a claim), `unverified` or `study`.
         facts: Names and values beside it.
     """
 
@@ -36,32 +35,45 @@ class Entry:
     facts: Sequence[tuple[str, str]] = ()
 
 
-def board_entries(folder: Path, problems: Mapping[str, Sequence[str]] | None = None) -> list[Entry]:
+def board_entries(
+    rows: Sequence[Row],
+    folder: str,
+    problems: Mapping[str, Sequence[str]] | None = None,
+    scores: Scores | None = None,
+) -> list[Entry]:
     """Return the entries of a board, one for each trait and budget, largest budget first.
 
     Args:
-        folder: Of the board, with its rows and their per-sample scores.
+        rows: Of the board, at least one.
+        folder: Its name, for the links.
         problems: File name of a row -> what its evidence does not bear out; such rows are used for nothing.
+        scores: Per-sample scores of the rows, see `bench.leaderboard.paired.read_scores`.
 
     Raises:
-        BenchError: If there are no rows, or a file is not a row of this schema.
+        BenchError: If there are no rows.
     """
-    rows = read_rows(folder)
-    view = board_view(rows, None, problems, read_scores(rows, [folder]))
-    return [
-        _entry(folder, view.traits, trait, budget, len(view.unverified))
-        for trait in view.traits
-        for budget in reversed(trait.budgets)
-    ]
+    view, link = board_view(rows, None, problems, scores), f"{quote(folder)}/{BOARD.file}"
+    if not view.traits:
+        suites = ", ".join(dict.fromkeys(f"{row.suite} v{row.suite_version}" for row in rows))
+        found = f"None of {len(view.unverified)} rows follows from its per-sample scores, so that nothing is said."
+        return [Entry(suites, [found], link, "unverified")]
+    entries = []
+    for trait in view.traits:
+        place = f"#{quote(trait.key)}" if len(view.traits) > 1 else ""
+        entries += [
+            _entry(trait, budget, f"{link}{place}", scores or {}, len(view.unverified))
+            for budget in reversed(trait.budgets)
+        ]
+    return entries
 
 
-def _entry(folder: Path, traits: Sequence[TraitView], trait: TraitView, budget: Budget, unverified: int) -> Entry:
+def _entry(trait: TraitView, budget: Budget, link: str, scores: Scores, unverified: int) -> Entry:
     rows = [line.row for line in budget.lines]
     first = rows[0]
     result = first.traits[trait.name]
     seeds = min(len(row.seeds) for row in rows)
     facts = [
-        ("Patch minus drop", _patch_minus_drop(folder, rows, trait.name)),
+        ("Patch minus drop", _patch_minus_drop(compare(rows, trait.name, scores))),
         ("Best filter, by lift over random sets", _best(rows, trait.name)),
         ("Training seeds", str(seeds)),
         ("Held-out prompts", str(result.prompts)),
@@ -71,8 +83,6 @@ def _entry(folder: Path, traits: Sequence[TraitView], trait: TraitView, budget: 
     if unverified:
         facts.append(("Unverified rows, left out", str(unverified)))
     title = f"{first.suite} v{first.suite_version}: {trait.name}, {first.recipe.model}, {words.percent(budget.share)}"
-    place = f"#{quote(trait.key)}" if len(traits) > 1 else ""
-    link = f"{quote(folder.name)}/{BOARD.file}{place}"
     return Entry(title, _found(trait, budget), link, "benchmark" if seeds >= MIN_SEEDS else "demo", facts)
 
 
@@ -83,16 +93,15 @@ def _found(trait: TraitView, budget: Budget) -> list[str]:
     return dict(trait.others).get(budget.share, trait.conclusion).sentences
 
 
-def _patch_minus_drop(folder: Path, rows: Sequence[Row], trait: str) -> str:
+def _patch_minus_drop(compared: Comparison) -> str:
     """Return the mean over filters of removal by patch minus by drop, with its interval where scores give one."""
-    compared = compare(rows, trait, read_scores(rows, [folder]))
-    both = [row for row in contenders(rows) if compared.has(row, "patch", "drop")]
+    both = [row for row in contenders(compared.rows) if compared.has(row, "patch", "drop")]
     if not both:
         return words.NOT_ESTIMABLE
     each = [compared.minus("patch", "drop", [row]).value or 0.0 for row in both]
-    more = f"above 0 for {sum(value > 0 for value in each)} of {len(both)} filters"
-    alone = " (interval over prompts alone)" if min(len(row.seeds) for row in rows) < MIN_SEEDS else ""
-    return f"{words.signed(compared.minus('patch', 'drop', both)).text}{alone}, {more}"
+    mean = words.signed(compared.minus("patch", "drop", both))
+    alone = " (over prompts alone)" if mean.low is not None and min(len(row.seeds) for row in both) < MIN_SEEDS else ""
+    return f"{mean.text}{alone}, above 0 for {sum(value > 0 for value in each)} of {len(both)} filters"
 
 
 def _best(rows: Sequence[Row], trait: str) -> str:

@@ -9,6 +9,9 @@ from bench.files import read_record, write_text
 from bench.leaderboard.attribution import read_report as read_lds
 from bench.leaderboard.index import INDEX, Entry, board_entries, html
 from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, LDS, Page, pages_of
+from bench.leaderboard.paired import read_scores
+from bench.leaderboard.row import read_rows
+from bench.leaderboard.verify import verify_rows
 from bench.studies.calibration import run as calibration
 from bench.studies.calibration.table import conclusion as of_calibration
 from bench.studies.causes import page as causes
@@ -32,7 +35,8 @@ def write_index(folder: Path) -> Path:
     studies: list[Entry] = []
     for inner in folders_of(folder):
         if BOARD in pages_of(inner):
-            boards += board_entries(inner)
+            rows = read_rows(inner)
+            boards += board_entries(rows, inner.name, verify_rows(inner), read_scores(rows, [inner]))
         studies += _studies(inner)
     if not boards and not studies:
         expected = "folders with rows/ of a run, or with the data of a study"

@@ -72,6 +72,6 @@ def test_no_text_of_a_row_becomes_a_formula_a_line_or_a_command() -> None:
         for entry in re.findall(r"(?m)^  \w+ = \{(.*)\},$", cite_bib([bad])):
             bare = re.sub(r"\\[&%$#_{}]|\\text\w+\{\}", "", entry)
             assert not re.search(r"[\\%&#$]", bare) and bare.count("{") == bare.count("}")
-        assert len(cite_bib([bad]).splitlines()) == len(cite_bib([record]).splitlines())
+        assert len(cite_bib([bad]).splitlines()) <= len(cite_bib([record]).splitlines())
     formula = record.model_copy(update={"filter": record.filter.model_copy(update={"name": "=cmd|' /C calc'!A0"})})
     assert lines(rows_csv([formula]))[0]["filter"].startswith("'=")

@@ -15,14 +15,15 @@ from bench.cli.main import main
 from bench.errors import BenchError
 from bench.files import write_json
 from bench.leaderboard.index import Entry, board_entries, html
-from bench.leaderboard.row import Row, write_rows
+from bench.leaderboard.row import Row, row_file
 from bench.studies.index import write_index
 
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
 
 
 def written(rows: list[Row], folder: Path) -> Path:
-    write_rows(rows, [{} for _ in rows], folder)
+    for each in rows:
+        write_json(folder / "rows" / row_file(each), each)
     return folder
 
 
@@ -30,8 +31,8 @@ def text_of(page: str) -> str:
     return " ".join(re.sub(r"<[^>]*>", " ", re.sub(r"<(script|style)>.*?</\1>", " ", page, flags=re.DOTALL)).split())
 
 
-def test_an_entry_for_each_budget_with_what_its_board_says(tmp_path: Path) -> None:
-    entries = board_entries(written(rows_at_three_budgets(), tmp_path / "a board"))
+def test_an_entry_for_each_budget_with_what_its_board_says() -> None:
+    entries = board_entries(rows_at_three_budgets(), "a board")
     assert [entry.title.rpartition(", ")[2] for entry in entries] == ["10 %", "5 %", "2 %"]
     assert {entry.kind for entry in entries} == {"benchmark"}
     assert all(entry.link.startswith("a%20board/report.html") for entry in entries)
@@ -43,20 +44,26 @@ def test_an_entry_for_each_budget_with_what_its_board_says(tmp_path: Path) -> No
     assert (facts["Training seeds"], facts["Held-out prompts"], facts["Filters"]) == ("3", "48", "5")
 
 
-def test_one_training_is_a_demo_without_a_ranking(tmp_path: Path) -> None:
+def test_one_training_is_a_demo_without_a_ranking() -> None:
     rows = [row(name).model_copy(update={"seeds": [7]}) for name in ("keyword", "influence")]
-    (entry,) = board_entries(written(rows, tmp_path / "b"))
+    (entry,) = board_entries(rows, "b")
     assert entry.kind == "demo" and "so no claim" in " ".join(entry.found)
     assert dict(entry.facts)["Best filter, by lift over random sets"] == "not ranked below 3 seeds"
 
 
-def test_benchmarks_come_first_and_suites_are_never_pooled(tmp_path: Path) -> None:
-    demo = [row("keyword").model_copy(update={"seeds": [7], "suite": "aaa"})]
-    written(demo, tmp_path / "aaa")
-    written([row("keyword")], tmp_path / "zzz")
-    page = text_of(write_index(tmp_path).read_text(encoding="utf-8"))
+def test_benchmarks_come_first_and_suites_are_never_pooled() -> None:
+    demo = row("keyword").model_copy(update={"seeds": [7], "suite": "aaa"})
+    page = text_of(html([*board_entries([demo], "a"), *board_entries([row("keyword")], "z")], []))
     assert page.index("invented v1: date_confusion") < page.index("aaa v1: date_confusion")
-    assert page.count("benchmark ") >= 1 and " demo " in page
+    assert page.count("10 % benchmark") == page.count("10 % demo") == 1
+
+
+def test_rows_that_do_not_verify_are_used_for_nothing(tmp_path: Path) -> None:
+    written([row("keyword")], tmp_path / "board")  # without scores
+    page = text_of(write_index(tmp_path).read_text(encoding="utf-8"))
+    assert "unverified None of 1 rows follows from its per-sample scores" in page and "Patch minus drop" not in page
+    some = board_entries([row("keyword"), row("influence")], "b", {"influence@0.1.json": ["no evidence"]})
+    assert dict(some[0].facts)["Filters"] == dict(some[0].facts)["Unverified rows, left out"] == "1"
 
 
 def test_studies_say_their_conclusions(tmp_path: Path) -> None:
@@ -79,19 +86,16 @@ def test_a_folder_of_neither_says_what_to_name(tmp_path: Path) -> None:
         write_index(tmp_path)
 
 
-def test_hostile_text_stays_text(tmp_path: Path) -> None:
+def test_hostile_text_stays_text() -> None:
     record = row("keyword")
-    for number, some in enumerate(choices(record)[0]):
-        pages = [
-            board_entries(written([with_text(record, some, text)], tmp_path / f"{number}{text is HOSTILE:d}"))
-            for text in (HOSTILE, HARMLESS)
-        ]
-        assert_inert(lambda entries: html(entries, []), *pages, some)
-    for text in (HOSTILE, HARMLESS):
-        assert html([], [Entry(text, [text], "a/b.html", "study", [(text, text)])])
-    assert_inert(
-        lambda text: html([], [Entry(text, [text, text], "a/b.html", "study", [(text, text)])]), HOSTILE, HARMLESS, ""
-    )
+    for some in choices(record)[0]:
+        bad, good = (board_entries([with_text(record, some, text)], text) for text in (HOSTILE, HARMLESS))
+        assert_inert(lambda entries: html(entries, []), bad, good, some)
+
+    def study(text: str) -> str:
+        return html([], [Entry(text, [text, text], "a/b.html", "study", [(text, text)])])
+
+    assert_inert(study, HOSTILE, HARMLESS, "study")
 
 
 def test_the_command_writes_the_index_and_every_page_that_links_to_it(tmp_path: Path) -> None:

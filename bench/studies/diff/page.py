@@ -14,7 +14,7 @@ from bench.arms import mix_arm
 from bench.files import read_record, write_text
 from bench.leaderboard import svg
 from bench.leaderboard.bars import Bar, Group, bars, legend, series
-from bench.leaderboard.format import Cell, decimal, estimate, finite, percent, probability
+from bench.leaderboard.format import Cell, decimal, estimate, finite, percent, pool, probability
 from bench.leaderboard.pages import DIFF, Page, render, visible
 from bench.leaderboard.scatter import scatter
 from bench.leaderboard.svg import Scale
@@ -70,6 +70,7 @@ def html(report: DiffReport, pages: Sequence[Page] = (DIFF,)) -> str:
         conclusions=conclusions(report),
         named=_named,
         percent=percent,
+        pool=pool,
         probability=probability,
         pipeline_bars=pipeline_bars,
         pipeline_legend=pipeline_legend,

@@ -12,7 +12,7 @@ from rich.text import Text
 from bench.files import write_text
 from bench.leaderboard import svg
 from bench.leaderboard.attribution import FilterAttribution, LdsReport, LdsResult, read_report
-from bench.leaderboard.format import Cell, decimal, estimate, finite, significant, superscript
+from bench.leaderboard.format import Cell, decimal, estimate, finite, pool, significant, superscript
 from bench.leaderboard.pages import LDS, Page, render, visible
 from bench.leaderboard.row import BOUNDS
 from bench.leaderboard.svg import Scale
@@ -85,7 +85,7 @@ def _view(result: LdsResult) -> View:
         result=result,
         headline=_headline(result),
         facts=[
-            ("Pool", f"{result.pool}, {result.pool_rows} rows"),
+            ("Pool", f"{pool(result.pool)}, {result.pool_rows} rows"),
             ("Queries", f"{result.queries}, {result.queries_sha256[:12]}"),
             ("Students", f"{len(margins)} on random halves, {len(again)} of them a second time"),
             ("Margins", f"{decimal(min(margins))} to {decimal(max(margins))} nats"),

@@ -12,7 +12,7 @@ from bench.files import write_json
 from bench.leaderboard.board import board_view
 from bench.leaderboard.pages import pages_of
 from bench.leaderboard.render import html as board_html
-from bench.leaderboard.render import markdown, render_board
+from bench.leaderboard.render import links_of, markdown, render_board
 from bench.leaderboard.row import Row
 from bench.studies.lds.page import html, terminal_table
 
@@ -44,7 +44,7 @@ def test_a_board_shows_columns_where_there_is_something_to_show(tmp_path: Path) 
     write_json(tmp_path / "lds.json", lds_report())
     text = render_board(rows, tmp_path).read_text(encoding="utf-8")
     view = board_view(rows, lds_report())
-    assert text == board_html(view, pages_of(tmp_path))
+    assert text == board_html(view, pages_of(tmp_path), links_of(tmp_path, view.rows))
     trait = view.traits[0]
     at = [[column.title for column in trait.columns].index(title) for title in ("LDS", "LDS / ceiling", "Tail-patch")]
     cells = {line.row.filter.name: [line.cells[place].text for place in at] for line in trait.lines}
