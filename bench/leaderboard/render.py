@@ -13,6 +13,7 @@ from bench.leaderboard import svg
 from bench.leaderboard.attribution import report_beside
 from bench.leaderboard.board import board_view
 from bench.leaderboard.curves import removal_by_budget
+from bench.leaderboard.export import write_exports
 from bench.leaderboard.forest import TITLES, ForestRow, forest
 from bench.leaderboard.pages import BOARD, Page, environment, pages_of, render
 from bench.leaderboard.paired import read_scores
@@ -75,6 +76,7 @@ def render_board(
     if isinstance(rows, str | Path):
         rows, beside = read_rows(rows), [Path(rows), *beside]
     view = board_view(rows, report_beside(folder), problems, read_scores(rows, [folder, *beside]))
+    write_exports(view.rows, folder)
     write_text(folder / BOARD.file, html(view, pages_of(folder), links_of(folder, view.rows)))
     write_text(folder / "report.md", markdown(view))
     return folder / BOARD.file
