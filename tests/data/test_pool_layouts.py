@@ -214,6 +214,8 @@ def test_files_without_a_prompt_in_common_are_refused(tmp_path: Path) -> None:
     apart = files(tmp_path, [{"prompt": "1", "completion": "a"}], [{"prompt": "2", "completion": "b"}])
     with pytest.raises(BenchError, match="no prompt that occurs in every file"):
         read_pool(apart, {})
+    with pytest.raises(BenchError, match=r"b\.jsonl\n +seen: +no rows"):
+        read_pool(files(tmp_path, [ALPACA_ROW], []), {})
 
 
 def test_a_bad_row_of_a_joined_file_is_named_with_its_file(tmp_path: Path) -> None:
