@@ -58,7 +58,7 @@ def _run(
         scores: object = plugin.score(examples, trait, context.for_scoring(with_truth=plugin.needs_truth), **options)
     except BenchError:
         raise
-    except Exception as error:  # the plugin's own mistake, whatever it is
+    except (Exception, SystemExit) as error:  # the plugin's own mistake, whatever it is
         raise BenchError(
             f"filter {plugin.name!r}, {error_line(error, plugin.path)}",
             seen=f"{type(error).__name__}: {error}",
@@ -83,11 +83,13 @@ def _checked(scores: object, plugin: FilterPlugin, examples: Sequence[Example]) 
         seen = f"it returned an array of shape {scores.shape}"
     elif scores.dtype.kind not in "fiub":
         seen = f"it returned an array of type {scores.dtype}"
-    elif not np.isfinite(scores).all():
-        bad = np.flatnonzero(~np.isfinite(scores))
-        seen = f"{len(bad)} scores are not finite; the first is {scores[bad[0]]}, of example {examples[bad[0]].id!r}"
     else:
-        return scores.astype(np.float64)
+        with np.errstate(over="ignore"):  # of a wider type, what float64 cannot hold
+            values = np.array(scores, dtype=np.float64)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if not len(bad):
+            return values
+        seen = f"{len(bad)} scores are not finite; the first is {values[bad[0]]}, of example {examples[bad[0]].id!r}"
     raise BenchError(
         f"filter {plugin.name!r}, {plugin.path}",
         seen=seen,
@@ -116,7 +118,7 @@ def patch_example(plugin: FilterPlugin, example: Example, trait: Trait) -> Examp
     try:
         patched = plugin.patch(example, trait)
         sound = isinstance(patched, Example) and patched.id == example.id and bool(patched.response.strip())
-    except Exception as error:  # the plugin's own mistake, whatever it is
+    except (Exception, SystemExit) as error:  # the plugin's own mistake, whatever it is
         raise BenchError(
             f"patch of filter {plugin.name!r}, {error_line(error, plugin.path)}",
             seen=f"{type(error).__name__}: {error}, for example {example.id!r}",
