@@ -19,13 +19,13 @@ Record = TypeVar("Record", bound=BaseModel)
 
 
 def read_text(path: Path) -> str:
-    """Read a text file.
+    """Read a text file, without the byte order mark that some editors put before it.
 
     Raises:
         BenchError: If it is not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise BenchError(
             str(path), seen=f"byte {error.start + 1} is not UTF-8", expected="UTF-8 text", remedy="save it as UTF-8"

@@ -33,15 +33,19 @@ def load_queries(spec: TraitSpec, held_out: Collection[str] = ()) -> tuple[Query
         The queries in the file's order; none where the trait has no file.
 
     Raises:
-        BenchError: If the file is missing, a line is not a query, or a query is an eval prompt.
+        BenchError: If the file is missing or empty, a line is not a query, or a query is an eval prompt.
     """
     path = queries_file(spec)
     if path is None:
         return ()
     if not path.is_file():
         raise BenchError(f"queries {path}", seen="no such file", expected="a JSONL file", remedy="fix the path")
-    lines = read_text(path).rstrip().split("\n")
-    return tuple(_query(line, f"queries {path}, line {number}", held_out) for number, line in enumerate(lines, start=1))
+    lines = [(number, line) for number, line in enumerate(read_text(path).split("\n"), start=1) if line.strip()]
+    if not lines:
+        raise BenchError(
+            f"queries {path}", seen="no lines", expected="a query a line", remedy="write some, or leave queries out"
+        )
+    return tuple(_query(line, f"queries {path}, line {number}", held_out) for number, line in lines)
 
 
 def _query(line: str, where: str, held_out: Collection[str]) -> Query:
