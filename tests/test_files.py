@@ -57,6 +57,7 @@ def test_a_toml_file_is_found_by_name_or_by_path(tmp_path: Path) -> None:
     assert find_toml("point", "origin", built_in) == inside
     assert find_toml("point", "point.toml", built_in, tmp_path) == outside
     assert load_toml(outside, "point", Point) == Point(x=2)
+    assert load_toml(point(tmp_path, "\ufeffx = 3", "marked.toml"), "point", Point) == Point(x=3)
     with pytest.raises(BenchError, match="did you mean 'origin'"):
         find_toml("point", "orgin", built_in)
     with pytest.raises(BenchError, match="no such file") as caught:

@@ -20,6 +20,17 @@ from bench.run_folder.store import Store
 Flags = dict[float, frozenset[str]]  # budget -> ids
 
 
+def check_names(suite: Suite) -> None:
+    """Refuse a confound or placebo that is not there, before anything is scored.
+
+    Raises:
+        BenchError: If one cannot be loaded.
+    """
+    load_filters(resolved(suite, suite.file.confounds))
+    if suite.file.placebo:
+        load_trait(suite.file.placebo, suite.folder)
+
+
 def add_overlaps(
     plugins: Sequence[FilterPlugin], experiment: Experiment, suite: Suite, resources: Resources, store: Store
 ) -> None:

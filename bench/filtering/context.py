@@ -177,7 +177,7 @@ class Context:
             Shape (n, sketch or values), float32; read-only, as it is shared.
 
         Raises:
-            BenchError: If the array is larger than the free memory.
+            BenchError: If the array is larger than the free memory, or the sketch is negative.
         """
         return self._read(
             rows, student, f"gradients {sketch}", lambda reader, encoded: reader.gradients(encoded, sketch)
@@ -222,9 +222,13 @@ class Context:
 
         Returns:
             Shape (n,), float64.
+
+        Raises:
+            BenchError: For a direction of another shape, or one that is not finite.
         """
-        key = f"products {hash(direction.tobytes())}"
-        return self._read(rows, student, key, lambda reader, encoded: reader.directional(encoded, direction))
+        given = np.asarray(direction)
+        key = f"products {hash(given.tobytes())}"
+        return self._read(rows, student, key, lambda reader, encoded: reader.directional(encoded, given))
 
     def inverse_hessian_product(self, student: Student, direction: np.ndarray, *, damping: float = 0.1) -> np.ndarray:
         """Multiply a direction with the inverse Hessian of the loss that a student was trained on, by EK-FAC.
@@ -236,11 +240,15 @@ class Context:
 
         Returns:
             Shape (values,), float32; 0 where EK-FAC has no factors: for what is trained besides linear layers' weights.
+
+        Raises:
+            BenchError: For a direction of another shape, one that is not finite, or a damping that is not more than 0.
         """
-        key = f"inverse Hessian {hash(direction.tobytes())} {damping}"
+        given = np.asarray(direction)
+        key = f"inverse Hessian {hash(given.tobytes())} {damping}"
         rows = self._access.training_rows(student)
         return self._read(
-            rows, student, key, lambda reader, encoded: reader.inverse_hessian_product(encoded, direction, damping)
+            rows, student, key, lambda reader, encoded: reader.inverse_hessian_product(encoded, given, damping)
         )
 
     def grade(self, rows: Sequence[TrainingRow]) -> np.ndarray:

@@ -264,6 +264,7 @@ def test_options_reach_the_filter_and_unknown_ones_are_refused(tmp_path: Path) -
         ("return np.ones((4, 1))", r"shape \(4, 1\)"),
         ("return np.array(list('abcd'))", "type <U1"),
         ("return np.array([1, np.nan, 2, np.inf])", "2 scores are not finite; the first is nan, of example 'e1'"),
+        ("return np.full(4, np.longdouble('1e4000'))", "4 scores are not finite"),
         ("raise KeyError('oops')", "line 7"),
         ("raise SystemExit(0)", "SystemExit: 0"),
         ("raise GeneratorExit", "GeneratorExit"),
