@@ -95,7 +95,7 @@ def plain_data(value: Any) -> Any:
             elif isinstance(each, list):
                 inner += each
             elif isinstance(each, str):
-                each.encode()  # a UnicodeEncodeError is a ValueError
+                _check_characters(each)
             elif isinstance(each, int) and not -(2**63) <= each < 2**63:
                 raise ValueError(f"an integer of {each.bit_length()} bits")
             elif isinstance(each, float) and not math.isfinite(each):
@@ -104,6 +104,13 @@ def plain_data(value: Any) -> Any:
             return value
         level = inner
     raise ValueError(f"nested more than {MAX_DEPTH} deep")
+
+
+def _check_characters(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"half of a surrogate pair in {text!a:.60}") from error
 
 
 def json_lines(path: Path, what: str, expected: str) -> Iterator[tuple[str, Any]]:

@@ -1,6 +1,5 @@
 """Layouts of pool rows that people have: told apart by their keys, and read as prompt and completions."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -69,7 +68,6 @@ class LayoutReader:
             raise ValueError(str(record))
         if not isinstance(record, dict):
             raise ValueError(f"{_kind(record)}, expected an object with keys")
-        _check_text(record)
         self.found |= dict.fromkeys(record)
         fields = self._renamed(record)
         row = {key: value for key, value in fields.items() if value is not None}
@@ -263,16 +261,6 @@ def _value(row: Row, key: str, place: str = "") -> Any:
     if value is None:
         raise ValueError(f"{place}{key}: missing (there are: {', '.join(row) or 'none'})")
     return value
-
-
-def _check_text(record: Row) -> None:
-    """Refuse half of a surrogate pair, in a key too: it is text to JSON, but no file or terminal can hold it."""
-    for key, value in record.items():
-        try:
-            json.dumps([key, value], ensure_ascii=False, default=str).encode()
-        except UnicodeEncodeError as error:
-            half = error.object[error.start]
-            raise ValueError(f"{ascii(key)[1:-1]}: half of a surrogate pair ({half!a}), expected characters") from error
 
 
 def _is_text_part(part: Any) -> bool:
