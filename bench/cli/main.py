@@ -11,6 +11,7 @@ from bench.cli.models import MODELS
 from bench.cli.options import DEVICE, FILTERS, OUT, command_line, console, execution_options, say
 from bench.cli.pools import POOLS
 from bench.cli.studies import STUDIES
+from bench.cli.submit import SUBMISSIONS
 from bench.cli.tools import TOOLS
 from bench.config.suite import Suite, built_in_suites, load_suite, with_judge, with_pool
 from bench.errors import BenchError
@@ -148,5 +149,5 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-for tool in (*STUDIES, *MODELS, *POOLS, *TOOLS):
+for tool in (*STUDIES, *MODELS, *POOLS, *TOOLS, *SUBMISSIONS):
     main.add_command(tool)
