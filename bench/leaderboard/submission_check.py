@@ -104,11 +104,10 @@ def _files(submission: Submission) -> CheckLine:
     folder, needed = submission.folder, submission.expected_files()
     found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
     plain = {name for name, path in found.items() if path.is_file() and not path.is_symlink()}
-    parents = {Path(name).parent.as_posix() for name in needed | submission.optional_files()}
-    surplus = [n for n in found if n not in needed | submission.optional_files() and not (n in parents - plain)]
-    problems = [f"{name} is missing" for name in sorted(needed - plain)] + [
-        f"{name} is not expected" for name in surplus
-    ]
+    allowed = needed | submission.optional_files()
+    allowed |= {Path(name).parent.as_posix() for name in allowed} - plain
+    problems = [f"{name} is missing" for name in sorted(needed - plain)]
+    problems += [f"{name} is not expected" for name in found if name not in allowed]
     problems += [f"{name} is a link" for name, path in found.items() if path.is_symlink()]
     problems += [f"{name} is over 10 MiB" for name in plain if found[name].stat().st_size > LARGEST]
     if folder.resolve().name != submission.name:
