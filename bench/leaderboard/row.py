@@ -1,14 +1,14 @@
 """Leaderboard rows: one JSON file per filter and budget, with the evidence behind every number."""
 
-import hashlib
-import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import Field
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
-from bench.files import read_record, write_json, write_text
+from bench.files import read_record, write_json
+from bench.leaderboard.evidence import Evidence, write_evidence
 from bench.outcomes import Estimate, FilterCard, FlagOverlap
 from bench.records import Action, Strict
 from bench.stats.agreement import Agreement
@@ -165,31 +165,17 @@ class Row(Strict):
     evidence: dict[str, str] = {}  # file beside `rows/` -> SHA-256
 
 
-class Evidence(Strict):
-    """Per-sample scores behind one trait's part of a row, in the order of the samples.
-
-    Attributes:
-        ids: Score name -> sample ids.
-        families: Score name -> family (bootstrap cluster) of each sample.
-        arms: Arm -> score name -> one list of values a training seed; None where a score does not apply.
-    """
-
-    ids: dict[str, list[str]]
-    families: dict[str, list[str]]
-    arms: dict[str, dict[str, list[list[float | None]]]]
-
-
 def row_file(row: Row) -> str:
     """File name of a row: filter and budget."""
     return f"{row.filter.name}@{row.budget:g}.json"
 
 
-def write_rows(rows: list[Row], evidence: list[dict[str, Evidence]], folder: Path) -> list[Row]:
-    """Write one JSON file per row, and beside it one with its per-sample scores, each complete or not at all.
+def write_rows(rows: Sequence[Row], evidence: Mapping[str, Evidence], folder: Path) -> list[Row]:
+    """Write one JSON file per row, and beside them one with the per-sample scores, each complete or not at all.
 
     Args:
-        rows: The rows.
-        evidence: Of each row, by trait.
+        rows: The rows of one run.
+        evidence: Of the run, by trait.
         folder: Results folder; rows go to `rows/`, scores to `evidence/`.
 
     Returns:
@@ -198,14 +184,10 @@ def write_rows(rows: list[Row], evidence: list[dict[str, Evidence]], folder: Pat
     Raises:
         BenchError: If they cannot be written.
     """
-    written = []
-    for row, parts in zip(rows, evidence, strict=True):
-        text = json.dumps({trait: part.model_dump() for trait, part in parts.items()}) + "\n"
-        file = f"evidence/{row_file(row)}"
-        write_text(folder / file, text)
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        written.append(row.model_copy(update={"evidence": {file: digest}}))
-        write_json(folder / "rows" / row_file(row), written[-1])
+    named = write_evidence(evidence, folder)
+    written = [row.model_copy(update={"evidence": named}) for row in rows]
+    for row in written:
+        write_json(folder / "rows" / row_file(row), row)
     return written
 
 
