@@ -12,7 +12,7 @@ from bench.config.schema import SuiteFile
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "leaderboards/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_every_command_is_in_the_table_and_the_other_way_round() -> None:

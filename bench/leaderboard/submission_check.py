@@ -9,7 +9,7 @@ from bench.config.suite import Suite, built_in_suites, load_suite
 from bench.errors import BenchError, unknown
 from bench.files import read_text
 from bench.filtering.check import CheckLine, check_filter, failed
-from bench.leaderboard.board import _differences
+from bench.leaderboard.comparable import differences
 from bench.leaderboard.row import Row, read_rows
 from bench.leaderboard.submission import NOT_NAMED, Credits, Submission, card, read_submission
 from bench.run_folder.provenance import source_commit
@@ -161,9 +161,10 @@ def _board(submission: Submission, board: Path | None) -> tuple[Sequence[str], s
     if board is None:
         return [], "there is no board yet", ""
     others = [row for row in read_rows(board) if row.suite == submission.rows[0].suite]
-    problems = _differences([*others, *submission.rows]) if others else [f"{board} has no row of this suite"]
+    apart = [differences([other, *submission.rows]) for other in others]  # a board may hold rows apart already
+    problems = min(apart, key=len, default=[f"{board} has no row of this suite"])
     if submission.name in {row.filter.name for row in others}:
-        problems.append(f"{board} has a filter {submission.name}: a changed filter needs a name of its own")
+        problems = [f"{board} has a filter {submission.name}: a changed one needs a name of its own"]
     detail = f"like the {len(others)} rows of {board.name}{_other_packages(submission.rows, others)}"
     return problems, detail, BOARD_REMEDY
 
