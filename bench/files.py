@@ -124,7 +124,7 @@ def read_json(path: Path, what: str, remedy: str) -> dict[str, Any]:
     except OSError as error:
         seen = "no such file" if isinstance(error, FileNotFoundError) else f"not readable: {error.strerror}"
         raise BenchError(str(path), seen=seen, expected=what, remedy=remedy) from error
-    except ValueError as error:  # no JSON, or no UTF-8
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8, or nested without end
         raise BenchError(str(path), seen=f"damaged: {error}", expected=what, remedy=remedy) from error
     return value
 
