@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from bench.arms import CLEAN, ORIGINAL, filter_arm
 from bench.errors import BenchError, unwritable
@@ -14,6 +15,7 @@ from bench.files import read_text, replacing, write_text
 from bench.leaderboard import format as words
 from bench.leaderboard.pages import environment
 from bench.leaderboard.row import Row, read_rows, row_file
+from bench.records import Action
 
 CARD = "card.md"
 EXAMPLES = "examples"  # beside `rows/`: what a run writes of flagged and missed examples, where it does
@@ -133,6 +135,7 @@ def card(rows: Sequence[Row], source: str, credits: Credits) -> str:
         licence=credits.licence,
         documentation=_indented(documentation(source)),
         lines=[line for row in rows for line in _measured(row)],
+        closed=list(dict.fromkeys((t.trait, t.reason) for row in rows for t in row.traits.values() if not t.scored)),
     )
 
 
@@ -168,7 +171,10 @@ def _measured(row: Row) -> Iterator[tuple[str, ...]]:
         start = (name, words.percent(row.budget))
         for arm in (ORIGINAL.name, CLEAN.name):
             yield (*start, arm, words.estimate(result.arms[arm].trait).text, "", "", "")
-        for action, effect in result.effects.items():
-            score = result.arms[filter_arm(action, row.filter.name, row.budget).name].trait
-            lift, p = words.optional(effect.lift), words.tested(effect.p)
-            yield (*start, action, words.estimate(score).text, words.estimate(effect.removal).text, lift.text, p)
+        for action in get_args(Action):
+            arm, effect = filter_arm(action, row.filter.name, row.budget).name, result.effects.get(action)
+            if arm not in result.arms:
+                continue
+            numbers = [words.estimate(effect.removal).text, words.optional(effect.lift).text] if effect else ["", ""]
+            p = words.tested(effect.p) if effect else ""
+            yield (*start, action, words.estimate(result.arms[arm].trait).text, *numbers, p)
