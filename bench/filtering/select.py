@@ -215,7 +215,7 @@ def _card(plugin: FilterPlugin, options: dict[str, Any]) -> FilterCard:
         name=plugin.name,
         version=plugin.version,
         summary=plugin.summary,
-        origin=plugin.path.name if plugin.origin == str(plugin.path) else plugin.origin,  # rows name no one's folders
+        origin=plugin.origin,
         sha256=plugin.sha256,
         options=options,
     )

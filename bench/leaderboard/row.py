@@ -49,6 +49,7 @@ class Effect(Strict):
         lift: Removal minus the mean removal of the random sets, same action and size; None where they did not get it.
         lift_difference: The same in units of the score.
         length_lift: Removal minus that of the length-matched set; None where it was not run.
+        over_patch: Removal minus that of patching the same flagged set; None for patch itself and where it was not run.
         margin_removal: Removal of the margin, `original` minus the arm over `original` minus `clean`; None where it was
             not measured.
         p: One-sided, against the random sets, of the primary contrast alone; None below 3 seeds.
@@ -60,6 +61,7 @@ class Effect(Strict):
     lift: Estimate | None = None
     lift_difference: Estimate | None = None
     length_lift: Estimate | None = None
+    over_patch: Estimate | None = None
     margin_removal: Estimate | None = None
     p: Share | None = None
     p_holm: Share | None = None

@@ -8,7 +8,7 @@ import pytest
 from fixtures_run import experiment_on
 
 from bench.arms import CLEAN, ORIGINAL, control_arm, filter_arm
-from bench.config.schema import DiffSettings
+from bench.config.study_settings import DiffSettings
 from bench.config.suite import load_suite
 from bench.data import trait as traits
 from bench.data.embedding import Embedder
