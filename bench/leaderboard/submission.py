@@ -156,7 +156,8 @@ def documentation(source: str) -> str:
         for node in ast.walk(tree)
         if isinstance(node, ast.FunctionDef) and any("filter_plugin" in ast.dump(mark) for mark in node.decorator_list)
     ]
-    texts = [ast.get_docstring(node) for node in (tree, *marked)]
+    documented: list[ast.Module | ast.FunctionDef] = [tree, *marked]
+    texts = [ast.get_docstring(node) for node in documented]
     return inspect.cleandoc("\n\n".join(text for text in texts if text))
 
 

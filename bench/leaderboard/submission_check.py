@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from bench.config.suite import Suite, built_in_suites, load_suite
@@ -12,6 +12,7 @@ from bench.filtering.check import CheckLine, check_filter, failed
 from bench.leaderboard.comparable import differences
 from bench.leaderboard.row import Row, read_rows
 from bench.leaderboard.submission import NOT_NAMED, Credits, Submission, card, read_submission
+from bench.leaderboard.verify import verify_rows
 from bench.run_folder.provenance import source_commit
 
 LARGEST = 10 * 2**20  # bytes of a file; the evidence of `laptop` takes a hundredth of it
@@ -118,8 +119,6 @@ def _files(submission: Submission) -> CheckLine:
 
 def _verified(submission: Submission) -> tuple[Sequence[str], str, str]:
     """Recompute every number of the rows from their evidence."""
-    from bench.leaderboard.verify import verify_rows
-
     found = verify_rows(submission.folder)
     problems = [f"{file}: {problem}" for file, of in sorted(found.items()) for problem in of]
     return problems, f"{len(found)} rows follow from their evidence", AGAIN
@@ -152,7 +151,7 @@ def _suite(submission: Submission) -> tuple[Sequence[str], str, str]:
     return problems, f"{file.name}, version {file.version}", COMMIT_REMEDY
 
 
-def _told(values: set[object]) -> str:
+def _told(values: Iterable[object]) -> str:
     return ", ".join(sorted(map(str, values)))
 
 
