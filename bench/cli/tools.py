@@ -12,6 +12,7 @@ from bench.errors import BenchError
 from bench.filtering.check import KINDS, CheckLine, check_filter
 from bench.filtering.check import new_filter as write_file
 from bench.filtering.plugins import list_filters
+from bench.leaderboard.pages import visible
 
 
 @click.command()
@@ -40,7 +41,8 @@ def print_lines(lines: Sequence[CheckLine]) -> None:
     for line in lines:
         colour, mark = ("green", "passed") if line.passed else ("red", "FAILED")
         console.print(f"[{colour}]{mark}[/] {line.name}: ", end="")
-        console.print(line.detail, markup=False, highlight=False, soft_wrap=True)
+        detail = " ".join(visible(line.detail).split())  # a file's name may hold line ends and worse
+        console.print(detail, markup=False, highlight=False, soft_wrap=True)
         if not line.passed:
             console.print(f"       to do: {line.remedy}", markup=False, highlight=False, soft_wrap=True)
 

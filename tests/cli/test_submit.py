@@ -212,6 +212,18 @@ def test_what_does_not_hold_is_named_and_the_filter_is_not_executed(
     assert complaint in found[line]
 
 
+def test_rows_lie_with_the_board_of_their_suite(copy: Path, tmp_path: Path) -> None:
+    for suite, complaints in (("smoke", []), ("laptop", ["rows of smoke in laptop/submissions"])):
+        folder = Path(shutil.copytree(copy, tmp_path / suite / "submissions/my_words"))
+        assert list(failures(folder).values()) == complaints
+
+
+def test_names_of_files_cannot_write_lines(copy: Path) -> None:
+    (copy / "a\n::error::\x1b[2J").write_text("")
+    result = bench("check-submission", str(copy))
+    assert result.exit_code == 1 and "a ::error::" in result.output and "\x1b" not in result.output
+
+
 def test_a_card_goes_on_below_its_last_line_and_a_copy_passes(copy: Path) -> None:
     with (copy / "card.md").open("a") as card:
         card.write("\nMore of it: https://example.org\n")
