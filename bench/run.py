@@ -134,7 +134,7 @@ def run_suite(
 def run(options: Options, progress: Progress) -> Results:
     """Run a suite as the command line does; see `run_suite`."""
     suite = options.suite
-    plugins = suite_filters(suite, options.filters)
+    plugins = [p for p in suite_filters(suite, options.filters) if options.only in ("", p.name)]
     check_names(suite)
     with open_session(options, progress) as session:
         experiments = session.experiments()

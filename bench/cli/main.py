@@ -14,6 +14,7 @@ from bench.cli.options import DEVICE, FILTERS, OUT, command_line, console, execu
 from bench.cli.pools import POOLS
 from bench.cli.rows import ROWS
 from bench.cli.studies import STUDIES
+from bench.cli.submit import SUBMISSIONS
 from bench.cli.tools import TOOLS
 from bench.config.suite import Suite, built_in_suites, load_suite, with_judge, with_pool
 from bench.errors import BenchError
@@ -160,5 +161,5 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-for tool in (*STUDIES, *MODELS, *POOLS, *ROWS, *TOOLS):
+for tool in (*STUDIES, *MODELS, *POOLS, *ROWS, *TOOLS, *SUBMISSIONS):
     main.add_command(tool)

@@ -51,6 +51,8 @@ class Options:
         rejudging: Score stored outputs with the suite's judge instead of generating new ones; rows and report go to
             `rejudged-JUDGE/` in the run folder.
         execution: Where trainings and evaluations run.
+        only: Name of the one filter that is run; all are unless given. Its rows and pages go to `only-NAME/` in the run
+            folder, while students are shared with all other runs there.
     """
 
     suite: Suite
@@ -60,10 +62,13 @@ class Options:
     command: str = ""
     rejudging: bool = False
     execution: Execution = LOCAL
+    only: str = ""
 
     @property
     def results(self) -> Path:
         """Folder of the rows and the report."""
+        if self.only:
+            return self.out / f"only-{self.only}"
         who = re.sub(r"\W+", "-", f"{self.suite.file.judge} {self.suite.file.grader or ''}").strip("-")
         return self.out / f"rejudged-{who}" if self.rejudging else self.out
 

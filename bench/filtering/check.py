@@ -121,12 +121,12 @@ def check_filter(spec: str | Path) -> CheckReport:
     try:
         plugin = load_filter(spec)
     except BenchError as error:
-        return CheckReport(None, (_failed("loads, with a unique name", error),))
+        return CheckReport(None, (failed("loads, with a unique name", error),))
     lines = [CheckLine("loads, with a unique name", True, f"{plugin.name} version {plugin.version}"), _card(plugin)]
     try:
         tried, seconds, megabytes = _try(plugin, _toy())
     except BenchError as error:
-        return CheckReport(plugin, (*lines, _failed("works on the toy pool", error)))
+        return CheckReport(plugin, (*lines, failed("works on the toy pool", error)))
     return CheckReport(plugin, (*lines, *tried), seconds, megabytes)
 
 
@@ -222,7 +222,8 @@ def _try(plugin: FilterPlugin, toy: _Toy) -> tuple[list[CheckLine], float, float
     return lines, seconds * scale, peak / 1e6 * scale
 
 
-def _failed(name: str, error: BenchError) -> CheckLine:
+def failed(name: str, error: BenchError) -> CheckLine:
+    """Make the line of a check that an error stopped."""
     return CheckLine(name, False, f"{error.where}: {error.seen}", f"{error.remedy} (expected: {error.expected})")
 
 
