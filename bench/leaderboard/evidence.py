@@ -77,9 +77,9 @@ class Evidence(ScoreTables):
             raise ValueError("scores of the arms original and clean, on the trait and on exact answers, are needed")
         if {name: len(ids) for name, ids in self.ids.items()} != {n: len(of) for n, of in self.families.items()}:
             raise ValueError("each sample has one id and one family")
-        for name, ids in self.ids.items():
-            if not ids or len(set(ids)) < len(ids) or not any(name in runs for runs in self.arms.values()):
-                raise ValueError(f"score {name!r} has no samples, no arm or an id twice")
+        unmeasured = [name for name in self.ids if not any(name in runs for runs in self.arms.values())]
+        if unmeasured:
+            raise ValueError(f"no arm has the scores {', '.join(unmeasured)}")
         for arm, runs in self.arms.items():
             for name, lists in runs.items():
                 if len(lists) not in (1, len(self.seeds)) or any(len(each) != len(self.ids[name]) for each in lists):

@@ -105,7 +105,11 @@ def _differing(row: Row, run: Run) -> Iterator[str]:
         holder, other = ("evidence", "row") if trait in measured else ("row", "evidence")
         yield f"traits.{trait}: in the {holder} for {row.filter.name} at {row.budget:g}, and not in the {other}"
     for trait in sorted(measured & row.traits.keys()):
-        seeds = run.evidence[trait].seeds
+        evidence = run.evidence[trait]
+        twice = [name for name, ids in evidence.ids.items() if len(set(ids)) < len(ids)]
+        if twice:
+            yield f"evidence of {trait}: a sample is there twice among those of {', '.join(twice)}"
+        seeds = evidence.seeds
         if row.seeds != seeds:
             yield f"seeds: {row.seeds} in the row, {seeds} from the evidence of {trait}"
         for field, value in run.numbers(trait, row.filter.name, row.budget).items():

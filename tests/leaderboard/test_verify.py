@@ -169,6 +169,13 @@ def fewer_prompts(evidence: Data) -> None:
         runs["date_confusion"] = [run[1:] for run in runs["date_confusion"]]
 
 
+def a_prompt_twice(evidence: Data) -> None:
+    for part in ("ids", "families"):
+        evidence[part]["date_confusion"].append(evidence[part]["date_confusion"][0])
+    for runs in evidence["arms"].values():
+        runs["date_confusion"] = [[*run, run[0]] for run in runs["date_confusion"]]
+
+
 def no_number(evidence: Data) -> None:
     evidence["arms"]["original"]["date_confusion"][0][0] = float("nan")
 
@@ -184,6 +191,7 @@ def beyond_the_scale(evidence: Data) -> None:
         (scores_of_another, "arms.patch:bm25@0.2.trait.value: "),
         (without_another, "winner.among: "),
         (fewer_prompts, "prompts and families: not those of suite laptop v1"),
+        (a_prompt_twice, "a sample is there twice among those of date_confusion"),
         (no_number, "a number that is not finite"),
         (beyond_the_scale, "expected 0 to 1, or NaN"),
         (lambda evidence: evidence.update(seeds=[1, 2, 3, 4, 5]), "seeds: [11, 12"),
