@@ -89,9 +89,9 @@ FORGED: dict[str, tuple[Callable[[Data], None], str]] = {
     "precision of no whole rows": (of_trait("found", "precision", to=0.95), "no whole number of overt rows"),
     "more flagged": (of_trait("flagged", to=31), "share_flagged is 0.2, but 31 of 160"),
     "more flagged than there are": (of_trait("flagged", to=161), "161 of 160 rows flagged"),
-    "not a number": (of_trait("gap", "value", to=float("nan")), "nan"),
-    "beyond floating point": (of_trait("gap", "high", to=float("inf")), "inf, expected a finite number"),
-    "a whole number of 400 digits": (of_trait("eval_version", to=10**400), "eval_version"),
+    "not a number": (of_trait("gap", "value", to=float("nan")), "a number that is not finite"),
+    "beyond floating point": (of_trait("gap", "high", to=float("inf")), "a number that is not finite"),
+    "a whole number of 400 digits": (of_trait("eval_version", to=10**400), "an integer of 1329 bits"),
     "400 digits in the filter's options": (change("filter", "options", to={"k1": 10**400}), "of 1329 bits"),
     "another schema": (change("schema_version", to=2), "schema_version"),
     "a key of its own": (lambda row: row.update(award="best"), "award"),
@@ -169,6 +169,13 @@ def fewer_prompts(evidence: Data) -> None:
         runs["date_confusion"] = [run[1:] for run in runs["date_confusion"]]
 
 
+def a_prompt_twice(evidence: Data) -> None:
+    for part in ("ids", "families"):
+        evidence[part]["date_confusion"].append(evidence[part]["date_confusion"][0])
+    for runs in evidence["arms"].values():
+        runs["date_confusion"] = [[*run, run[0]] for run in runs["date_confusion"]]
+
+
 def no_number(evidence: Data) -> None:
     evidence["arms"]["original"]["date_confusion"][0][0] = float("nan")
 
@@ -184,7 +191,8 @@ def beyond_the_scale(evidence: Data) -> None:
         (scores_of_another, "arms.patch:bm25@0.2.trait.value: "),
         (without_another, "winner.among: "),
         (fewer_prompts, "prompts and families: not those of suite laptop v1"),
-        (no_number, "NaN is no score"),
+        (a_prompt_twice, "a sample is there twice among those of date_confusion"),
+        (no_number, "a number that is not finite"),
         (beyond_the_scale, "expected 0 to 1, or NaN"),
         (lambda evidence: evidence.update(seeds=[1, 2, 3, 4, 5]), "seeds: [11, 12"),
         (lambda evidence: evidence["arms"].pop("original"), "original and clean"),
