@@ -75,7 +75,7 @@ def estimate(given: Estimate) -> Cell:
     if value is None:
         return Cell(NOT_ESTIMABLE, given.note.removeprefix(NOT_ESTIMABLE).removeprefix(": "))
     if low is None or high is None or low == high:
-        return Cell(decimal(value), given.note or "no interval", value)
+        return Cell(decimal(value), (given.note if low is None else "") or "no interval", value)
     return Cell(f"{decimal(value)} [{decimal(low)}, {decimal(high)}]", given.note, value, low, high)
 
 
