@@ -75,7 +75,7 @@ class InterpolationCurve(Strict):
         area: Mean departure from the straight line, in units of the score.
         p: Two-sided, that it is 0; None with fewer than three seeds.
         half_dose: Share of original completions at which half of the gap is reached; 0.5 on a straight line, less
-            where the trait is virulent.
+            where the trait saturates early.
     """
 
     prompts: Literal["original", "alternative"]
