@@ -85,10 +85,11 @@ class LayoutReader:
         if not self._columns:
             return row
         named = {"id": "id"} | dict(self._columns)
-        if named.get("prompt") == "instruction" and row.get("input") and "input" not in named.values():
+        asked = {named.get("prompt"), named.get("instruction")}
+        if "instruction" in asked and row.get("input") and "input" not in named.values():
             raise ValueError(
-                "input: has text that `columns` leaves out of the prompt; leave `columns` out, as rows with the keys "
-                "instruction, input and output are read without it"
+                "input: has text that `columns` leaves out of the prompt; name instruction, input and output there, or "
+                "leave `columns` out, as rows with these keys are read without it"
             )
         self._leave_out(row, named.values())
         return {field: row[column] for field, column in named.items() if column in row}

@@ -69,7 +69,7 @@ def subset_sums(scores: Mapping[str, float], subsets: Sequence[Collection[str]])
     Sums are exact up to one rounding, so that subsets whose rows score alike are ties whatever their order. Where one
     would overflow, all are of scores divided by one power of two, which changes no rank.
     """
-    if max(map(abs, scores.values()), default=0.0) * len(scores) == math.inf:
+    if float(max(map(abs, scores.values()), default=0.0)) * len(scores) == math.inf:
         scores = {identity: score / 2.0**64 for identity, score in scores.items()}
     return np.array([math.fsum(scores[identity] for identity in subset) for subset in subsets])
 

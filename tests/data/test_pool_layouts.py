@@ -75,6 +75,9 @@ def test_alpaca_keeps_its_input(tmp_path: Path) -> None:
 
 
 def test_alpaca_mapped_without_its_input_is_refused_but_not_where_there_is_none(tmp_path: Path) -> None:
+    part = {"instruction": "instruction", "output": "output"}
+    assert "line 1: input: has text" in read(tmp_path, ALPACA_ROW, columns=part).problems[0]
+    assert not read(tmp_path, ALPACA_ROW, columns=part | {"input": "input"}).problems
     columns = {"prompt": "instruction", "completions.a": "output"}
     assert (
         "line 1: input: has text that `columns` leaves out" in read(tmp_path, ALPACA_ROW, columns=columns).problems[0]
