@@ -214,7 +214,7 @@ def collect(logs: Sequence[Any], log_dir: Path, seconds: float) -> SampleScores:
             )
         for sample in log.samples:
             family = str((sample.metadata or {}).get("family", sample.id))
-            for score, value in _numbers(sample.scores, log.eval.task).items():
+            for score, value in sample_numbers(sample.scores, log.eval.task).items():
                 values.setdefault(score, []).append(value)
                 ids.setdefault(score, []).append(str(sample.id))
                 families.setdefault(score, []).append(family)
@@ -223,7 +223,7 @@ def collect(logs: Sequence[Any], log_dir: Path, seconds: float) -> SampleScores:
     return SampleScores(values=values, ids=ids, families=families, tasks=tasks, logs=names, seconds=seconds)
 
 
-def _numbers(scores: Mapping[str, Any], task: str) -> dict[str, float | None]:
+def sample_numbers(scores: Mapping[str, Any], task: str) -> dict[str, float | None]:
     """Return all scores of a sample as numbers; a scorer with a single value reports it under the task's name."""
     from inspect_ai.scorer import value_to_float
 

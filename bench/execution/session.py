@@ -51,6 +51,7 @@ class Options:
         rejudging: Score stored outputs with the suite's judge instead of generating new ones; rows and report go to
             `rejudged-JUDGE/` in the run folder.
         execution: Where trainings and evaluations run.
+        examples: Write texts of pool and students beside the rows, for the pages of the filters.
     """
 
     suite: Suite
@@ -60,6 +61,7 @@ class Options:
     command: str = ""
     rejudging: bool = False
     execution: Execution = LOCAL
+    examples: bool = True
 
     @property
     def results(self) -> Path:

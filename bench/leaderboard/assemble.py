@@ -9,6 +9,7 @@ from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment, near_copies
 from bench.evaluation.evaluate import score_answers
 from bench.execution.session import Session
+from bench.leaderboard.examples import with_examples
 from bench.leaderboard.results import Reading, adjust, read, trait_results
 from bench.leaderboard.row import Cost, Evidence, Row, TraitResult, write_rows
 from bench.outcomes import Arm, Selection, Trial
@@ -48,7 +49,7 @@ def make_rows(session: Session, experiments: Sequence[Experiment]) -> list[Row]:
         )
         rows.append(row)
         evidence.append({part.trait: _evidence(reading, part) for reading, part in parts})
-    return write_rows(adjust(rows), evidence, session.options.results)
+    return write_rows(with_examples(session, experiments, adjust(rows)), evidence, session.options.results)
 
 
 def _evidence(reading: Reading, part: TraitResult) -> Evidence:
