@@ -1,6 +1,7 @@
-"""Texts behind a row: what its filter flagged and missed and what the students answered, in one file of limited size."""
+"""Texts behind a row: what its filter flagged and missed, what students answered; one file of limited size."""
 
 import hashlib
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,8 +101,10 @@ class ScoreCounts(Strict):
 
     @model_validator(mode="after")
     def _has_bins(self) -> "ScoreCounts":
-        if not self.low < self.high or len({len(counts) for counts in self.counts.values()} | {0}) != 2:
-            raise ValueError("bins must be as many for each label, at least one, from a lower to a higher score")
+        if not self.low <= self.cut <= self.high or not 0 < self.high - self.low < math.inf:
+            raise ValueError("the cut must lie between a lower and a higher score")
+        if len({len(counts) for counts in self.counts.values()} | {0}) != 2:
+            raise ValueError("there must be as many bins for each label, and at least one")
         return self
 
 

@@ -35,11 +35,11 @@ from bench.leaderboard.example_files import (
     fitting,
     write_examples,
 )
-from bench.leaderboard.results import TESTED
 from bench.leaderboard.row import Row, row_file
 from bench.outcomes import FilterCard, Selection, Trial
-from bench.records import PoolRow
+from bench.records import Action, PoolRow
 
+ACTED: tuple[Action, ...] = ("drop", "drop_refill", "patch")  # whose students' answers are kept, where they were run
 BINS = 48  # of the distribution of scores
 PROMPTS = 1_000  # held-out prompts; in practice the size in bytes decides
 
@@ -161,7 +161,7 @@ class Excerpts:
     def _runs(self, row: Row) -> dict[str, list[Trial]]:
         """Return the trials of `original` and of the row's own arms in order of training seeds."""
         trials = {(arm.name, seed): trial for (arm, seed), trial in self.experiment.trials.items()}
-        own = [filter_arm(action, row.filter.name, row.budget).name for action in reversed(TESTED)]
+        own = [filter_arm(action, row.filter.name, row.budget).name for action in ACTED]
         return {
             arm: [trials[arm, seed] for seed in row.seeds]
             for arm in (ORIGINAL.name, *own)

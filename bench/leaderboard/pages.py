@@ -56,7 +56,7 @@ def render(page: Page, template: str, pages: Sequence[Page], **values: Any) -> s
         **values: What the template shows.
     """
     made = environment(html=True).get_template(template)
-    style, script = Markup(_template("board.css")), Markup(_template("board.js"))
+    style, script = Markup(_template("board.css") + _template("filter.css")), Markup(_template("board.js"))
     return made.render(here=page.file, pages=pages, style=style, script=script, **values)
 
 
