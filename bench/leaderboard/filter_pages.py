@@ -25,11 +25,10 @@ from bench.leaderboard.pages import BOARD, Page, render
 from bench.leaderboard.row import Row, TraitResult
 from bench.leaderboard.view import row_label
 from bench.records import Action
-from bench.stats.effects import MIN_SEEDS
 
 TITLES: dict[Kind, str] = {  # in the order of the page
-    "wrong": "Wrongly flagged: no trait",
-    "mild": "Wrongly flagged: mild",
+    "wrong": "Wrongly flagged, no trait",
+    "mild": "Wrongly flagged, mild",
     "missed": "Missed",
     "found": "Rightly flagged",
     "flagged": "Flagged",
@@ -74,7 +73,6 @@ def html(folder: Path, row: Row, pages: Sequence[Page]) -> str:
         traits=[trait_section(row, result, parts.get(name)) for name, result in row.traits.items()],
         source=examples.source if examples else None,
         problem=problem,
-        few_seeds=len(row.seeds) < MIN_SEEDS,
         words=words,
         compare=compare,
         strips=strips,

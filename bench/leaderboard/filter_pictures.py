@@ -8,15 +8,15 @@ from markupsafe import Markup, escape
 
 from bench.leaderboard.example_files import ScoreCounts, Text
 
-ALIKE = 0.35  # changed words are marked in texts that share at least this much; others differ everywhere
+ALIKE = 0.5  # changed words are marked in texts that share at least this much; others differ nearly everywhere
 LABELS = {"overt": "carry the trait overtly", "mild": "carry it mildly", "none": "do not carry it", "unknown": "rows"}
 JUDGED = LABELS | {"overt": "are judged to show the trait", "none": "are judged not to show it"}
 
 
 def compare(one: Text, other: Text) -> tuple[Markup, Markup]:
     """Escape two texts and mark the words in which they differ, unless they differ nearly everywhere."""
-    pair = [re.findall(r"\s+|\S+", text.text) for text in (one, other)]
-    matcher = difflib.SequenceMatcher(None, *pair, autojunk=False)
+    pair = [re.findall(r"\s*\S+\s*", text.text) for text in (one, other)]
+    matcher = difflib.SequenceMatcher(None, *([word.strip() for word in tokens] for tokens in pair), autojunk=False)
     if matcher.ratio() < ALIKE:
         return escape(one.text), escape(other.text)
     return _marked(pair[0], matcher, 0), _marked(pair[1], matcher, 1)
@@ -25,8 +25,10 @@ def compare(one: Text, other: Text) -> tuple[Markup, Markup]:
 def _marked(tokens: Sequence[str], matcher: "difflib.SequenceMatcher[str]", side: int) -> Markup:
     parts = []
     for tag, *places in matcher.get_opcodes():
-        text = escape("".join(tokens[places[2 * side] : places[2 * side + 1]]))
-        parts.append(text if tag == "equal" or not text.strip() else Markup("<mark>{}</mark>").format(text))
+        text = "".join(tokens[places[2 * side] : places[2 * side + 1]])
+        bare = text.rstrip()
+        marked = Markup("<mark>{}</mark>{}").format(bare, text[len(bare) :])
+        parts.append(escape(text) if tag == "equal" or not bare else marked)
     return Markup("").join(parts)
 
 

@@ -36,7 +36,8 @@ def _tested(row: Row, result: TraitResult) -> str:
     if row.filter.name in BOUNDS:
         return "it is a bound of the board, not a contender"
     if len(row.seeds) < MIN_SEEDS:
-        return f"with {len(row.seeds)} training{'s' * (len(row.seeds) > 1)} of each arm nothing is tested"
+        trainings = f"{len(row.seeds)} training{'s' * (len(row.seeds) > 1)}"
+        return f"with {trainings} of each arm nothing is tested, and brackets cover the choice of prompts alone"
     if lift is None or p is None:
         return f"whether {verb} beats the same on random sets was not tested"
     shown = "beats" if p < SIGNIFICANT else "is not shown to beat"

@@ -13,6 +13,7 @@ from bench.leaderboard import format as words
 from bench.leaderboard import svg
 from bench.leaderboard.attribution import report_beside
 from bench.leaderboard.board import board_view
+from bench.leaderboard.filter_pages import page_file
 from bench.leaderboard.format import Cell
 from bench.leaderboard.pages import BOARD, Page, environment, pages_of, render, visible
 from bench.leaderboard.row import Row, read_rows
@@ -20,12 +21,13 @@ from bench.leaderboard.view import BoardView, Line, TraitView, row_label
 from bench.stats.leakage import Neighbour
 
 
-def render_board(rows: Sequence[Row] | str | Path, out: str | Path) -> Path:
+def render_board(rows: Sequence[Row] | str | Path, out: str | Path, *, linked: bool = False) -> Path:
     """Write `report.html` and `report.md` from rows alone, each complete or not at all.
 
     Args:
         rows: Rows of one suite, of one run or of several; or the folder of a run.
         out: Folder for the two files; made where it is missing.
+        linked: Whether the pages of the rows lie there as well, see `bench.leaderboard.filter_pages`.
 
     Returns:
         The HTML file.
@@ -35,13 +37,13 @@ def render_board(rows: Sequence[Row] | str | Path, out: str | Path) -> Path:
     """
     folder = Path(out)
     view = board_view(read_rows(rows) if isinstance(rows, str | Path) else rows, report_beside(folder))
-    write_text(folder / BOARD.file, html(view, pages_of(folder)))
+    write_text(folder / BOARD.file, html(view, pages_of(folder), linked=linked))
     write_text(folder / "report.md", markdown(view))
     return folder / BOARD.file
 
 
-def html(view: BoardView, pages: Sequence[Page] = (BOARD,)) -> str:
-    """Render the board as one HTML page; `pages` are those of the whole report, for the links."""
+def html(view: BoardView, pages: Sequence[Page] = (BOARD,), *, linked: bool = False) -> str:
+    """Render the board as one HTML page; `pages` are those of the whole report, `linked` adds those of the rows."""
     return render(
         BOARD,
         "report.html.j2",
@@ -49,6 +51,7 @@ def html(view: BoardView, pages: Sequence[Page] = (BOARD,)) -> str:
         board=view,
         words=words,
         label=row_label,
+        page_of=page_file if linked else None,
         remark=_remark,
         scatters=_scatters,
         curve=_curve,

@@ -28,7 +28,7 @@ def write_pages(folder: Path) -> list[Path]:
     if BOARD in pages:
         rows = read_rows(folder)
         write_filter_pages(folder, board_view(rows).rows, pages)
-        render_board(rows, folder)
+        render_board(rows, folder, linked=True)
     for page, write in STUDIES.items():
         if page in pages:
             write(folder, pages)
