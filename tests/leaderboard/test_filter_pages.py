@@ -77,10 +77,8 @@ def examples(**changes: object) -> RowExamples:
         answers=[answers("p1", 1, 0, 0), answers("p2", 0, 0, 0)], seeds=[7],
         logs={"original": ["store/evals/abc"]},
     )  # fmt: skip
-    return RowExamples(
-        source=FilterSource(file="keywords.py", text="def score(): ..."),
-        traits={TRAIT: part.model_copy(update=changes)},
-    )
+    source = FilterSource(file="keywords.py", text="def score(): ...")
+    return RowExamples.model_construct(source=source, traits={TRAIT: part.model_copy(update=changes)})
 
 
 def page(folder: Path, record: RowExamples, given: Row | None = None) -> str:
@@ -291,10 +289,10 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
     ]
     bad_part["logs"] = {HOSTILE: [HOSTILE]}
     given = row("keyword", **{HOSTILE: trait_result(HOSTILE, "keyword", 0.1)})
+    card = given.filter.model_copy(update={"name": HOSTILE, "summary": HOSTILE, "options": {HOSTILE: HOSTILE}})
     given = given.model_copy(
         update={
-            "filter": given.filter.model_copy(update={"name": HOSTILE, "summary": HOSTILE, "options": {HOSTILE: HOSTILE}}),
-            "suite": HOSTILE, "command": HOSTILE, "evidence": {HOSTILE: HOSTILE},
+            "filter": card, "suite": HOSTILE, "command": HOSTILE, "evidence": {HOSTILE: HOSTILE},
         }
     )  # fmt: skip
     shown = page(tmp_path, RowExamples.model_validate(bad | {"traits": {HOSTILE: bad_part}}), given)
