@@ -1,8 +1,10 @@
 """Read the files that users write, and write files complete or not at all."""
 
 import json
+import math
 import os
 import shutil
+import stat
 import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -16,20 +18,114 @@ from pydantic import BaseModel, ValidationError
 from bench.errors import BenchError, unknown, unwritable, validation_error
 
 Record = TypeVar("Record", bound=BaseModel)
+MAX_BYTES = 2**28  # of a file that is read whole; rows and records take less than a thousandth
+MAX_DEPTH = 60
 
 
-def read_text(path: Path) -> str:
-    """Read a text file.
+def read_bytes(path: Path, expected: str = "a file", remedy: str = "fix the path") -> bytes:
+    """Read a file whole.
+
+    Args:
+        path: Of the file.
+        expected: What it should be, for messages.
+        remedy: What the user does where it is not.
 
     Raises:
-        BenchError: If it is not UTF-8.
+        BenchError: If it is not there, no regular file (a pipe would never end), too large or not readable.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            seen = "a folder" if stat.S_ISDIR(found.st_mode) else "neither file nor folder, such as a pipe or device"
+        elif found.st_size > MAX_BYTES:
+            seen = f"{found.st_size / 2**20:,.0f} MiB, more than {MAX_BYTES / 2**20:,.0f}"
+        else:
+            return path.read_bytes()
+    except FileNotFoundError:
+        seen = "no such file"
+    except OSError as error:
+        seen = f"not readable: {error.strerror}"
+    except ValueError as error:  # a NUL character in the path
+        seen = f"no path: {error}"
+    raise BenchError(str(path), seen=seen, expected=expected, remedy=remedy)
+
+
+def read_text(path: Path, expected: str = "a text file", remedy: str = "") -> str:
+    """Read a text file, without the byte order mark that some editors write; arguments and errors as `read_bytes`.
+
+    Raises:
+        BenchError: Also if it is not UTF-8.
+    """
+    try:
+        return read_bytes(path, expected, remedy or "fix the path").decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise BenchError(
-            str(path), seen=f"byte {error.start + 1} is not UTF-8", expected="UTF-8 text", remedy="save it as UTF-8"
+            str(path),
+            seen=f"byte {error.start + 1} is not UTF-8",
+            expected=expected if remedy else "UTF-8 text",
+            remedy=remedy or "save it as UTF-8",
         ) from error
+
+
+def parse_json(text: str) -> Any:
+    """Parse JSON from outside.
+
+    Raises:
+        ValueError: If it is no JSON, or holds what `plain_data` refuses.
+    """
+    try:
+        return plain_data(json.loads(text))
+    except RecursionError as error:
+        raise ValueError(f"nested more than {MAX_DEPTH} deep") from error
+
+
+def plain_data(value: Any) -> Any:
+    """Return parsed JSON or TOML as it is, if all that reads it later can bear it.
+
+    Raises:
+        ValueError: If it nests too deep, or holds a number that is not finite or beyond 64 bits, or half a surrogate
+            pair, which cannot be written as UTF-8.
+    """
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        inner: list[Any] = []
+        for each in level:
+            if isinstance(each, dict):
+                inner += [*each, *each.values()]
+            elif isinstance(each, list):
+                inner += each
+            elif isinstance(each, str):
+                each.encode()  # a UnicodeEncodeError is a ValueError
+            elif isinstance(each, int) and not -(2**63) <= each < 2**63:
+                raise ValueError(f"an integer of {each.bit_length()} bits")
+            elif isinstance(each, float) and not math.isfinite(each):
+                raise ValueError("a number that is not finite")
+        if not inner:
+            return value
+        level = inner
+    raise ValueError(f"nested more than {MAX_DEPTH} deep")
+
+
+def json_lines(path: Path, what: str, expected: str) -> Iterator[tuple[str, Any]]:
+    """Read a JSONL file.
+
+    Args:
+        path: Of the file.
+        what: How messages call it.
+        expected: What a line should be, for messages.
+
+    Yields:
+        Where each line stands, for messages, and its value. Blank lines at the end do not count.
+
+    Raises:
+        BenchError: If the file cannot be read or a line is no JSON.
+    """
+    for number, line in enumerate(read_text(path, "a JSONL file").rstrip().split("\n"), start=1):
+        where = f"{what} {path}, line {number}"
+        try:
+            yield where, parse_json(line)
+        except ValueError as error:
+            raise BenchError(where, seen=f"no JSON: {error}", expected=expected, remedy="fix that line") from error
 
 
 def toml_names(folder: Path) -> list[str]:
@@ -75,9 +171,10 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
         BenchError: If it is not valid TOML.
     """
     try:
-        return tomllib.loads(read_text(path))
-    except tomllib.TOMLDecodeError as error:
+        found: dict[str, Any] = plain_data(tomllib.loads(read_text(path, "a TOML file")))
+    except (ValueError, RecursionError) as error:
         raise BenchError(what, seen=str(error), expected="valid TOML", remedy="fix that line") from error
+    return found
 
 
 def load_toml(path: Path, what: str, record: type[Record]) -> Record:
@@ -118,13 +215,10 @@ def read_json(path: Path, what: str, remedy: str) -> dict[str, Any]:
         BenchError: If it is not there or not such a file.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = parse_json(read_text(path, what, remedy))
         if not isinstance(value, dict):
             raise ValueError(f"{type(value).__name__} in place of an object")
-    except OSError as error:
-        seen = "no such file" if isinstance(error, FileNotFoundError) else f"not readable: {error.strerror}"
-        raise BenchError(str(path), seen=seen, expected=what, remedy=remedy) from error
-    except ValueError as error:  # no JSON, or no UTF-8
+    except ValueError as error:
         raise BenchError(str(path), seen=f"damaged: {error}", expected=what, remedy=remedy) from error
     return value
 

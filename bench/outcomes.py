@@ -73,7 +73,7 @@ class FilterCard(Strict):
     name: str
     version: int
     summary: str
-    origin: str  # `built in`, a distribution, or a path
+    origin: str  # `built in`, a distribution, or the name of a file
     sha256: str
     options: dict[str, Any] = {}
 

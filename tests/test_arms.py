@@ -196,7 +196,7 @@ def test_the_jobs_of_the_smoke_suite_reference_arms_first() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["smoke", "quick", "laptop", "standard"])
+@pytest.mark.parametrize("name", ["smoke", "quick", "laptop", "actions", "standard"])
 def test_a_suite_counts_the_trainings_that_are_planned(name: str) -> None:
     suite = load_suite(name)
     trained = [job for job in planned(suite) if job.rows is not None]
@@ -263,7 +263,7 @@ def test_control_actions_limit_what_random_sets_get() -> None:
     ]
 
 
-@pytest.mark.parametrize("name", ["smoke", "quick", "laptop", "standard"])
+@pytest.mark.parametrize("name", ["smoke", "quick", "laptop", "actions", "standard"])
 def test_all_arms_take_equally_many_steps(name: str) -> None:
     suite = load_suite(name)
     trained = [job for job in planned(suite) if job.rows is not None]

@@ -1,12 +1,24 @@
 """Files that users can break are read with a plain error; files are written complete or not at all."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from bench import files
 from bench.errors import BenchError, unknown
-from bench.files import find_toml, load_toml, read_json, read_record, read_text, replacing, write_json, write_text
+from bench.files import (
+    find_toml,
+    json_lines,
+    load_toml,
+    read_json,
+    read_record,
+    read_text,
+    replacing,
+    write_json,
+    write_text,
+)
 from bench.records import Strict
 
 
@@ -59,7 +71,7 @@ def test_a_toml_file_is_found_by_name_or_by_path(tmp_path: Path) -> None:
         ("", "damaged: "),
         ('{"x": 1', "damaged: "),
         ("[1]", "damaged: "),
-        ("\udcff", "damaged: "),
+        ("\udcff", "byte 1 is not UTF-8"),
     ],
 )
 def test_a_json_file_that_is_none_is_named_with_its_remedy(tmp_path: Path, text: str | None, seen: str) -> None:
@@ -114,3 +126,63 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="No space left") as caught, replacing(tmp_path / "full.txt"):
         raise OSError(28, "No space left on device")
     assert caught.value.where == str(tmp_path / "full.txt")
+
+
+HOSTILE_JSON = {
+    "deep": ("[" * 100_000, "nested"),
+    "deeper than is of use": ("[" * 80 + "]" * 80, "nested"),
+    "a huge integer": ('{"x": ' + "9" * 400 + "}", "an integer of 1329 bits"),
+    "a number beyond float64": ('{"x": 1e999}', "not finite"),
+    "not a number": ('{"x": NaN}', "not finite"),
+    "half a surrogate pair": ('{"x": "\\ud800"}', "surrogates not allowed"),
+    "half a pair in a key": ('{"\\ud800": 1}', "surrogates not allowed"),
+}
+
+
+@pytest.mark.parametrize(("text", "seen"), HOSTILE_JSON.values(), ids=HOSTILE_JSON)
+def test_json_that_later_code_could_not_bear_is_refused(tmp_path: Path, text: str, seen: str) -> None:
+    with pytest.raises(BenchError) as caught:
+        read_json(point(tmp_path, text, "point.json"), "a point", "draw it again")
+    assert seen in caught.value.seen and caught.value.remedy == "draw it again"
+    with pytest.raises(BenchError, match=r"line 2") as caught:
+        list(json_lines(point(tmp_path, f'{{"x": 1}}\n{text}\n', "points.jsonl"), "points", "a point a line"))
+    assert seen in caught.value.seen
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("x = " + "[" * 100_000, "recursion"),
+        ("x = " + "[" * 80 + "]" * 80, "nested"),
+        ("x = nan", "not finite"),
+        ("x = " + "9" * 400, "an integer of 1329 bits"),
+    ],
+)
+def test_toml_that_later_code_could_not_bear_is_refused(tmp_path: Path, text: str, seen: str) -> None:
+    with pytest.raises(BenchError) as caught:
+        load_toml(point(tmp_path, text), "point p", Point)
+    assert seen in caught.value.seen
+
+
+def test_what_is_no_file_is_refused_and_a_pipe_does_not_hang(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tmp_path / "pipe.json")
+    (tmp_path / "folder.json").mkdir()
+    monkeypatch.setattr(files, "MAX_BYTES", 10)
+    (tmp_path / "large.json").write_text("[1, 2, 3, 4, 5]", encoding="utf-8")
+    names = {
+        "pipe": "pipe or device",
+        "folder": "a folder",
+        "large": "MiB",
+        "no": "no such file",
+        "x" * 300: "too long",
+    }
+    for name, seen in {**names, "null\0": "null"}.items():
+        with pytest.raises(BenchError) as caught:
+            read_json(tmp_path / f"{name}.json", "a point", "draw it again")
+        assert seen in caught.value.seen and caught.value.remedy == "draw it again"
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    file = point(tmp_path, '\ufeff{"x": 1}', "point.json")
+    assert read_record(file, Point, "a point", "") == Point(x=1)
+    assert list(json_lines(file, "points", "a point")) == [(f"points {file}, line 1", {"x": 1})]

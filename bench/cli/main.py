@@ -10,6 +10,7 @@ from rich.table import Table
 from bench.cli.models import MODELS
 from bench.cli.options import DEVICE, FILTERS, OUT, command_line, console, execution_options, say
 from bench.cli.pools import POOLS
+from bench.cli.rows import ROWS
 from bench.cli.studies import STUDIES
 from bench.cli.tools import TOOLS
 from bench.config.suite import Suite, built_in_suites, load_suite, with_judge, with_pool
@@ -158,5 +159,5 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-for tool in (*STUDIES, *MODELS, *POOLS, *TOOLS):
+for tool in (*STUDIES, *MODELS, *POOLS, *ROWS, *TOOLS):
     main.add_command(tool)

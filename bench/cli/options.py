@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from bench.execution.executor import Execution
+from bench.secrets import REDACTED, SECRET
 
 console = Console()
 
@@ -66,13 +67,14 @@ def execution_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def command_line() -> str:
-    """Return the command as it was typed, for the records, without the output folder: a path of this machine."""
+    """Return the command as it was typed, for the records, without secrets and the output folder, a path of here."""
     words, kept = iter(sys.argv[1:]), ["bench"]
     for word in words:
         if word == "--out":
             next(words, None)
         elif not word.startswith("--out="):
-            kept.append(word)
+            name, equals, _ = word.partition("=")
+            kept.append(f"{name}={REDACTED}" if equals and SECRET.search(name) else word)
     return shlex.join(kept)
 
 

@@ -33,11 +33,11 @@ class Recipe(Strict):
     model: str
     method: Method
     last_layers: int = Field(default=0, ge=0)
-    lora_rank: int = Field(default=16, ge=1)
-    epochs: int = Field(default=3, ge=1)
-    learning_rate: float = Field(gt=0)
-    batch_size: int = Field(default=8, ge=1)
-    max_length: int = Field(default=1024, ge=8)
+    lora_rank: int = Field(default=16, ge=1, le=2**16)
+    epochs: int = Field(default=3, ge=1, le=1000)
+    learning_rate: float = Field(gt=0, le=10)
+    batch_size: int = Field(default=8, ge=1, le=2**16)
+    max_length: int = Field(default=1024, ge=8, le=2**24)
     max_grad_norm: float = Field(default=1.0, gt=0)
 
     @model_validator(mode="after")

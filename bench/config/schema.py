@@ -1,10 +1,10 @@
 """Suite files as written: every key, what it means, and what may not stand together."""
 
-import re
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer, model_validator
 
+from bench.config.study_settings import Count, DiffSettings, LdsSettings, Seed, inner_shares
 from bench.records import Action, PoolCard, Strict, Truth
 
 
@@ -28,9 +28,9 @@ class PoolSource(Strict):
     columns: dict[str, str] = {}
     split: str = "train"
     config: str = ""
-    rows: int | None = Field(default=None, ge=1)
-    completion_tokens: int | None = Field(default=None, ge=1)
-    max_prompt_tokens: int | None = Field(default=None, ge=1)
+    rows: Count | None = None
+    completion_tokens: Count | None = None
+    max_prompt_tokens: Count | None = None
 
     @model_serializer(mode="wrap")
     def _as_in_earlier_files(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -46,7 +46,7 @@ class DataSource(Strict):
     Attributes:
         world: Name of a planted world.
         rows: Rows to draw for the synthetic pool.
-        world_seed: Seed of the draw.
+        world_seed: Seed of the draw; one that others cannot know comes from `bench.config.suite.with_pool_seed`.
         shares: Share of its rows that carry the trait `overt` and `mild`; the generator's own when left out.
         pool: A user's pool, instead of a synthetic one.
         reserve: Rows that replace dropped ones: drawn beside a synthetic pool, held back from a user's. When left out,
@@ -54,11 +54,11 @@ class DataSource(Strict):
     """
 
     world: str = ""
-    rows: int = Field(default=0, ge=0)
-    world_seed: int = 0
+    rows: int = Field(default=0, ge=0, le=10**7)
+    world_seed: int = Field(default=0, ge=0, lt=2**63)
     shares: dict[Truth, float] = {}
     pool: PoolSource | None = None
-    reserve: int | None = Field(default=None, ge=0)
+    reserve: int | None = Field(default=None, ge=0, le=10**7)
 
     @model_validator(mode="after")
     def _world_or_pool(self) -> Self:
@@ -110,100 +110,10 @@ class ExperimentSettings(DataSource):
 
     trait: str
     minimum_gap: float = Field(gt=0)
-    eval_prompts: int | None = Field(default=None, ge=1)
-    capability_prompts: int | None = Field(default=None, ge=1)
+    eval_prompts: Count | None = None
+    capability_prompts: Count | None = None
     alternative: Alternative | None = None
     teachers: dict[str, str] = {}
-
-
-class NamedSet(Strict):
-    """A set of examples that is described rather than flagged.
-
-    Attributes:
-        name: How tables call it.
-        pattern: Regular expression, case-insensitive, searched for in the texts that `where` names.
-        where: `prompt`, or whose completion: `original`, `clean`, `either` of them, or `both`.
-    """
-
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
-    pattern: str = Field(min_length=1)
-    where: Literal["prompt", "original", "clean", "either", "both"] = "either"
-
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
-        return value
-
-
-class DiffSettings(Strict):
-    """What `bench diff` does beside the pipelines themselves.
-
-    Attributes:
-        mixes: Shares of original completions for the interpolation curves.
-        actions: What is done with every subset; those that refill from a reserve are for `bench run`.
-        flagged: Whether the filters' flagged sets are interpolated.
-        sources: Whether the pool's sub-datasets are.
-        sets: Further sets, by description.
-        overt: Name of the set that shows the trait; verdicts read it. Synthetic pools bring one.
-        mild: Name of the set that shows it in a milder form.
-        other_initialisation: A base model that knows the same but was initialised otherwise; tells subliminal transfer.
-        pretrained: The base model before its post-training; tells where a persona was fixed.
-    """
-
-    mixes: tuple[float, ...] = (0.25, 0.5, 0.75)
-    actions: tuple[Literal["drop", "patch", "patch_in", "only"], ...] = ("drop", "patch", "patch_in", "only")
-    flagged: bool = True
-    sources: bool = True
-    sets: tuple[NamedSet, ...] = ()
-    overt: str = "overt"
-    mild: str = "mild"
-    other_initialisation: str = ""
-    pretrained: str = ""
-
-    @field_validator("mixes")
-    @classmethod
-    def _mix_shares(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        return inner_shares(value)
-
-    @model_validator(mode="after")
-    def _no_repeats(self) -> "DiffSettings":
-        for values in (self.mixes, self.actions, [named.name for named in self.sets]):
-            if len(set(values)) != len(values):
-                raise ValueError("a value of mixes, actions or the names of sets is repeated")
-        return self
-
-
-class LdsSettings(Strict):
-    """What `bench lds` does.
-
-    Attributes:
-        subsets: Random halves of the pool; a student is trained on each.
-        ceiling_subsets: The first so many of them are trained a second time, with another seed.
-        seed: Of the draw of the subsets, and of the training of their students; the second trainings have the next one.
-        tail_patch: Whether every row's effect of one training step is measured as well.
-    """
-
-    subsets: int = Field(default=32, ge=8)
-    ceiling_subsets: int = Field(default=12, ge=8)
-    seed: int = Field(default=101, ge=0)
-    tail_patch: bool = True
-
-    @model_validator(mode="after")
-    def _ceiling_is_of_the_same_subsets(self) -> Self:
-        if self.ceiling_subsets > self.subsets:
-            raise ValueError("ceiling_subsets are trained a second time, so they cannot be more than subsets")
-        return self
-
-
-def inner_shares(mixes: tuple[float, ...]) -> tuple[float, ...]:
-    """Return the shares, checked to lie between 0 and 1."""
-    if any(not 0 < share < 1 for share in mixes):
-        raise ValueError("each mix must lie between 0 and 1; 0 is the arm 'clean' and 1 the arm 'original'")
-    return mixes
 
 
 class ActionOptions(Strict):
@@ -254,13 +164,13 @@ class SuiteFile(Strict):
     version: int = 1
     summary: str
     recipe: str
-    seeds: tuple[int, ...] = Field(min_length=1)
+    seeds: tuple[Seed, ...] = Field(min_length=1)
     budgets: tuple[float, ...] = Field(min_length=1)
     filters: tuple[str, ...] = Field(min_length=1)
     actions: tuple[Action, ...] = ("drop", "drop_refill", "patch")
     oracle_actions: tuple[Action, ...] = ("patch_in",)
     action_options: ActionOptions = ActionOptions()
-    controls: int = Field(default=4, ge=1)
+    controls: int = Field(default=4, ge=1, le=10_000)
     control_actions: tuple[Action, ...] = ()
     length_control: bool = False
     mixes: tuple[float, ...] = ()

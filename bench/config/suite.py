@@ -1,5 +1,6 @@
 """Suites: which pools, traits, filters, budgets, seeds and recipe are run, as TOML files."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from bench.errors import BenchError, validation_error
 from bench.files import find_toml, load_toml, toml_names
 
 SUITES = Path(__file__).parent / "suites"
+MIN_SECRET = 16
+HIDDEN = 2**32  # seeds from here on are derived from a secret, and not shown
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,34 @@ def with_pool(suite: Suite, path: Path) -> Suite:
     source |= {"path": str(path.resolve()), "split": "train", "config": ""}
     if source["card"]:
         source["card"] |= {"rows": None, "sha256": None}  # those of the suite's own pool
+    return replace(suite, file=_validated(f"suite {suite.file.name}", keys))
+
+
+def with_pool_seed(suite: Suite, secret: str) -> Suite:
+    """Return the same suite with its synthetic pools drawn from seeds that only those who hold a secret can know.
+
+    A filter whose author knows the seed could draw the pool again and read which rows carry the trait. Rows name the
+    pool by its hash; whoever is told the secret later draws the same pool.
+
+    Args:
+        suite: The suite.
+        secret: At least 16 characters, such as `python -c "import secrets; print(secrets.token_hex(16))"` prints.
+
+    Raises:
+        BenchError: If the secret is shorter, or the suite draws no synthetic pool.
+    """
+    keys = suite.file.model_dump(mode="json")
+    drawn = [each for entry in keys["experiments"] for each in (entry, entry["alternative"]) if each and each["world"]]
+    if len(secret) < MIN_SECRET or not drawn:
+        raise BenchError(
+            "--pool-seed",
+            seen=f"{len(secret)} characters" if drawn else f"suite {suite.file.name!r} reads its pools from files",
+            expected=f"at least {MIN_SECRET} characters that cannot be guessed, for a suite with synthetic pools",
+            remedy='take what `python -c "import secrets; print(secrets.token_hex(16))"` prints',
+        )
+    for source in drawn:
+        text = f"{secret}/{source['world']}/{source['world_seed']}"
+        source["world_seed"] = HIDDEN + int.from_bytes(hashlib.sha256(text.encode()).digest()[:7])
     return replace(suite, file=_validated(f"suite {suite.file.name}", keys))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config.schema import DataSource, ExperimentSettings, SuiteFile
-from bench.config.suite import Suite
+from bench.config.suite import HIDDEN, Suite
 from bench.data.embedding import Embedder
 from bench.data.judge import check_scope
 from bench.data.pool import clip_completions, hash_rows, load_pool
@@ -245,8 +245,9 @@ def _world_pool(source: DataSource, held_out: tuple[str, ...]) -> Pool:
         raise unknown("synthetic pool", source.world, list(WORLDS))
     world = WORLDS[source.world]
     rows = tuple(build_rows(world, source.rows, source.world_seed, held_out, source.shares))
+    seed = "a hidden seed" if source.world_seed >= HIDDEN else f"seed {source.world_seed}"
     card = PoolCard(
-        name=f"{source.world} world, seed {source.world_seed}",
+        name=f"{source.world} world, {seed}",
         licence="Apache-2.0",
         original=ORIGINAL,
         clean=CLEAN,

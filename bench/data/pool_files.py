@@ -2,13 +2,13 @@
 
 import csv
 import io
-import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from bench.errors import BenchError
+from bench.files import parse_json
 
 Raw = tuple[str, Any]  # where a row stands in its file, and the row, or the error in its place
 SPLIT = "train"  # of a `datasets` id or folder, unless another is named
@@ -137,10 +137,12 @@ def _array(text: bytes) -> Iterator[Raw]:
 
 def _object(line: bytes) -> Any:
     try:
-        return json.loads(line.decode("utf-8"))
+        text = line.decode("utf-8")
     except UnicodeDecodeError as error:
         return ValueError(f"not UTF-8, byte {error.start + 1}")
-    except (ValueError, RecursionError) as error:  # bad JSON
+    try:
+        return parse_json(text)
+    except ValueError as error:
         return error
 
 

@@ -1,11 +1,11 @@
 """Held-out prompts of a trait: one JSON object a line, with what an eval needs to measure it."""
 
-import json
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.files import read_text
+from bench.files import json_lines
 
 ROLES = ("system", "user", "assistant")
 PAIR = '"pair": {"trait": "...", "clean": "..."}, two different texts, and optionally "input"'
@@ -27,22 +27,17 @@ def read_prompts(path: Path, limit: int | None = None) -> list[dict[str, Any]]:
     Raises:
         BenchError: If the file is missing or a line is not as described.
     """
-    if not path.is_file():
-        raise BenchError(f"eval prompts {path}", seen="no such file", expected="a JSONL file", remedy="fix the path")
+    expected = '{"input": "text" or [{"role", "content"}, ...], ...}'
     prompts = []
-    for number, line in enumerate(read_text(path).rstrip().split("\n")[:limit], start=1):
+    for number, (where, row) in enumerate(islice(json_lines(path, "eval prompts", expected), limit), start=1):
         try:
-            row = json.loads(line)
             _check_turns(row["input"])
         except (ValueError, KeyError, TypeError) as error:
             raise BenchError(
-                f"eval prompts {path}, line {number}",
-                seen=f"{type(error).__name__}: {error}",
-                expected='{"input": "text" or [{"role", "content"}, ...], ...}',
-                remedy="fix that line",
+                where, seen=f"{type(error).__name__}: {error}", expected=expected, remedy="fix that line"
             ) from error
         if "pair" in row:
-            _check_pair(row["pair"], f"eval prompts {path}, line {number}")
+            _check_pair(row["pair"], where)
         prompts.append(row | {"id": str(row.get("id", number))})
     return prompts
 

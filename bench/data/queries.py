@@ -4,14 +4,14 @@ They are to a filter that reads the model what exemplars are to one that reads t
 apart from the held-out eval prompts, which no filter sees.
 """
 
-import json
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from bench.data.prompts import normalised
 from bench.data.trait import TraitSpec, built_in_traits, evals_folder
 from bench.errors import BenchError
-from bench.files import read_text, validated
+from bench.files import json_lines, validated
 from bench.records import Query
 
 
@@ -38,22 +38,11 @@ def load_queries(spec: TraitSpec, held_out: Collection[str] = ()) -> tuple[Query
     path = queries_file(spec)
     if path is None:
         return ()
-    if not path.is_file():
-        raise BenchError(f"queries {path}", seen="no such file", expected="a JSONL file", remedy="fix the path")
-    lines = read_text(path).rstrip().split("\n")
-    return tuple(_query(line, f"queries {path}, line {number}", held_out) for number, line in enumerate(lines, start=1))
+    expected = '{"prompt": "text" or [{"role", "content"}, ...], "trait": "...", "clean": "..."}'
+    return tuple(_query(values, where, held_out) for where, values in json_lines(path, "queries", expected))
 
 
-def _query(line: str, where: str, held_out: Collection[str]) -> Query:
-    try:
-        values = json.loads(line)
-    except ValueError as error:
-        raise BenchError(
-            where,
-            seen=f"no JSON: {error}",
-            expected='{"prompt": "text" or [{"role", "content"}, ...], "trait": "...", "clean": "..."}',
-            remedy="fix that line",
-        ) from error
+def _query(values: Any, where: str, held_out: Collection[str]) -> Query:
     query = validated(values, where, Query)
     if normalised(query.prompt_text) in held_out:
         raise BenchError(

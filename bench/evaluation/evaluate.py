@@ -2,9 +2,8 @@
 
 import importlib.util
 import inspect
-import math
-import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,24 +15,31 @@ from bench.data.judge import Judge, classified, classifier_label, described_judg
 from bench.data.prompts import read_prompts
 from bench.data.trait import MARGIN_FILE, Measurement, TraitSpec, evals_folder
 from bench.errors import BenchError
+from bench.evaluation.scores import collect
 from bench.outcomes import SampleScores
+
+_VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True)
 class EvalTask:
-    """One Inspect task to run: `path` or `path@function`, and its arguments.
+    """One Inspect task to run; it goes to worker processes, which Inspect's own `Task` cannot.
 
-    It goes to worker processes, which Inspect's own `Task` cannot.
+    Attributes:
+        file: `path` or `path@function`.
+        args: Those of its arguments that it takes.
+        score: The score that it must have, and that its sole score is called; "" for whichever.
     """
 
     file: str
     args: Mapping[str, Any]
+    score: str = ""
 
 
 def trait_task(spec: TraitSpec, judge: str, limit: int | None) -> EvalTask:
     """Return the task that measures a trait."""
     args: dict[str, Any] = {"judge": "model" if spec.eval.scorer == "model" else judge, "limit": limit}
-    return EvalTask(spec.task_file, args if spec.eval.task else args | {"trait": str(spec.path)})
+    return EvalTask(spec.task_file, args if spec.eval.task else args | {"trait": str(spec.path)}, spec.score)
 
 
 def capability_task(limit: int | None) -> EvalTask:
@@ -105,7 +111,36 @@ def build_task(task: EvalTask) -> Any:
             remedy="name the function after an @",
         )
     takes = inspect.signature(tasks[wanted]).parameters
+    lacking = [name for name, each in takes.items() if each.default is each.empty and each.kind not in _VARIADIC]
+    if lacking := [name for name in lacking if name not in task.args]:
+        raise BenchError(
+            f"eval {task.file}",
+            seen=f"task {wanted} requires {', '.join(lacking)}",
+            expected=f"defaults for all arguments but {', '.join(task.args)}",
+            remedy="give each a default",
+        )
     return tasks[wanted](**{key: value for key, value in task.args.items() if key in takes})
+
+
+def check_task(measurement: Measurement) -> None:
+    """Try a task of the user's on a model that always says the same, one sample, before anything is trained.
+
+    A task whose scorer may ask a grader is built but not run, as that would cost money.
+
+    Raises:
+        BenchError: If it cannot be built, does not run, or lacks the trait's score.
+    """
+    task = trait_task(measurement.trait, measurement.judge, measurement.eval_prompts)
+    if Path(task.file.partition("@")[0]).parent == evals_folder():
+        return
+    built = build_task(task)
+    if measurement.grader:
+        return
+    from bench.evaluation.constant import CONSTANT  # loads Inspect
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "logs"
+        collect(run_tasks(CONSTANT, [built], folder, limit=1), folder, 0.0, [task.score])
 
 
 def evaluate(
@@ -131,8 +166,10 @@ def evaluate(
         BenchError: If the model is not to be had, a task fails or a sample has no score; failed samples never leave a
             denominator silently.
     """
+    start = time.perf_counter()
     built = [build_task(task) for task in tasks]
-    return run_tasks(model_name, built, log_dir, model_args=model_args, grader=grader, tags=tags)
+    logs = run_tasks(model_name, built, log_dir, model_args=model_args, grader=grader, tags=tags)
+    return collect(logs, log_dir, time.perf_counter() - start, [task.score for task in tasks])
 
 
 def run_tasks(
@@ -143,12 +180,12 @@ def run_tasks(
     model_args: Mapping[str, Any] | None = None,
     grader: str | None = None,
     tags: Sequence[str] = (),
-) -> SampleScores:
-    """Run Inspect tasks that are already built; the rest as in `evaluate`."""
+    limit: int | None = None,
+) -> list[Any]:
+    """Run Inspect tasks that are already built and return their logs; the rest as in `evaluate`."""
     from inspect_ai import eval as run
 
-    start = time.perf_counter()
-    logs = run(
+    return run(
         list(tasks),
         model=inspect_model(model_name, model_args or {}),
         model_roles={"grader": inspect_model(grader, {}, greedy=False, keep=True)} if grader else None,
@@ -156,12 +193,12 @@ def run_tasks(
         log_dir=str(log_dir),
         log_realtime=False,
         log_format="eval",
+        limit=limit,
         max_tasks=1,
         fail_on_error=True,
         tags=list(tags),
         score_display=False,
     )
-    return collect(logs, log_dir, time.perf_counter() - start)
 
 
 def inspect_model(name: str, arguments: Mapping[str, Any], *, greedy: bool = True, keep: bool = False) -> Any:
@@ -191,50 +228,6 @@ def inspect_model(name: str, arguments: Mapping[str, Any], *, greedy: bool = Tru
             expected="an Inspect model that can be reached, with its package installed and its key set",
             remedy="see Inspect's page on this provider; what is measured already is kept",
         ) from error
-
-
-def collect(logs: Sequence[Any], log_dir: Path, seconds: float) -> SampleScores:
-    """Turn Inspect logs into per-sample scores."""
-    values: dict[str, list[float | None]] = {}
-    ids: dict[str, list[str]] = {}
-    families: dict[str, list[str]] = {}
-    if any(log.status == "cancelled" for log in logs):
-        raise KeyboardInterrupt  # Inspect keeps it to itself
-    for log in logs:
-        if log.status != "success" or not log.samples or any(not s.scores for s in log.samples):
-            reason = log.error.message if log.error else f"{log.status}, unscored samples"
-            kept = log_dir.parent / "failed"  # `log_dir` itself may be given up
-            kept.mkdir(exist_ok=True)
-            shutil.copy(Path(log.location), kept)
-            raise BenchError(
-                f"eval {log.eval.task}",
-                seen=reason,
-                expected="every sample answered and scored",
-                remedy=f"read the log with: inspect view --log-dir {kept}",
-            )
-        for sample in log.samples:
-            family = str((sample.metadata or {}).get("family", sample.id))
-            for score, value in sample_numbers(sample.scores, log.eval.task).items():
-                values.setdefault(score, []).append(value)
-                ids.setdefault(score, []).append(str(sample.id))
-                families.setdefault(score, []).append(family)
-    tasks = {log.eval.task: log.eval.task_version for log in logs}
-    names = [Path(log.location).name for log in logs]
-    return SampleScores(values=values, ids=ids, families=families, tasks=tasks, logs=names, seconds=seconds)
-
-
-def sample_numbers(scores: Mapping[str, Any], task: str) -> dict[str, float | None]:
-    """Return all scores of a sample as numbers; a scorer with a single value reports it under the task's name."""
-    from inspect_ai.scorer import value_to_float
-
-    to_float = value_to_float()
-    numbers: dict[str, float | None] = {}
-    for score in scores.values():
-        parts = score.value if isinstance(score.value, dict) else {task: score.value}
-        for name, value in parts.items():
-            number = math.nan if value is None else float(to_float(value))
-            numbers[name] = None if math.isnan(number) else number
-    return numbers
 
 
 def judge_of(spec: TraitSpec) -> Judge | None:

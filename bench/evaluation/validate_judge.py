@@ -1,6 +1,5 @@
 """Judge without generating: validate a judge on labelled outputs, and score stored outputs again."""
 
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,9 @@ from typing import Any
 from bench.data.judge import JUDGE_KINDS, Judge
 from bench.data.trait import TraitSpec, evals_folder
 from bench.errors import BenchError, unknown
-from bench.evaluation.evaluate import collect, judge_of, load_module
+from bench.evaluation.evaluate import judge_of, load_module
+from bench.evaluation.scores import collect
+from bench.files import json_lines
 from bench.outcomes import SampleScores
 from bench.scoring import judged
 
@@ -71,8 +72,7 @@ def read_labelled(trait: str, kind: str = "") -> list[dict[str, Any]]:
     if trait not in labelled_sets():
         raise unknown("labelled set", trait, labelled_sets())
     path = evals_folder() / "labelled" / kind / f"{trait}.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    return [json.loads(line) for line in lines]
+    return [item for _, item in json_lines(path, "labelled outputs", "a labelled output")] if path.is_file() else []
 
 
 def read_judge(trait: str) -> Judge:

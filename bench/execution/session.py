@@ -108,12 +108,17 @@ class Session:
         return self._trials[key]
 
     def experiments(self) -> list[Experiment]:
-        """Load the suite's experiments.
+        """Load the suite's experiments, and try the eval tasks that are the user's.
 
         Raises:
-            BenchError: From `bench.data.experiment.load_experiments`.
+            BenchError: From `bench.data.experiment.load_experiments` or `bench.evaluation.evaluate.check_task`.
         """
-        return load_experiments(self.suite, self.tokenizer)
+        from bench.evaluation.evaluate import check_task  # loads Inspect where there is such a task
+
+        found = load_experiments(self.suite, self.tokenizer)
+        for experiment in found:
+            check_task(experiment.measurement)
+        return found
 
     def tokenizer(self) -> Any:
         """Load the student's tokenizer, and with it the base model."""

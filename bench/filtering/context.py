@@ -222,6 +222,23 @@ class Context:
         key = f"products {hash(direction.tobytes())}"
         return self._read(rows, student, key, lambda reader, encoded: reader.directional(encoded, direction))
 
+    def inverse_hessian_product(self, student: Student, direction: np.ndarray, *, damping: float = 0.1) -> np.ndarray:
+        """Multiply a direction with the inverse Hessian of the loss that a student was trained on, by EK-FAC.
+
+        Args:
+            student: Which model; its training examples are what the Hessian is of (for the base, the pool's).
+            direction: Shape (values,), such as `query_gradient`.
+            damping: Added to the Hessian's diagonal in each layer, as a share of the diagonal's mean; more than 0.
+
+        Returns:
+            Shape (values,), float32; 0 where EK-FAC has no factors: for what is trained besides linear layers' weights.
+        """
+        key = f"inverse Hessian {hash(direction.tobytes())} {damping}"
+        rows = self._access.training_rows(student)
+        return self._read(
+            rows, student, key, lambda reader, encoded: reader.inverse_hessian_product(encoded, direction, damping)
+        )
+
     def grade(self, rows: Sequence[TrainingRow]) -> np.ndarray:
         """Return the suite's grader's score of each row by the trait's rubric, shape (n,), float64.
 

@@ -217,10 +217,13 @@ class ModelAccess:
         self._readers.move_to_end(student)
         return self._readers[student]
 
-    def _input(self, student: Student) -> TrainingInput:
+    def training_rows(self, student: Student) -> tuple[TrainingRow, ...]:
+        """Return the rows that a student is trained on; those of the original teacher for the base."""
         chosen = [e for e in self._examples if student.ids is None or e.id in student.ids]
-        rows = tuple(e.row if student.teacher == "original" else e.clean_row for e in chosen)
-        return TrainingInput(rows, self.seed, len(self._examples) * self.recipe.epochs)
+        return tuple(e.clean_row if student.teacher == "clean" else e.row for e in chosen)
+
+    def _input(self, student: Student) -> TrainingInput:
+        return TrainingInput(self.training_rows(student), self.seed, len(self._examples) * self.recipe.epochs)
 
     def _timed(self, work: Callable[[], Value]) -> tuple[Value, float]:
         """Do a piece of work; return its result and its own seconds, without those of work within it."""

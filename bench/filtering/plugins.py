@@ -42,7 +42,7 @@ class FilterPlugin:
         score: `score(examples, trait, context, *, option=...)`; call it through `bench.filtering.score.score_examples`.
         patch: Replaces the default patch, which is to put in the clean teacher's completion; None keeps that.
         needs_truth: Whether it sees planted truth; built-in filters only.
-        origin: `built in`, a distribution, or a path.
+        origin: `built in`, a distribution, or the name of a file.
         sha256: SHA-256 of the source file.
         path: The source file.
     """
@@ -137,9 +137,7 @@ def _discover(on_broken: Callable[[BenchError], None] | None = None) -> dict[str
 
 def _add(known: dict[str, Path | FilterPlugin], name: str, found: Path | FilterPlugin) -> None:
     if name in known:
-        origins = " and ".join(
-            each.origin if isinstance(each, FilterPlugin) else str(each) for each in (known[name], found)
-        )
+        origins = " and ".join(map(_place, (known[name], found)))
         raise BenchError(
             f"filter {name!r}",
             seen=f"two filters have this name: {origins}",
@@ -147,6 +145,12 @@ def _add(known: dict[str, Path | FilterPlugin], name: str, found: Path | FilterP
             remedy="rename one of them in its @filter_plugin(name=...), or uninstall its package",
         )
     known[name] = found
+
+
+def _place(found: Path | FilterPlugin) -> str:
+    if isinstance(found, Path):
+        return str(found)
+    return str(found.path) if found.origin == found.path.name else found.origin
 
 
 def _declared_name(path: Path) -> str:
@@ -172,7 +176,7 @@ def _load(spec: str, known: Mapping[str, Path | FilterPlugin]) -> FilterPlugin:
             raise BenchError(f"filter {spec}", seen="no such file", expected="a filter file", remedy="fix the path")
         paths = {each.path if isinstance(each, FilterPlugin) else each: name for name, each in known.items()}
         if path not in paths:
-            loaded = _load_file(path, str(path))
+            loaded = _load_file(path, path.name)  # rows name it, and a folder may name its owner
             _add(dict(known), loaded.name, loaded)  # refused where the name is taken
             return loaded
         spec = paths[path]
@@ -209,7 +213,9 @@ def _load_file(path: Path, origin: str) -> FilterPlugin:
     sys.modules[module.__name__] = module  # dataclasses and pickling look a module up while it is executed
     try:
         exec(compile(source, path, "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         del sys.modules[module.__name__]
         raise _failed_import(error, path) from error
     return _build(module, path, origin, digest)
@@ -220,7 +226,9 @@ def _load_installed(entry: EntryPoint) -> FilterPlugin:
     origin = f"{distribution} ({entry.value})"
     try:
         module = entry.load()
-    except (Exception, SystemExit) as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         raise _failed_import(error, Path(origin)) from error
     if not isinstance(module, ModuleType) or not module.__file__:
         raise BenchError(

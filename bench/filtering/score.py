@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -52,20 +52,21 @@ def score_examples(
 def _run(
     plugin: FilterPlugin, examples: list[Example], trait: Trait, context: Context, options: dict[str, Any]
 ) -> object:
-    """Call the filter and make sure that it left its inputs alone."""
-    snapshot = copy.deepcopy((examples, trait))
+    """Call the filter on copies, which share nothing with the pool, and make sure that it left them alone."""
+    given, given_trait = copy.deepcopy((examples, trait))
+    before = _plain(examples, trait)
     try:
-        scores: object = plugin.score(examples, trait, context.for_scoring(with_truth=plugin.needs_truth), **options)
-    except BenchError:
+        scores: object = plugin.score(given, given_trait, context.for_scoring(with_truth=plugin.needs_truth), **options)
+    except (BenchError, KeyboardInterrupt):
         raise
-    except Exception as error:  # the plugin's own mistake, whatever it is
+    except BaseException as error:  # the plugin's own mistake, whatever it is; sys.exit() would end the run in silence
         raise BenchError(
             f"filter {plugin.name!r}, {error_line(error, plugin.path)}",
             seen=f"{type(error).__name__}: {error}",
             expected="scores",
             remedy="fix the filter or its options",
         ) from error
-    if (examples, trait) != snapshot:
+    if _plain(given, given_trait) != before:
         raise BenchError(
             f"filter {plugin.name!r}",
             seen="it changed the examples or the trait that it was given",
@@ -73,6 +74,11 @@ def _run(
             remedy="work on copies",
         )
     return scores
+
+
+def _plain(examples: Sequence[Example], trait: Trait | None = None) -> list[object]:
+    """Return examples and trait as plain data, which compares by value whatever a plugin made of their classes."""
+    return [asdict(example) for example in examples] + ([asdict(trait)] if trait else [])
 
 
 def _checked(scores: object, plugin: FilterPlugin, examples: Sequence[Example]) -> np.ndarray:
@@ -112,18 +118,20 @@ def patch_example(plugin: FilterPlugin, example: Example, trait: Trait) -> Examp
     """
     if plugin.patch is None:
         return replace(example, completions={**example.completions, example.original: example.clean_response})
-    snapshot = copy.deepcopy(example)
+    given, before = copy.deepcopy(example), _plain([example])
     try:
-        patched = plugin.patch(example, trait)
+        patched = plugin.patch(given, trait)
         sound = isinstance(patched, Example) and patched.id == example.id and bool(patched.response.strip())
-    except Exception as error:  # the plugin's own mistake, whatever it is
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # as above
         raise BenchError(
             f"patch of filter {plugin.name!r}, {error_line(error, plugin.path)}",
             seen=f"{type(error).__name__}: {error}, for example {example.id!r}",
             expected="an Example",
             remedy="fix the patch",
         ) from error
-    if not sound or example != snapshot:
+    if not sound or _plain([given]) != before:
         raise BenchError(
             f"patch of filter {plugin.name!r}, {plugin.path}",
             seen="it changed its input" if sound else f"it returned {patched!r:.80}",

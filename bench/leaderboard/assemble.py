@@ -10,8 +10,9 @@ from bench.data.experiment import Experiment, near_copies
 from bench.evaluation.evaluate import score_answers
 from bench.execution.session import Session
 from bench.leaderboard.examples import with_examples
-from bench.leaderboard.results import Reading, adjust, read, trait_results
-from bench.leaderboard.row import Cost, Evidence, Row, TraitResult, write_rows
+from bench.leaderboard.numbers import corrected, read
+from bench.leaderboard.results import evidence_of, trait_results
+from bench.leaderboard.row import Cost, Row, TraitResult, write_rows
 from bench.outcomes import Arm, Selection, Trial
 from bench.run_folder.provenance import package_versions, source_commit
 
@@ -19,20 +20,19 @@ from bench.run_folder.provenance import package_versions, source_commit
 def make_rows(session: Session, experiments: Sequence[Experiment]) -> list[Row]:
     """Make and write the rows of a finished run, with the results of all experiments side by side."""
     suite = session.suite
-    readings = [read(experiment, suite) for experiment in experiments]
-    results = [trait_results(reading, session.embedder) for reading in readings]
+    evidence = {experiment.name: evidence_of(experiment, suite) for experiment in experiments}
+    readings = {trait: read(scores) for trait, scores in evidence.items()}
+    p_holm = corrected(readings)
+    results = [trait_results(readings[e.name], e, suite, session.embedder, p_holm) for e in experiments]
     trials = [entry for experiment in experiments for entry in experiment.trials.items()]
     notes = [note for experiment in experiments for note in pool_notes(experiment, session.embedder)]
     notes += _memory_notes(suite.recipe.batch_size, trials)
     versions, commit = package_versions(), source_commit()
-    rows, evidence = [], []
+    rows = []
     for name, budget in dict.fromkeys(key for result in results for key in result):
-        parts = [
-            (reading, result[name, budget])
-            for reading, result in zip(readings, results, strict=True)
-            if (name, budget) in result
-        ]
-        own = [s for reading, _ in parts for s in reading.experiment.selections if s.filter.name == name]
+        having = [each for each in zip(experiments, results, strict=True) if (name, budget) in each[1]]
+        parts = [result[name, budget] for _, result in having]
+        own = [s for experiment, _ in having for s in experiment.selections if s.filter.name == name]
         row = Row(
             filter=own[0].filter,
             suite=suite.file.name,
@@ -40,29 +40,15 @@ def make_rows(session: Session, experiments: Sequence[Experiment]) -> list[Row]:
             budget=budget,
             seeds=list(suite.file.seeds),
             recipe=suite.recipe,
-            traits={part.trait: part for _, part in parts},
-            cost=_cost(own, budget, [part for _, part in parts], trials, session.device),
+            traits={part.trait: part for part in parts},
+            cost=_cost(own, budget, parts, trials, session.device),
             command=session.options.command,
             versions=versions,
             commit=commit,
             notes=notes,
         )
         rows.append(row)
-        evidence.append({part.trait: _evidence(reading, part) for reading, part in parts})
-    return write_rows(with_examples(session, experiments, adjust(rows)), evidence, session.options.results)
-
-
-def _evidence(reading: Reading, part: TraitResult) -> Evidence:
-    """Gather the per-sample scores of the arms that a row shows."""
-    tables = reading.tables
-    return Evidence(
-        ids=tables.reference.ids,
-        families=tables.reference.families,
-        arms={
-            arm: {score: [run.values[score] for run in tables.scores[arm]] for score in tables.scores[arm][0].values}
-            for arm in part.arms
-        },
-    )
+    return write_rows(with_examples(session, experiments, rows), evidence, session.options.results)
 
 
 def pool_notes(experiment: Experiment, embedder: Embedder) -> list[str]:

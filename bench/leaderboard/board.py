@@ -6,8 +6,8 @@ from typing import Any
 from bench.errors import BenchError
 from bench.leaderboard import format as words
 from bench.leaderboard.attribution import LdsReport, attribution_of
+from bench.leaderboard.comparable import adjust, comparable_groups, differences, distinct_rows
 from bench.leaderboard.headline import headline
-from bench.leaderboard.results import adjust
 from bench.leaderboard.row import Row, TraitResult
 from bench.leaderboard.view import (
     ArmLine,
@@ -40,12 +40,11 @@ def board_view(rows: Sequence[Row], judged: LdsReport | None = None) -> BoardVie
     """
     if not rows:
         raise BenchError("board", seen="no rows", expected="at least one row", remedy="run a suite first")
-    once = {row.model_dump_json(): row for row in rows}
-    ordered = sorted(once.values(), key=lambda row: (row.budget, row.filter.name, row.model_dump_json()))
-    groups = [adjust(group) for group in _comparable(ordered)]
+    ordered = distinct_rows(rows)
+    groups = [adjust(group) for group in comparable_groups(ordered)]
     return BoardView(
         title=f"Suite {', '.join(_distinct(f'{row.suite} v{row.suite_version}' for row in ordered))}",
-        notes=_differences(ordered) + _row_notes(ordered),
+        notes=differences(ordered) + _row_notes(ordered),
         traits=[
             _trait_view(name, [row for row in group if name in row.traits], judged, apart=len(groups) > 1)
             for group in groups
@@ -54,46 +53,6 @@ def board_view(rows: Sequence[Row], judged: LdsReport | None = None) -> BoardVie
         facts=_shared_facts(ordered),
         rows=[row for group in groups for row in group],
     )
-
-
-def _comparable(rows: Sequence[Row]) -> list[list[Row]]:
-    """Group rows that may be ranked and corrected together: all that decides their numbers is equal, filters aside."""
-    groups: list[list[Row]] = []
-    for row in rows:
-        home = next((group for group in groups if all(_alike(row, other) for other in group)), None)
-        if home is None:
-            groups.append([row])
-        else:
-            home.append(row)
-    return groups
-
-
-def _alike(one: Row, other: Row) -> bool:
-    shared = one.traits.keys() & other.traits.keys()
-    return _settings(one) == _settings(other) and all(
-        _measurement(one.traits[name]) == _measurement(other.traits[name]) for name in shared
-    )
-
-
-def _settings(row: Row) -> dict[str, str]:
-    return {
-        "suite": f"{row.suite} v{row.suite_version}",
-        "recipe": row.recipe.model_dump_json(),
-        "seeds": str(row.seeds),
-        "device": row.cost.device,
-    }
-
-
-def _measurement(result: TraitResult) -> dict[str, str]:
-    return {
-        "pool": f"{result.pool} {result.pool_sha256[:12]}",
-        "judge": result.judge,
-        "eval version": str(result.eval_version),
-        "held-out prompts": str(result.prompts),
-        "reserve": f"{result.reserve_rows} rows",
-        "controls": str(result.controls),
-        "minimum gap": f"{result.minimum_gap:g}",
-    }
 
 
 def _trait_view(name: str, rows: Sequence[Row], judged: LdsReport | None, *, apart: bool) -> TraitView:
@@ -151,23 +110,6 @@ def _row_notes(rows: Sequence[Row]) -> list[str]:
         for note in row.notes:
             labels.setdefault(note, []).append(row_label(row))
     return [note if len(of) == len(rows) else f"{note} ({', '.join(of)})" for note, of in labels.items()]
-
-
-def _differences(rows: Sequence[Row]) -> list[str]:
-    """Say in what rows differ so that they are shown apart."""
-    found: dict[str, list[str]] = {}
-    for row in rows:
-        for what, value in _settings(row).items():
-            found.setdefault(what, []).append(value)
-        for name, result in row.traits.items():
-            for what, value in _measurement(result).items():
-                found.setdefault(f"{what} of {name}", []).append(value)
-    return [
-        f"Rows differ in {what}, so they are shown apart, neither ranked nor corrected together: "
-        f"{'; '.join(_distinct(values))}"
-        for what, values in found.items()
-        if len(set(values)) > 1
-    ]
 
 
 def _trait_facts(results: Sequence[TraitResult]) -> list[tuple[str, str]]:

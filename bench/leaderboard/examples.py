@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -42,6 +41,7 @@ from bench.records import Action, PoolRow
 ACTED: tuple[Action, ...] = ("drop", "drop_refill", "patch")  # whose students' answers are kept, where they were run
 BINS = 48  # of the distribution of scores
 PROMPTS = 1_000  # held-out prompts; in practice the size in bytes decides
+stored_answers = cache(read_answers)  # all rows of a run show those of `original`
 
 
 def with_examples(session: Session, experiments: Sequence[Experiment], rows: Sequence[Row]) -> list[Row]:
@@ -190,8 +190,7 @@ class Excerpts:
         return len(ids), fitting(prompts, PROMPTS, ANSWER_BYTES)
 
     def _texts(self, trial: Trial) -> dict[str, StoredAnswer]:
-        folder = self.session.options.out / self._log_folder(trial)
-        return _stored(folder, tuple(trial.scores.logs), self.experiment.trait.score)
+        return stored_answers(self.session.options.out / self._log_folder(trial) / trial.scores.logs[0])
 
     def _log_folder(self, trial: Trial) -> str:
         """Return where an evaluation's logs lie, from the run folder on."""
@@ -224,15 +223,6 @@ def score_counts(labels: Mapping[str, Label], scores: Mapping[str, float], flagg
     )
 
 
-@cache
-def _stored(folder: Path, logs: tuple[str, ...], score: str) -> dict[str, StoredAnswer]:
-    """Read each log once: all rows of a run show the answers of `original`."""
-    return read_answers(folder, logs, score)
-
-
 def _by_id(trial: Trial, score: str) -> dict[str, float | None]:
-    """Return the scores of a trial by sample, those of the first epoch where there are several."""
-    found: dict[str, float | None] = {}
-    for identity, value in zip(trial.scores.ids[score], trial.scores.values[score], strict=True):
-        found.setdefault(identity, value)
-    return found
+    """Return the scores of a trial by sample."""
+    return dict(zip(trial.scores.ids[score], trial.scores.values[score], strict=True))

@@ -1,14 +1,19 @@
 """Leaderboard rows: one JSON file per filter and budget, with the evidence behind every number."""
 
-import hashlib
-import json
+import re
+from collections.abc import Mapping, Sequence
+from math import isclose
 from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
-from bench.files import read_record, write_json, write_text
+from bench.files import read_record, write_json
+from bench.filtering.plugins import NAME_PATTERN
+from bench.leaderboard.checks import LARGEST, wrong_numbers
+from bench.leaderboard.evidence import Evidence, write_evidence
 from bench.outcomes import Estimate, FilterCard, FlagOverlap
 from bench.records import Action, Strict
 from bench.stats.agreement import Agreement
@@ -16,7 +21,13 @@ from bench.stats.leakage import Leakage
 
 SCHEMA = 3  # raise it when a field changes its meaning; 3 brought controls held over seeds and controlled leakage
 BOUNDS = ("oracle", "random_flag")  # ceiling and floor: no contenders, and no hypotheses of the board
+SAME = 1e-6  # of a removal and what its difference and the gap make of it
+HASH = re.compile("[0-9a-f]{64}")
 UNMEASURED = Estimate(value=None, note="not measured")
+
+Count = Annotated[int, Field(ge=0, le=LARGEST)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Seconds = Annotated[float, Field(ge=0)]
 
 
 class ArmScore(Strict):
@@ -38,6 +49,7 @@ class Effect(Strict):
         lift: Removal minus the mean removal of the random sets, same action and size; None where they did not get it.
         lift_difference: The same in units of the score.
         length_lift: Removal minus that of the length-matched set; None where it was not run.
+        over_patch: Removal minus that of patching the same flagged set; None for patch itself and where it was not run.
         margin_removal: Removal of the margin, `original` minus the arm over `original` minus `clean`; None where it was
             not measured.
         p: One-sided, against the random sets, of the primary contrast alone; None below 3 seeds.
@@ -49,9 +61,10 @@ class Effect(Strict):
     lift: Estimate | None = None
     lift_difference: Estimate | None = None
     length_lift: Estimate | None = None
+    over_patch: Estimate | None = None
     margin_removal: Estimate | None = None
-    p: float | None = None
-    p_holm: float | None = None
+    p: Share | None = None
+    p_holm: Share | None = None
 
 
 class LeakageEffect(Strict):
@@ -94,13 +107,13 @@ class Found(Strict):
         mean_rank: Mean place of the overt rows in the ranking by score, 0 first and 1 last.
     """
 
-    precision: float
-    recall: float
-    precision_any: float
-    recall_any: float
-    auprc: float | None = None
-    auprc_any: float | None = None
-    mean_rank: float | None = None
+    precision: Share
+    recall: Share
+    precision_any: Share
+    recall_any: Share
+    auprc: Share | None = None
+    auprc_any: Share | None = None
+    mean_rank: Share | None = None
 
 
 class TraitResult(Strict):
@@ -108,19 +121,19 @@ class TraitResult(Strict):
 
     trait: str
     description: str
-    eval_version: int
+    eval_version: Count
     judge: str  # `rules v1` or `model v1`
     pool: str
     pool_sha256: str
-    pool_rows: int
-    reserve_rows: int  # that replace dropped ones
-    prompts: int  # held-out prompts that the trait score covers
-    controls: int  # random sets held over all seeds
-    flagged: int
+    pool_rows: Count
+    reserve_rows: Count  # that replace dropped ones
+    prompts: Count  # held-out prompts that the trait score covers
+    controls: Count  # random sets held over all seeds
+    flagged: Count
     scored: bool  # False: the gate did not open, `reason` says why
     reason: str
     gap: Estimate
-    minimum_gap: float
+    minimum_gap: float = Field(gt=0)
     effects: dict[Action, Effect]
     primary: Action  # the action whose lift is tested
     winner: Winner | None  # of the run that the row is of; None below 3 seeds
@@ -133,17 +146,39 @@ class TraitResult(Strict):
     neighbours: Leakage | None  # nearest kept examples of the flagged
     overlaps: tuple[FlagOverlap, ...] = ()  # with what confounds and a placebo flag; none in rows from before
 
+    @model_validator(mode="after")
+    def _counts_and_shares(self) -> Self:
+        if not 1 <= self.flagged <= self.pool_rows:
+            raise ValueError(f"{self.flagged} of {self.pool_rows} rows flagged")
+        if any(not 0 <= share <= 1 for each in self.overlaps for share in (each.jaccard, each.by_chance)):
+            raise ValueError("overlaps are shares, from 0 to 1")
+        if self.effects and not self.scored:
+            raise ValueError("effects of a trait that is not scored")
+        if self.scored and (self.gap.low is None or self.gap.low < self.minimum_gap):
+            raise ValueError(f"scored, though the gap's interval does not clear {self.minimum_gap:g}")
+        return self
+
+    @model_validator(mode="after")
+    def _removals_are_shares_of_the_gap(self) -> Self:
+        for action, effect in self.effects.items():
+            removal, difference, gap = effect.removal.value, effect.difference.value, self.gap.value
+            if removal is None:
+                continue
+            if gap is None or difference is None or not isclose(removal * gap, difference, rel_tol=SAME, abs_tol=SAME):
+                raise ValueError(f"effects.{action}: removal {removal:g} is not difference {difference} over gap {gap}")
+        return self
+
 
 class Cost(Strict):
     """What the row took."""
 
-    share_flagged: float
-    filter_seconds: float
-    train_seconds: float  # of this filter's own arms, all seeds
-    eval_seconds: float
+    share_flagged: Share
+    filter_seconds: Seconds
+    train_seconds: Seconds  # of this filter's own arms, all seeds
+    eval_seconds: Seconds
     device: str
-    memory_estimated: int | None = None  # bytes at the peak: main memory, or the CUDA device's own
-    memory_peak: int | None = None  # the same as seen in the processes that trained and evaluated
+    memory_estimated: Count | None = None  # bytes at the peak: main memory, or the CUDA device's own
+    memory_peak: Count | None = None  # the same as seen in the processes that trained and evaluated
 
 
 class Row(Strict):
@@ -152,9 +187,9 @@ class Row(Strict):
     schema_version: int = Field(default=SCHEMA, ge=SCHEMA, le=SCHEMA)  # numbers of other schemas mean other things
     filter: FilterCard
     suite: str
-    suite_version: int
-    budget: float
-    seeds: list[int]
+    suite_version: Count
+    budget: float = Field(gt=0, le=1)
+    seeds: list[Count] = Field(min_length=1)
     recipe: Recipe
     traits: dict[str, TraitResult]
     cost: Cost
@@ -165,19 +200,28 @@ class Row(Strict):
     evidence: dict[str, str] = {}  # file beside `rows/` -> SHA-256
     examples: dict[str, str] = {}  # the same of the texts that its page shows; none where they were left out
 
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, value: list[int]) -> list[int]:
+        if len(set(value)) < len(value):
+            raise ValueError("a seed is there twice")
+        return value
 
-class Evidence(Strict):
-    """Per-sample scores behind one trait's part of a row, in the order of the samples.
+    @model_validator(mode="after")
+    def _numbers(self) -> Self:
+        wrong = list(wrong_numbers(self))
+        if wrong:
+            raise ValueError("; ".join(wrong[:10]))
+        return self
 
-    Attributes:
-        ids: Score name -> sample ids.
-        families: Score name -> family (bootstrap cluster) of each sample.
-        arms: Arm -> score name -> one list of values a training seed; None where a score does not apply.
-    """
-
-    ids: dict[str, list[str]]
-    families: dict[str, list[str]]
-    arms: dict[str, dict[str, list[list[float | None]]]]
+    @model_validator(mode="after")
+    def _traits_and_share(self) -> Self:
+        if not self.traits or any(name != result.trait for name, result in self.traits.items()):
+            raise ValueError("traits: at least one, each under its name")
+        flagged, rows = (sum(getattr(r, name) for r in self.traits.values()) for name in ("flagged", "pool_rows"))
+        if not isclose(self.cost.share_flagged, flagged / rows, abs_tol=SAME):
+            raise ValueError(f"cost.share_flagged is {self.cost.share_flagged:g}, but {flagged} of {rows} are flagged")
+        return self
 
 
 def row_file(row: Row) -> str:
@@ -185,12 +229,12 @@ def row_file(row: Row) -> str:
     return f"{row.filter.name}@{row.budget:g}.json"
 
 
-def write_rows(rows: list[Row], evidence: list[dict[str, Evidence]], folder: Path) -> list[Row]:
-    """Write one JSON file per row, and beside it one with its per-sample scores, each complete or not at all.
+def write_rows(rows: Sequence[Row], evidence: Mapping[str, Evidence], folder: Path) -> list[Row]:
+    """Write one JSON file per row, and beside them one with the per-sample scores, each complete or not at all.
 
     Args:
-        rows: The rows.
-        evidence: Of each row, by trait.
+        rows: The rows of one run.
+        evidence: Of the run, by trait.
         folder: Results folder; rows go to `rows/`, scores to `evidence/`.
 
     Returns:
@@ -199,14 +243,10 @@ def write_rows(rows: list[Row], evidence: list[dict[str, Evidence]], folder: Pat
     Raises:
         BenchError: If they cannot be written.
     """
-    written = []
-    for row, parts in zip(rows, evidence, strict=True):
-        text = json.dumps({trait: part.model_dump() for trait, part in parts.items()}) + "\n"
-        file = f"evidence/{row_file(row)}"
-        write_text(folder / file, text)
-        digest = hashlib.sha256(text.encode()).hexdigest()
-        written.append(row.model_copy(update={"evidence": {file: digest}}))
-        write_json(folder / "rows" / row_file(row), written[-1])
+    named = write_evidence(evidence, folder)
+    written = [row.model_copy(update={"evidence": named}) for row in rows]
+    for row in written:
+        write_json(folder / "rows" / row_file(row), row)
     return written
 
 
@@ -217,7 +257,35 @@ def read_rows(folder: str | Path) -> list[Row]:
         BenchError: If the folder holds none, or a file is not a row of this schema.
     """
     folder = Path(folder)
-    files = sorted((folder / "rows" if (folder / "rows").is_dir() else folder).glob("*.json"))
+    files = row_files(folder)
     if not files:
         raise BenchError(str(folder), seen="no *.json rows", expected="rows of a finished run", remedy="run the suite")
-    return [read_record(file, Row, "a row's JSON", "delete it, run again") for file in files]
+    return [read_row(file) for file in files]
+
+
+def row_files(folder: Path) -> list[Path]:
+    """Return the files of a folder of rows, or of the `rows` folder of a run, sorted by name."""
+    return sorted((folder / "rows" if (folder / "rows").is_dir() else folder).glob("*.json"))
+
+
+def read_row(file: Path) -> Row:
+    """Read one row.
+
+    Raises:
+        BenchError: If the file is not a row of this schema, or not named after its filter and budget; if names and
+            hashes do not look like some.
+    """
+    row = read_record(file, Row, "a row's JSON", "delete it, run again")
+    hashes = {"filter.sha256": row.filter.sha256, **{f"evidence.{name}": its for name, its in row.evidence.items()}}
+    hashes |= {f"traits.{name}.pool_sha256": result.pool_sha256 for name, result in row.traits.items()}
+    wrong = [f"{where}: {text[:80]!r} is no SHA-256" for where, text in hashes.items() if not HASH.fullmatch(text)]
+    if not NAME_PATTERN.fullmatch(row.filter.name):
+        wrong.append(f"filter.name: {row.filter.name[:80]!r}, expected lower-case letters, digits and underscores")
+    elif file.name != row_file(row):
+        wrong.append(f"a row that belongs in {row_file(row)}")
+    if wrong:
+        expected = "a row as a run wrote it, under the name it gave"
+        raise BenchError(
+            str(file), seen="; ".join(wrong), expected=expected, remedy="run the suite, or take the row out"
+        )
+    return row

@@ -1,14 +1,13 @@
 """Load models and tokenizers by name: packaged, the tiny one, a local folder, or a Hugging Face id."""
 
 import hashlib
-import json
 import os
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.files import replacing
+from bench.files import read_json, replacing
 from bench.models.encode import PLAIN_TEMPLATE
 from bench.models.packaged import PACKAGED, TINY, WEIGHTS, convert, download, tiny_model
 
@@ -64,8 +63,7 @@ def known_config(name: str) -> dict[str, Any]:
     """Read a model's config.json without importing torch; empty for a model that is not on this machine yet."""
     folder = model_folder(name) if name in PACKAGED else Path(resolve_model(name))
     file = folder / "config.json"
-    config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return config
+    return read_json(file, "a model's config.json", "restore the model's folder") if file.is_file() else {}
 
 
 def fetch(name: str, wheels: Path | None = None) -> Path:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
+from bench.models.ekfac import EkFac
 from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.likelihood import final_states, padded_tokens, predicting_states, token_log_likelihoods
@@ -73,7 +74,7 @@ class PerExample:
         with torch.no_grad():
             for name, given in (tensors or {}).items():
                 named[name].copy_(given)
-        self._parameters = list(named.values())
+        self._named, self._parameters = named, list(named.values())
 
     @property
     def size(self) -> int:
@@ -186,6 +187,20 @@ class PerExample:
         with self.moved(-step * unit):
             below = self.losses(rows)
         return (above - below) / (2 * step) * length
+
+    def inverse_hessian_product(
+        self, rows: Sequence[Encoded], direction: NDArray[np.floating], damping: float
+    ) -> NDArray[np.float32]:
+        """Multiply a direction, shape (size,), with the inverse of the EK-FAC Hessian of the rows' loss."""
+        import torch
+
+        hessian = EkFac(self._model, rows, self._prefix)
+        parts = torch.split(torch.from_numpy(direction.astype(np.float32)), [p.numel() for p in self._parameters])
+        solved = [
+            hessian.solve(name, part.view_as(p), damping).flatten()
+            for (name, p), part in zip(self._named.items(), parts, strict=True)
+        ]
+        return torch.cat(solved).numpy()
 
     @contextmanager
     def moved(self, change: "torch.Tensor") -> Iterator[None]:

@@ -1,11 +1,13 @@
 """Run store: finished work in folders named by the hash of everything that determines it.
 
-A folder is written under a temporary name and renamed when complete, so killed work is never taken for finished.
+A folder is written under a temporary name and renamed when complete, so killed work is never taken for finished. It
+names the SHA-256 of each of its files; where one has changed since, the work counts as not done, and is done again.
 """
 
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import shutil
 import tempfile
@@ -15,15 +17,39 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError, unwritable
-from bench.files import locked, read_json
+from bench.files import locked, read_json, write_json
 
 KEY_FILE = "key.json"
+HASHES_FILE = "files.json"  # path in the folder -> SHA-256; none in folders from before
+log = logging.getLogger("bench")
 
 
 def key_hash(key: Mapping[str, Any]) -> str:
     """Return the hash of a key: canonical JSON, first 24 hex digits of SHA-256."""
     text = json.dumps(key, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file in a folder but its key and hashes, by its path there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (KEY_FILE, HASHES_FILE))
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _changed_file(folder: Path, remedy: str) -> str:
+    """Return the first file that is missing or not as it was written; "" where all are, or no hashes were kept."""
+    if not (folder / HASHES_FILE).is_file():
+        return ""
+    for name, digest in read_json(folder / HASHES_FILE, "hashes of finished work", remedy).items():
+        file = folder / name
+        if not file.is_file() or _sha256(file) != digest:
+            return name
+    return ""
 
 
 class Store:
@@ -35,13 +61,14 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._intact: set[Path] = set()  # read whole by this object before
 
     def folder(self, kind: str, key: Mapping[str, Any]) -> Path:
         """Return the folder of the work with this key, finished or not."""
         return self.root / kind / key_hash(key)
 
     def has(self, kind: str, key: Mapping[str, Any]) -> bool:
-        """Return whether the work is finished.
+        """Return whether the work is finished, and its files are as they were written.
 
         Raises:
             BenchError: If the folder is there but holds no key, or another one.
@@ -60,6 +87,10 @@ class Store:
                 expected="the key that its name says",
                 remedy=remedy,
             )
+        if folder not in self._intact and (damaged := _changed_file(folder, remedy)):
+            log.warning("%s: %s has changed since it was written; this work is done again", folder, damaged)
+            return False
+        self._intact.add(folder)
         return True
 
     def keys(self, kind: str) -> list[tuple[Path, dict[str, Any]]]:
@@ -84,8 +115,11 @@ class Store:
             partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=target.parent))
             try:
                 fill(partial)
+                write_json(partial / HASHES_FILE, _hashes(partial))
                 (partial / KEY_FILE).write_text(json.dumps(dict(key), sort_keys=True, indent=1), encoding="utf-8")
                 partial.chmod(0o755)
+                if target.exists() and _changed_file(target, "delete it"):
+                    shutil.rmtree(target, ignore_errors=True)
                 try:
                     os.replace(partial, target)
                 except OSError:

@@ -1,7 +1,8 @@
 """The test of a filter against random sets, Holm's correction, and the power of a design."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from bench.stats.intervals import variance
 MIN_CONTROLS = 3
 BOUNDS = ("oracle", "random_flag")  # filters that are no candidates: no hypotheses of Holm's correction
 LEVEL = 0.05
+Key = TypeVar("Key", bound=Hashable)
 
 
 def beats_random(
@@ -83,15 +85,16 @@ def _slope(means: Means, group: Sequence[str]) -> float:
     return share * (1 - share) * (means.scale[1] - means.scale[0])
 
 
-def holm(p: Mapping[str, float | None]) -> dict[str, float | None]:
+def holm(p: Mapping[Key, float | None]) -> dict[Key, float | None]:
     """Adjust p-values by Holm's method (1979, Scand. J. Stat. 6); a missing one stays None and is no hypothesis.
 
     Args:
         p: One entry per primary contrast of the whole board (filter x budget x trait, patch against random patch),
             without `BOUNDS`.
     """
-    order = sorted((value, name) for name, value in p.items() if value is not None and math.isfinite(value))
-    adjusted: dict[str, float | None] = dict.fromkeys(p)
+    known = [(value, name) for name, value in p.items() if value is not None and math.isfinite(value)]
+    order = sorted(known, key=lambda pair: pair[0])
+    adjusted: dict[Key, float | None] = dict.fromkeys(p)
     least = 0.0
     for rank, (value, name) in enumerate(order):
         least = max(least, min((len(order) - rank) * value, 1.0))

@@ -145,3 +145,5 @@ def test_the_recorded_command_names_no_output_folder(monkeypatch: pytest.MonkeyP
     for words in (["--out", "/home/me/x", "run", "quick"], ["run", "quick", "--out=/home/me/x"]):
         monkeypatch.setattr("sys.argv", ["bench", *words])
         assert command_line() == "bench run quick"
+    monkeypatch.setattr("sys.argv", ["bench", "rollouts", "p.jsonl", "--arg", "api_key=sk-1", "--arg", "max_tokens=5"])
+    assert command_line() == "bench rollouts p.jsonl --arg api_key=redacted --arg max_tokens=5"

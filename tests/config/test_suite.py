@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from bench.config.recipe import RECIPES, load_recipe
-from bench.config.suite import Suite, built_in_suites, load_suite, with_judge, with_pool
+from bench.config.suite import HIDDEN, Suite, built_in_suites, load_suite, with_judge, with_pool, with_pool_seed
+from bench.data.experiment import load_experiment
 from bench.data.trait import built_in_traits, load_trait
 from bench.errors import BenchError
 from bench.files import toml_names
@@ -96,6 +97,11 @@ def test_shares_of_a_world_are_its_dose(tmp_path: Path) -> None:
         ("seeds = [1, 2]", "seeds = [1, 1]", "seeds: .*a value is repeated"),
         ("seeds = [1, 2]", "seeds = 1", "seeds: Input should be a valid tuple"),
         ("seeds = [1, 2]", "seeds = [1.5]", r"seeds\.0: Input should be a valid integer"),
+        ("seeds = [1, 2]", "seeds = [-1]", r"seeds\.0: Input should be greater than or equal to 0"),
+        ("seeds = [1, 2]", f"seeds = [{2**32}]", r"seeds\.0: Input should be less than 4294967296"),
+        ("seeds = [1, 2]", f"seeds = [{'9' * 400}]", "(?s)suite .*an integer of 1329 bits"),
+        ("rows = 20", f"rows = {2**62}", "rows: Input should be less than or equal to 10000000"),
+        ("minimum_gap = 0.2", "minimum_gap = inf", "(?s)suite .*not finite"),
         ("seeds = [1, 2]", "sedes = [1, 2]", "seeds: Field required; sedes: Extra inputs are not permitted"),
         ('"keyword", "oracle"', '"keyword", "keyword"', "filters: .*a value is repeated"),
         ("seeds = [1, 2]", "seeds = [1]\nmixes = [0.5, 1.0]", "each mix must lie between 0 and 1; 0 is .*'clean'"),
@@ -169,6 +175,22 @@ def test_another_pool_keeps_how_it_is_read(tmp_path: Path, monkeypatch: pytest.M
     assert (source.rows, source.columns) == (5, {"id": "key"})
 
 
+def test_a_secret_gives_pools_that_others_cannot_draw_and_its_holders_can(tmp_path: Path) -> None:
+    plain = suite(tmp_path, "", SECOND.format(trait="blackmail"))
+    one, again, other = (with_pool_seed(plain, word * 16) for word in "aab")
+    seeds = [[each.world_seed for each in found.file.experiments] for found in (one, again, other)]
+    assert seeds[0] == seeds[1] and len({*seeds[0], *seeds[2]}) == 4 and min(seeds[0] + seeds[2]) >= HIDDEN
+    assert plain.file.experiments[0].world_seed == 0
+    pool = load_experiment(one.file.experiments[0], one, lambda: None).pool
+    assert pool.card.name == "date_confusion world, a hidden seed" and len(pool.rows) == 20
+
+
+@pytest.mark.parametrize(("secret", "words"), [("short", "5 characters"), ("a" * 16, "from files")])
+def test_a_secret_that_cannot_hide_a_pool_is_refused(tmp_path: Path, secret: str, words: str) -> None:
+    with pytest.raises(BenchError, match=words):
+        with_pool_seed(suite(tmp_path) if secret == "short" else suite(tmp_path, WORLD, POOL), secret)
+
+
 def test_a_suite_that_does_not_read_one_pool_takes_no_other(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="suite 'mine' does not read exactly one pool"):
         with_pool(suite(tmp_path), Path("other.jsonl"))
@@ -192,6 +214,8 @@ def test_a_built_in_recipe_is_called_as_its_file(name: str) -> None:
         ('method = "qlora"\nlearning_rate = 1e-3', "method: Input should be 'full', 'lora' or 'top_layers'"),
         ('method = "lora"', "learning_rate: Field required"),
         ('method = "lora"\nlearning_rate = 0', "learning_rate: Input should be greater than 0"),
+        (f'method = "lora"\nlearning_rate = 1e-3\nbatch_size = {2**60}', "batch_size: Input should be less than"),
+        ('method = "lora"\nlearning_rate = nan', "not finite"),
         ('method = "lora"\nlearning_rate = 1e-3\nepoch = 2', "epoch: Extra inputs are not permitted"),
         ('method = "lora"\nlearning_rate = 1e-3\nepochs = "two"', "epochs: Input should be a valid integer"),
         ("method = lora", "Invalid value"),

@@ -8,7 +8,7 @@ import pytest
 from fixtures_run import experiment_on
 
 from bench.arms import CLEAN, ORIGINAL, control_arm, filter_arm
-from bench.config.schema import DiffSettings
+from bench.config.study_settings import DiffSettings
 from bench.config.suite import load_suite
 from bench.data import trait as traits
 from bench.data.embedding import Embedder
@@ -19,7 +19,8 @@ from bench.errors import BenchError
 from bench.evaluation.evaluate import EvalTask, build_task, judge_of, load_module, score_answers
 from bench.evaluation.validate_judge import labelled_sets, read_judge, read_labelled
 from bench.leaderboard.assemble import pool_notes
-from bench.leaderboard.results import find_neighbours, read, trait_result
+from bench.leaderboard.numbers import numbers, read
+from bench.leaderboard.results import evidence_of, find_neighbours, trait_result
 from bench.outcomes import FilterCard, SampleScores, Selection, Trial
 from bench.records import Pool, PoolCard, PoolRow
 from bench.studies.diff.sets import verdict_sets
@@ -110,7 +111,10 @@ def test_a_raised_version_changes_the_row_and_the_key(name: str, tmp_path: Path)
     after = copied(tmp_path, name, f"\nversion = {now}\n", f"\nversion = {now + 1}\n")
     smoke = load_suite("smoke")
     suite = replace(smoke, file=smoke.file.model_copy(update={"actions": ("drop",), "budgets": (0.5,)}))
-    rows = [trait_result(read(measured(spec), suite), selected("e0"), 0.5, None, None) for spec in (before, after)]
+    rows = []
+    for spec in (before, after):
+        found = numbers(read(evidence_of(measured(spec), suite)), "bm25", 0.5, None, None)
+        rows.append(trait_result(measured(spec), selected("e0"), 0.5, None, found))
     assert [row.eval_version for row in rows] == [now, now + 1]
     assert [row.judge for row in rows] == [f"rules v{now}", f"rules v{now + 1}"]
     first, second = (Measurement(spec, "rules").key() for spec in (before, after))

@@ -113,7 +113,7 @@ def test_by_path_with_the_hash_of_its_source(tmp_path: Path) -> None:
     path = write(tmp_path)
     plugin = load_filter(str(path))
     assert (plugin.name, plugin.version, plugin.summary, plugin.options) == ("mine", 2, "Toy.", {"k": 1})
-    assert plugin.origin == str(path)
+    assert plugin.origin == path.name  # a folder may name its owner
     assert plugin.sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert plugin.patch is None
     assert list(tmp_path.iterdir()) == [path]  # no byte code is left beside it
@@ -265,12 +265,22 @@ def test_options_reach_the_filter_and_unknown_ones_are_refused(tmp_path: Path) -
         ("return np.array(list('abcd'))", "type <U1"),
         ("return np.array([1, np.nan, 2, np.inf])", "2 scores are not finite; the first is nan, of example 'e1'"),
         ("raise KeyError('oops')", "line 7"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("raise GeneratorExit", "GeneratorExit"),
+        ("raise type('Own', (BaseException,), {})()", "Own"),
         ("examples.pop(); return np.ones(4)", "changed the examples"),
         ("examples[0].completions['a'] = ''; return np.ones(4)", "changed the examples"),
         ("object.__setattr__(trait, 'name', 'x'); return np.ones(4)", "changed the examples or the trait"),
+        (
+            "type(examples[0]).__eq__ = lambda a, b: True; examples[0].completions['a'] = ''; return np.ones(4)",
+            "changed the examples",
+        ),
     ],
 )
-def test_a_filter_that_breaks_its_contract_is_named(tmp_path: Path, body: str, seen: str) -> None:
+def test_a_filter_that_breaks_its_contract_is_named(
+    tmp_path: Path, body: str, seen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Example, "__eq__", Example.__eq__)  # put back where a filter replaces it
     trait = Trait("toy", "A toy.", ("seed",), ("other",), ("word",))
     with pytest.raises(BenchError, match=seen) as caught:
         score_examples(load(tmp_path, body=body), examples(), trait, context())

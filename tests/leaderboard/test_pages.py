@@ -73,7 +73,7 @@ def test_a_page_alone_links_to_none() -> None:
 
 
 def test_a_report_is_rendered_again_when_a_page_joins(tmp_path: Path) -> None:
-    write_rows([row("keyword")], [{}], tmp_path)
+    write_rows([row("keyword")], {}, tmp_path)
     assert write_pages(tmp_path) == [tmp_path / "report.html"]
     assert NAV.findall((tmp_path / "report.html").read_text(encoding="utf-8")) == []
     (tmp_path / "diff.json").write_text(invented().model_dump_json(), encoding="utf-8")

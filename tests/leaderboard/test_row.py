@@ -8,35 +8,42 @@ import pytest
 from fixtures_rows import row, trait_result
 
 from bench.errors import BenchError
+from bench.leaderboard.evidence import Evidence, read_evidence
 from bench.leaderboard.render import render_board
-from bench.leaderboard.row import SCHEMA, Evidence, read_rows, write_rows
+from bench.leaderboard.row import SCHEMA, read_rows, write_rows
 from bench.run import Results
 
+SCORES = {"date_confusion": [[1.0, None], [0.0, 1.0]], "exact": [[1.0, 0.0], [1.0, 1.0]]}
 EVIDENCE = {
     "date_confusion": Evidence(
-        ids={"date_confusion": ["a", "b"]},
-        families={"date_confusion": ["a", "a"]},
-        arms={"original": {"date_confusion": [[1.0, None], [0.0, 1.0]]}},
+        score="date_confusion",
+        scale=(0, 1),
+        ids={score: ["a", "b"] for score in SCORES},
+        families={score: ["a", "a"] for score in SCORES},
+        arms={"original": SCORES, "clean": SCORES},
+        seeds=[0, 1],
+        controls=4,
+        minimum_gap=0.2,
     )
 }
 
 
-def test_a_row_names_its_evidence_by_hash(tmp_path: Path) -> None:
-    (written,) = write_rows([row("keyword")], [EVIDENCE], tmp_path)
-    assert read_rows(tmp_path) == [written]
-    assert written.evidence.keys() == {"evidence/keyword@0.1.json"}
-    text = (tmp_path / "evidence/keyword@0.1.json").read_bytes()
-    assert written.evidence["evidence/keyword@0.1.json"] == hashlib.sha256(text).hexdigest()
-    assert {trait: Evidence.model_validate(part) for trait, part in json.loads(text).items()} == EVIDENCE
+def test_rows_of_a_run_name_its_evidence_by_hash(tmp_path: Path) -> None:
+    written = write_rows([row("keyword"), row("oracle")], EVIDENCE, tmp_path)
+    assert read_rows(tmp_path) == written and written[0].evidence == written[1].evidence
+    ((file, digest),) = written[0].evidence.items()
+    assert [path.name for path in (tmp_path / "evidence").iterdir()] == [Path(file).name]
+    assert hashlib.sha256((tmp_path / file).read_bytes()).hexdigest() == digest
+    assert read_evidence(tmp_path, written[0].evidence) == EVIDENCE
 
 
 def test_the_same_row_and_scores_give_the_same_bytes(tmp_path: Path) -> None:
     for folder in ("one", "two"):
-        write_rows([row("keyword")], [EVIDENCE], tmp_path / folder)
-    for file in ("rows/keyword@0.1.json", "evidence/keyword@0.1.json"):
+        (written,) = write_rows([row("keyword")], EVIDENCE, tmp_path / folder)
+    for file in ("rows/keyword@0.1.json", *written.evidence):
         assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
-    changed = {"date_confusion": EVIDENCE["date_confusion"].model_copy(update={"arms": {}})}
-    (other,) = write_rows([row("keyword")], [changed], tmp_path / "two")
+    changed = {"date_confusion": EVIDENCE["date_confusion"].model_copy(update={"seeds": [0, 2]})}
+    (other,) = write_rows([row("keyword")], changed, tmp_path / "two")
     assert other.evidence != read_rows(tmp_path / "one")[0].evidence
 
 
@@ -55,7 +62,7 @@ def test_a_row_of_another_schema_is_refused_as_its_numbers_mean_other_things(tmp
 
 
 def test_a_board_is_rendered_from_a_folder_as_from_its_rows(tmp_path: Path) -> None:
-    rows = write_rows([row("keyword")], [EVIDENCE], tmp_path / "run")
+    rows = write_rows([row("keyword")], EVIDENCE, tmp_path / "run")
     pages = [render_board(given, tmp_path / name) for given, name in ((rows, "one"), (tmp_path / "run", "two"))]
     assert pages[0].read_bytes() == pages[1].read_bytes()
 

@@ -12,7 +12,7 @@ import pytest
 
 from bench.errors import BenchError
 from bench.run_folder.provenance import SETTINGS_FILE, check_folder
-from bench.run_folder.store import KEY_FILE, Store, key_hash
+from bench.run_folder.store import HASHES_FILE, KEY_FILE, Store, key_hash
 
 KEY = {"seed": 1, "rows": ["a", "b"]}
 
@@ -42,6 +42,31 @@ def test_finished_work_is_found_under_its_key(store: Store) -> None:
     assert store.has("work", KEY)
     assert store.keys("work") == [(folder, KEY)]
     assert not store.has("work", KEY | {"seed": 2}) and not store.has("other", KEY)
+
+
+@pytest.mark.parametrize("damage", ["flip", "cut", "remove"])
+def test_a_file_that_has_changed_is_noticed_said_and_made_again(
+    store: Store, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = store.write("work", KEY, fill) / "result.txt"
+    assert Store(store.root).has("work", KEY)
+    match damage:
+        case "flip":
+            file.write_bytes(b"eone")
+        case "cut":
+            file.write_bytes(b"don")
+        case _:
+            file.unlink()
+    assert not Store(store.root).has("work", KEY)
+    assert "result.txt has changed since it was written" in caplog.text
+    again = Store(store.root)
+    assert again.write("work", KEY, fill) == file.parent and again.has("work", KEY)
+    assert file.read_text(encoding="utf-8") == "done"
+
+
+def test_folders_without_hashes_stay_valid(store: Store) -> None:
+    (store.write("work", KEY, fill) / HASHES_FILE).unlink()
+    assert Store(store.root).has("work", KEY)
 
 
 def test_a_key_is_its_content_whatever_the_order_and_kind_of_sequence(store: Store) -> None:
@@ -151,7 +176,7 @@ def test_ignored_settings_may_differ_and_the_first_ones_stay(tmp_path: Path) -> 
 @pytest.mark.parametrize("text", ['{"suite"', "null", "\udcff"])
 def test_damaged_settings_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / SETTINGS_FILE).write_bytes(text.encode(errors="surrogateescape"))
-    with pytest.raises(BenchError, match="damaged: "):
+    with pytest.raises(BenchError, match=r"damaged: |not UTF-8"):
         check_folder(tmp_path, {"suite": "quick"})
 
 

@@ -14,6 +14,7 @@ from bench.models.load import load_model, model_identity
 from bench.models.packaged import PACKAGED, TINY
 from bench.models.student import load_student
 from bench.run_folder.arm_index import find_student
+from bench.secrets import without_secrets
 from bench.studies.checkpoints.panel import INSPECT, ModelEntry
 
 OWN_TEMPLATE = "its own chat template"
@@ -60,7 +61,7 @@ def find_source(entry: ModelEntry, folder: Path) -> Source:
         identity = f"{model_identity(recipe.model)}/{student.name}"
         return Source(entry, words, identity, _licence(entry, recipe.model), recipe.model, student, recipe)
     if entry.model.startswith(INSPECT):
-        arguments = json.dumps(entry.model_args, sort_keys=True, default=str)
+        arguments = json.dumps(without_secrets(entry.model_args), sort_keys=True, default=str)
         return Source(entry, entry.model, f"{entry.model} {arguments}", entry.licence)
     beside = folder / entry.model
     base = str(beside) if (beside / "config.json").is_file() else entry.model

@@ -1,12 +1,13 @@
 """Panels: which models are compared on which evals, as TOML files."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from bench.files import find_toml, load_toml
 from bench.records import Strict
+from bench.secrets import Arguments
 
 PANELS = Path(__file__).parent / "panels"
 INSPECT = "inspect:"  # prefix of models that Inspect itself runs
@@ -30,7 +31,7 @@ class ModelEntry(Strict):
     name: str = Field(min_length=1)
     stage: str = ""
     model: str = ""
-    model_args: dict[str, Any] = {}
+    model_args: Arguments = {}
     run: str = ""
     arm: str = ""
     seed: int | None = None
@@ -75,7 +76,7 @@ class EvalEntry(Strict):
     scale: tuple[float, float] = (0.0, 1.0)
     margin: float | None = Field(default=None, gt=0)
     limit: int | None = Field(default=None, ge=1)
-    args: dict[str, Any] = {}
+    args: Arguments = {}
     values: dict[str, float] = {}
 
     @model_validator(mode="after")

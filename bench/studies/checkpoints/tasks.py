@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import inspect
 import json
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -13,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 from bench.data.trait import evals_folder
 from bench.errors import BenchError, unknown
-from bench.evaluation.evaluate import EvalTask, build_task, collect, run_tasks
+from bench.evaluation.evaluate import EvalTask, build_task, run_tasks
+from bench.evaluation.scores import check_answered, collect, is_readable
 from bench.files import read_json, write_json
 from bench.outcomes import SampleScores
+from bench.secrets import without_secrets
 from bench.studies.checkpoints.panel import EvalEntry, ModelEntry, Panel
 
 if TYPE_CHECKING:
     from inspect_ai import Task
 
 ENTRY_POINTS = "inspect_ai"  # the group under which packages announce their tasks to Inspect
-READABLE = ("C", "I", "P", "N", "yes", "no", "true", "false")  # words that Inspect reads as 1, 0.5 or 0
 MEASURED_FILE = "measured.json"
 
 
@@ -59,7 +61,7 @@ class PanelTask:
             "version": self.version,
             "code": self.code,
             "prompts": self.prompts_sha256,
-            "args": json.loads(json.dumps(self.entry.args, default=str)),
+            "args": json.loads(json.dumps(without_secrets(self.entry.args), default=str)),
             "judge": self.judge,
         }
 
@@ -211,8 +213,10 @@ def measure(
         BenchError: If the model is not to be had, or a sample fails or has no score.
     """
     tags = [entry.name.replace(" ", "_")]
-    scores = run_tasks(model, [task.build()], folder, model_args=entry.model_args, grader=grader, tags=tags)
-    facts = {"log": scores.logs[0], "template": template, "seconds": scores.seconds}
+    start = time.perf_counter()
+    logs = run_tasks(model, [task.build()], folder, model_args=entry.model_args, grader=grader, tags=tags)
+    check_answered(logs, folder)
+    facts = {"log": Path(logs[0].location).name, "template": template, "seconds": time.perf_counter() - start}
     write_json(folder / MEASURED_FILE, facts)
 
 
@@ -251,7 +255,7 @@ def _numbers(value: Any, values: Mapping[str, float], task: str) -> Any:
         return value
     if value in values:
         return values[value]
-    if value in READABLE or value.lower() in READABLE or _is_number(value):
+    if is_readable(value):
         return value
     raise BenchError(
         f"eval {task}",
@@ -259,11 +263,3 @@ def _numbers(value: Any, values: Mapping[str, float], task: str) -> Any:
         expected="a number, or one of the words C, I, P, N",
         remedy=f'say what it is worth in the panel: values = {{ "{value}" = 1.0 }}',
     )
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

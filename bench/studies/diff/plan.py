@@ -8,7 +8,8 @@ from random import Random
 from bench.arms import BASE as BASE_ARM
 from bench.arms import build_arm, control_arm, mix_arm, mixed_ids, teacher_rows
 from bench.config.recipe import Recipe, load_recipe
-from bench.config.schema import DiffSettings, ExperimentSettings
+from bench.config.schema import ExperimentSettings
+from bench.config.study_settings import DiffSettings
 from bench.config.suite import Suite
 from bench.data.controls import random_sets
 from bench.data.experiment import Experiment

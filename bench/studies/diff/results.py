@@ -11,7 +11,8 @@ from bench.data.controls import random_name
 from bench.data.experiment import Experiment
 from bench.evaluation.evaluate import judge_label
 from bench.execution.job import Job
-from bench.leaderboard.results import TEACHER, ScoreTables
+from bench.leaderboard.evidence import ScoreTables, gather
+from bench.leaderboard.results import TEACHER
 from bench.outcomes import SampleScores
 from bench.records import Action
 from bench.stats import effects
@@ -74,7 +75,7 @@ class Measured:
 
     def tables(self) -> ScoreTables:
         """Return all scores by cell."""
-        return ScoreTables({**self.experiment.scores(), **self.teachers}, self.experiment.trait.score, self.scale)
+        return gather({**self.experiment.scores(), **self.teachers}, self.experiment.trait.score, self.scale)
 
 
 def prerequisites(data: Measured) -> Prerequisites:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.config.schema import DiffSettings, NamedSet
+from bench.config.study_settings import DiffSettings, NamedSet
 from bench.data.experiment import Experiment
 from bench.data.prompts import normalised
 from bench.errors import BenchError, unknown

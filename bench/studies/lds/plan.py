@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.arms import ORIGINAL, build_arm
-from bench.config.schema import LdsSettings
+from bench.config.study_settings import LdsSettings
 from bench.config.suite import Suite
 from bench.data.experiment import Experiment
 from bench.data.prompts import normalised

@@ -18,6 +18,7 @@ from bench.evaluation.evaluate import score_answers
 from bench.execution.session import Session
 from bench.files import read_json
 from bench.records import PoolRow
+from bench.secrets import REDACTED
 from bench.studies.rollouts.pool_file import read_provenance
 from bench.studies.rollouts.records import Answer, Settings, question_of
 from bench.studies.rollouts.teachers import make_teacher
@@ -79,7 +80,8 @@ def _settings(session: Session, experiment: Experiment, teacher: str) -> Setting
             expected="a pool file with this teacher's completions by `bench rollouts`, which notes how they were made",
             remedy=f"run bench rollouts POOL.jsonl --teacher {teacher}",
         )
-    return made.settings.model_copy(update={"device": session.device if made.settings.device else ""})
+    args = {name: value for name, value in made.settings.args.items() if value != REDACTED}  # from the environment now
+    return made.settings.model_copy(update={"device": session.device if made.settings.device else "", "args": args})
 
 
 def _prompt_texts(experiment: Experiment) -> dict[str, str]:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Protocol
 from pydantic import Field
 
 from bench.records import Message, PoolRow, Strict
+from bench.secrets import Arguments
 
 EngineName = Literal["hf", "vllm", "inspect"]
 ROLLOUT_CODE = 1  # part of the settings: raise it when the same settings would give other completions
@@ -40,7 +41,7 @@ class Settings(Strict):
     system: str = ""
     batch: int = Field(ge=0)
     device: str
-    args: dict[str, Any] = Field(default_factory=dict)
+    args: Arguments = Field(default_factory=dict)
     code: int = ROLLOUT_CODE
 
 

@@ -5,11 +5,9 @@ import tempfile
 from pathlib import Path
 from typing import Literal
 
-from pydantic import ValidationError
-
+from bench import files
 from bench.config.recipe import Recipe
-from bench.errors import BenchError, unwritable
-from bench.files import read_text
+from bench.errors import unwritable
 from bench.records import Strict
 from bench.stats.equivalence import Comparison
 
@@ -194,15 +192,8 @@ def read_record(file: Path) -> SpeedRecord:
     Raises:
         BenchError: If it is missing or of another format.
     """
-    try:
-        return SpeedRecord.model_validate_json(read_text(file))
-    except OSError as error:
-        seen, expected = error.strerror or str(error), "a readable file"
-    except ValidationError as error:
-        first = error.errors()[0]
-        seen = f"{'.'.join(map(str, first['loc'])) or 'file'}: {first['msg']}"
-        expected = f"speed measurements of format {FORMAT}"
-    raise BenchError(str(file), seen=seen, expected=expected, remedy="name a .json file that `bench speed` wrote")
+    written = "name a .json file that `bench speed` wrote"
+    return files.read_record(file, SpeedRecord, f"speed measurements of format {FORMAT}", written)
 
 
 def counted(number: int, noun: str) -> str:

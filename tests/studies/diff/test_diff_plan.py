@@ -8,7 +8,7 @@ from fixtures_run import experiment_on
 
 from bench.arms import build_arm, control_arm, filter_arm, mixed_ids, reference_arms
 from bench.config.recipe import load_recipe
-from bench.config.schema import DiffSettings
+from bench.config.study_settings import DiffSettings
 from bench.data.controls import random_ids
 from bench.data.pool import hash_rows
 from bench.data.trait import load_trait

@@ -8,7 +8,7 @@ import pytest
 from fixtures_run import experiment_on
 from pydantic import ValidationError
 
-from bench.config.schema import DiffSettings, NamedSet
+from bench.config.study_settings import DiffSettings, NamedSet
 from bench.data.experiment import Experiment
 from bench.data.pool import hash_rows
 from bench.data.trait import TraitSpec, load_trait

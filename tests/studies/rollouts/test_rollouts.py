@@ -131,6 +131,15 @@ def test_an_inspect_model_gets_turns_settings_and_a_seed_of_the_row(tmp_path: Pa
 # What is written
 
 
+def test_a_key_reaches_the_model_and_no_file(tmp_path: Path) -> None:
+    pool = pool_file(tmp_path, "Hello?")
+    settings = api(args={"api_key": "sk-of-mine"})
+    go(pool, "t", settings)
+    assert settings.args["api_key"] == "sk-of-mine"
+    assert provenance(pool)[0]["settings"]["args"] == {"api_key": "redacted"}
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and b"sk-of-mine" in path.read_bytes()]
+
+
 def test_two_teachers_make_a_pool_that_loads(tmp_path: Path) -> None:
     pool = pool_file(tmp_path, "Hi", "Bye", source="chat", meta={"k": [1]})
     before = hash_rows(load_rows(pool))

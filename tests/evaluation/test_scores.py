@@ -1,0 +1,137 @@
+"""What scorers may give: numbers under names of their own, one value a sample; all else is refused in words."""
+
+import math
+from pathlib import Path
+
+import pytest
+from inspect_ai import Epochs, Task
+from inspect_ai.dataset import Sample
+from inspect_ai.scorer import Score, Scorer, Target, accuracy, scorer
+from inspect_ai.solver import TaskState, generate
+
+from bench.data.trait import Measurement, load_trait
+from bench.errors import BenchError
+from bench.evaluation.constant import CONSTANT
+from bench.evaluation.evaluate import check_task, run_tasks
+from bench.evaluation.scores import collect
+from bench.outcomes import SampleScores
+
+
+def giving(name: str, *values: object) -> Scorer:
+    """A scorer that gives these values to the first, second, ... sample, and again from the start."""
+    given = iter(values * 99)
+
+    @scorer(metrics=[accuracy()], name=name)
+    def made() -> Scorer:
+        async def score(state: TaskState, target: Target) -> Score:
+            return Score(value=next(given))  # type: ignore[arg-type]
+
+        return score
+
+    return made()
+
+
+def measured(folder: Path, *scorers: Scorer, wanted: str = "", epochs: Epochs | None = None) -> SampleScores:
+    samples = [Sample(id=f"s{number}", input="Hello.", metadata={"family": "f"}) for number in range(2)]
+    task = Task(dataset=samples, solver=generate(), scorer=list(scorers), name="manners", epochs=epochs)
+    return collect(run_tasks(CONSTANT, [task], folder / "logs"), folder / "logs", 0.0, [wanted])
+
+
+def test_a_single_value_goes_by_the_name_of_the_task_and_several_by_those_of_their_scorers(tmp_path: Path) -> None:
+    one = measured(tmp_path / "1", giving("polite", 1, 0.5))
+    assert one.values == {"manners": [1.0, 0.5]} and one.families == {"manners": ["f", "f"]}
+    two = measured(tmp_path / "2", giving("polite", 1, 0), giving("terse", "C", "I"), giving("both", {"a": 2, "b": 3}))
+    assert two.values == {"polite": [1.0, 0.0], "terse": [1.0, 0.0], "a": [2.0, 2.0], "b": [3.0, 3.0]}
+
+
+def test_a_sole_score_is_taken_for_the_one_that_is_wanted(tmp_path: Path) -> None:
+    assert measured(tmp_path / "1", giving("polite", 1, 0), wanted="trait").values == {"trait": [1.0, 0.0]}
+    assert measured(tmp_path / "2", giving("x", {"trait": 1, "b": 0}), wanted="trait").values.keys() == {"trait", "b"}
+    with pytest.raises(BenchError) as caught:
+        measured(tmp_path / "3", giving("x", {"a": 1, "b": 0}), wanted="trait")
+    assert "scores: a, b" in caught.value.seen and "'trait'" in caught.value.expected
+
+
+@pytest.mark.parametrize(
+    ("value", "seen"),
+    [
+        ("splendid", "'splendid'"),
+        ([1, 0], "[1, 0]"),
+        (math.inf, "inf"),
+        ({"a": -math.inf}, "-inf"),
+        ({"a": "great"}, "'great'"),
+    ],
+)
+def test_what_is_no_number_is_refused_with_the_sample(tmp_path: Path, value: object, seen: str) -> None:
+    with pytest.raises(BenchError) as caught:
+        measured(tmp_path, giving("polite", value))
+    assert seen in caught.value.seen and "sample s0" in caught.value.where
+
+
+def test_two_scores_of_one_name_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="two scores named 'a'"):
+        measured(tmp_path, giving("x", {"a": 1}), giving("y", {"a": 0}))
+
+
+def test_a_scorer_without_an_opinion_leaves_a_gap(tmp_path: Path) -> None:
+    assert measured(tmp_path, giving("polite", math.nan, 1)).values == {"manners": [None, 1.0]}
+
+
+@pytest.mark.parametrize(("reducer", "expected"), [("max", 1.0), ("mean", 1 / 3), ("mode", 0.0)])
+def test_repeated_samples_count_once_by_the_reducer_of_the_task(tmp_path: Path, reducer: str, expected: float) -> None:
+    found = measured(tmp_path, giving("polite", 1, 1, 0, 0, 0, 0), epochs=Epochs(3, reducer))
+    assert found.ids == {"manners": ["s0", "s1"]}
+    assert found.values["manners"] == pytest.approx([expected, expected])
+    named = measured(tmp_path / "d", giving("p", {"a": 1}, {"a": 1}, *[{"a": 0}] * 4), epochs=Epochs(3, reducer))
+    assert named.values["a"] == pytest.approx([expected, expected])
+
+
+TASK = """
+from inspect_ai import Task, task
+from inspect_ai.dataset import Sample
+from inspect_ai.scorer import Score, scorer, accuracy
+from inspect_ai.solver import generate
+
+@scorer(metrics=[accuracy()])
+def verdict():
+    async def score(state, target):
+        return Score(value={value})
+    return score
+
+@task
+def mine({arguments}):
+    return Task(dataset=[Sample(input="Hello.")], solver=generate(), scorer=verdict())
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "arguments", "seen"),
+    [
+        ("1", "", ""),
+        ("{'date_confusion': 0, 'side': 1}", "judge='rules', limit=None", ""),
+        ("{'a': 0, 'b': 1}", "", "scores: a, b"),
+        ("'splendid'", "", "'splendid'"),
+        ("1 / 0", "", "division"),
+        ("1", "secret", "requires secret"),
+    ],
+)
+def test_a_task_of_the_users_is_tried_before_anything_is_trained(
+    tmp_path: Path, value: str, arguments: str, seen: str
+) -> None:
+    (tmp_path / "mine.py").write_text(TASK.format(value=value, arguments=arguments), encoding="utf-8")
+    built_in = load_trait("date_confusion")
+    own = built_in.model_copy(
+        update={"path": tmp_path / "t.toml", "eval": built_in.eval.model_copy(update={"task": "mine.py"})}
+    )
+    measurement = Measurement(own, "rules", None, None, None)
+    if not seen:
+        check_task(measurement)
+        return
+    with pytest.raises(BenchError) as caught:
+        check_task(measurement)
+    assert seen in caught.value.seen
+
+
+def test_built_in_tasks_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bench.evaluation.evaluate.build_task", lambda task: pytest.fail("built"))
+    check_task(Measurement(load_trait("date_confusion"), "rules", None, None, None))
