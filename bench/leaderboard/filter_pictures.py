@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup, escape
 
-from bench.leaderboard.example_files import ScoreCounts, Text
+from bench.leaderboard.example_files import Label, ScoreCounts, Text
 
 ALIKE = 0.5  # changed words are marked in texts that share at least this much; others differ nearly everywhere
 LABELS = {"overt": "carry the trait overtly", "mild": "carry it mildly", "none": "do not carry it", "unknown": "rows"}
@@ -16,7 +16,8 @@ JUDGED = LABELS | {"overt": "are judged to show the trait", "none": "are judged 
 def compare(one: Text, other: Text) -> tuple[Markup, Markup]:
     """Escape two texts and mark the words in which they differ, unless they differ nearly everywhere."""
     pair = [re.findall(r"\s*\S+\s*", text.text) for text in (one, other)]
-    matcher = difflib.SequenceMatcher(None, *([word.strip() for word in tokens] for tokens in pair), autojunk=False)
+    one_words, other_words = ([word.strip() for word in tokens] for tokens in pair)
+    matcher = difflib.SequenceMatcher(None, one_words, other_words, autojunk=False)
     if matcher.ratio() < ALIKE:
         return escape(one.text), escape(other.text)
     return _marked(pair[0], matcher, 0), _marked(pair[1], matcher, 1)
@@ -32,7 +33,7 @@ def _marked(tokens: Sequence[str], matcher: "difflib.SequenceMatcher[str]", side
     return Markup("").join(parts)
 
 
-def strips(scores: ScoreCounts, by: str) -> list[tuple[str, str, Markup]]:
+def strips(scores: ScoreCounts, by: str) -> list[tuple[Label, str, Markup]]:
     """Draw how the scores of each label are distributed: (label, words, picture), as wide as their place.
 
     Bars of a label are scaled to its fullest bin, so that few rows are seen beside many; the line is the cut.

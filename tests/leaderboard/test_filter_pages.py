@@ -1,6 +1,5 @@
 """Examples of a run and the page of each row: counts add up, texts are cut and escaped, and old rows have pages too."""
 
-import json
 import re
 import shutil
 from html.parser import HTMLParser
@@ -17,6 +16,7 @@ from bench.data.pool import hash_rows
 from bench.data.trait import load_trait
 from bench.evaluation.stored_answers import read_answers
 from bench.execution.session import Options
+from bench.leaderboard.evidence import read_evidence
 from bench.leaderboard.example_files import (
     GROUP_BYTES,
     LONGEST,
@@ -123,13 +123,12 @@ def test_answers_of_a_run_have_the_scores_of_the_evidence(
     smoke_run: tuple[Path, dict[str, int]], smoke: dict[str, tuple[Row, TraitExamples]]
 ) -> None:
     for each, part in smoke.values():
-        (file,) = each.evidence
-        evidence = json.loads((smoke_run[0] / file).read_text(encoding="utf-8"))
-        assert [a.id for a in part.answers] == evidence[TRAIT]["ids"][TRAIT] and part.prompts == 12
+        evidence = read_evidence(smoke_run[0], each.evidence)[TRAIT]
+        assert [a.id for a in part.answers] == evidence.ids[TRAIT] and part.prompts == 12
         arms = ["original", *(f"{action}:{each.filter.name}@0.1" for action in ("drop", "drop_refill", "patch"))]
         assert all(list(a.answers) == arms for a in part.answers)
         for arm in arms:
-            values = evidence[TRAIT]["arms"][arm][TRAIT]
+            values = evidence.arms[arm][TRAIT]
             assert [a.answers[arm].scores for a in part.answers] == [list(of) for of in zip(*values, strict=True)]
             assert all((smoke_run[0] / place).is_dir() for place in part.logs[arm])
 
@@ -220,7 +219,7 @@ def test_counts_that_do_not_add_up_are_no_examples(changes: dict[str, object], t
 
 
 def test_a_row_without_examples_has_a_page_of_what_is_there(tmp_path: Path) -> None:
-    write_rows([row("keyword")], [{}], tmp_path)
+    write_rows([row("keyword")], {}, tmp_path)
     assert write_pages(tmp_path) == [tmp_path / "report.html"]
     shown = (tmp_path / "filters/keyword@0.1.html").read_text(encoding="utf-8")
     assert "written without examples" in shown and "Patching removed 0.66" in shown
