@@ -40,6 +40,14 @@ POOL = click.option(
     type=click.Path(path_type=Path),
     help="Pool file or folder to use in place of the one that the suite file names.",
 )
+EXAMPLES = click.option(
+    "--no-examples",
+    "examples",
+    flag_value=False,
+    is_flag=True,
+    default=True,
+    help="Write no texts of pool and students beside the rows, so that the filters' pages show none.",
+)
 
 
 class _Group(click.Group):
@@ -72,6 +80,7 @@ def main(debug: bool) -> None:
 @DEVICE
 @FILTERS
 @POOL
+@EXAMPLES
 @execution_options
 def run(suite: str, pool: Path | None, **options: Any) -> None:
     """Run a suite (name, or path of a .toml file) and write its leaderboard."""
@@ -86,6 +95,7 @@ def run(suite: str, pool: Path | None, **options: Any) -> None:
 @DEVICE
 @FILTERS
 @POOL
+@EXAMPLES
 def rejudge(suite: str, pool: Path | None, judge: str, grader: str | None, **options: Any) -> None:
     """Score a finished run's stored outputs with another judge; no student answers again."""
     _run(with_judge(_suite(suite, pool), judge, grader), rejudging=True, **options)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config.recipe import Recipe
+from bench.data.trait import Measurement
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate, measurement_tasks
 from bench.execution.job import Job
@@ -86,7 +87,11 @@ class Trials:
         """Return the store keys of a job's training (None for the untrained base) and of its evaluation."""
         training = self.train_key(job) if job.rows is not None else None
         student = key_hash(training) if training else self._base_name
-        return training, {"student": student, "device": self.device} | job.measurement.key()
+        return training, self.eval_key(student, job.measurement)
+
+    def eval_key(self, student: str, measurement: Measurement) -> dict[str, Any]:
+        """Return the store key of a student's evaluation; `student` is the name that its `Trial` has."""
+        return {"student": student, "device": self.device} | measurement.key()
 
     def train_key(self, job: Job) -> dict[str, Any]:
         """Return everything that determines a training."""

@@ -78,7 +78,7 @@ def content_policy(style: str, script: str) -> Markup:
 
 def _style() -> str:
     """Return the style of all pages: the board's, and what the other pages add."""
-    return _template("board.css") + _template("pages.css")
+    return _template("board.css") + _template("pages.css") + _template("filter.css")
 
 
 def picture(plot: str) -> str:

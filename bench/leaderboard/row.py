@@ -192,6 +192,7 @@ class Row(Strict):
     commit: str
     notes: list[str] = []
     evidence: dict[str, str] = {}  # file beside `rows/` -> SHA-256
+    examples: dict[str, str] = {}  # the same of the texts that its page shows; none where they were left out
 
     @field_validator("seeds")
     @classmethod

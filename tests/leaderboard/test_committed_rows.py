@@ -28,6 +28,8 @@ def test_pages_are_what_their_data_give(folder: Path, tmp_path: Path) -> None:
     assert pages
     for page in pages:
         assert page.read_text(encoding="utf-8") == (folder / page.name).read_text(encoding="utf-8"), page.name
+    of_rows = [{page.name: page.read_bytes() for page in (at / "filters").glob("*.html")} for at in (copy, folder)]
+    assert of_rows[0] == of_rows[1]
 
 
 @pytest.mark.parametrize("folder", BOARDS, **by_name)
