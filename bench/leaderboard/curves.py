@@ -8,8 +8,9 @@ from bench.leaderboard.forest import BEST, WORST
 from bench.leaderboard.format import Cell
 from bench.leaderboard.svg import EDGE, HEIGHT, WIDTH, Scale, curve, extent, frame, line, svg, text, ticks
 from bench.leaderboard.view import Line
+from bench.records import Action
 
-ACTIONS = ("drop", "patch")
+ACTIONS: tuple[Action, ...] = ("drop", "patch")
 
 
 def removal_by_budget(filters: Sequence[Sequence[Line]]) -> list[tuple[str, Markup]]:
@@ -38,7 +39,7 @@ def _plot(lines: Sequence[Line], budgets: Sequence[float], limits: tuple[float, 
     for action, shift in zip(ACTIONS, (-3, 3), strict=True):
         spots: list[tuple[float, Cell]] = []
         for each in lines:
-            if cell := next((cell for name, cell in each.removals.items() if name == action), None):
+            if cell := each.removals.get(action):
                 spots.append((slots(budgets.index(each.row.budget)) + shift, cell))
                 said.append(f"{action} at {100 * each.row.budget:g} % {cell.text}")
         parts += curve(action, spots, y)
