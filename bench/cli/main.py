@@ -1,5 +1,7 @@
 """The `bench` command: what runs a suite and shows its board; the files beside this one add what goes beyond it."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from bench.cli.options import DEVICE, FILTERS, OUT, command_line, console, execu
 from bench.cli.pools import POOLS
 from bench.cli.rows import ROWS
 from bench.cli.studies import STUDIES
+from bench.cli.submit import SUBMISSIONS
 from bench.cli.tools import TOOLS
 from bench.config.suite import Suite, built_in_suites, load_suite, with_judge, with_pool
 from bench.errors import BenchError
@@ -21,8 +24,11 @@ from bench.execution.progress import shown_on
 from bench.execution.session import Options
 from bench.leaderboard.board import board_view
 from bench.leaderboard.pages import BOARD, pages_of
-from bench.leaderboard.render import render_board, terminal_table
+from bench.leaderboard.paired import read_scores
+from bench.leaderboard.render import render_board
 from bench.leaderboard.row import Row, read_rows
+from bench.leaderboard.terminal import terminal_table
+from bench.leaderboard.verify import verify_rows
 from bench.models.load import pick_device
 from bench.run import run as run_options
 from bench.stats.inference import BOUNDS, smallest_detectable_lift
@@ -107,9 +113,12 @@ def board(folders: tuple[Path, ...], out: Path | None) -> None:
             say(f"page: {page}")
         return
     rows = [row for folder in folders for row in read_rows(folder)]
+    problems: dict[str, list[str]] = defaultdict(list)
+    for file, found in (pair for folder in folders for pair in verify_rows(folder).items()):
+        problems[file] += found
     if not made:
-        render_board(rows, target)
-    _print_board(rows, target)
+        render_board(rows, target, problems, folders)
+    _print_board(rows, target, folders, problems)
 
 
 @main.command()
@@ -145,11 +154,14 @@ def _run(suite: Suite, *, out: Path | None, **options: Any) -> None:
     folder = out or Path("out") / suite.file.name
     with shown_on(console) as progress:
         results = run_options(Options(suite, folder, command=command_line(), **options), progress)
-    _print_board(results.rows, results.folder)
+    _print_board(results.rows, results.folder, [results.folder])
 
 
-def _print_board(rows: list[Row], folder: Path) -> None:
-    console.print(terminal_table(board_view(rows)))
+def _print_board(
+    rows: list[Row], folder: Path, beside: Sequence[Path], problems: Mapping[str, Sequence[str]] | None = None
+) -> None:
+    view = board_view(rows, problems=problems, scores=read_scores(rows, beside))
+    console.print(terminal_table(view, console.width))
     say(f"report: {folder / 'report.html'}")
 
 
@@ -159,5 +171,5 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-for tool in (*STUDIES, *MODELS, *POOLS, *ROWS, *TOOLS):
+for tool in (*STUDIES, *MODELS, *POOLS, *ROWS, *TOOLS, *SUBMISSIONS):
     main.add_command(tool)

@@ -1,6 +1,7 @@
 """Commands for contributors and data teams: filters, their check, and how far a judge can be trusted."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -8,9 +9,10 @@ from rich.table import Table
 
 from bench.cli.options import console
 from bench.errors import BenchError
-from bench.filtering.check import KINDS, check_filter
+from bench.filtering.check import KINDS, CheckLine, check_filter
 from bench.filtering.check import new_filter as write_file
 from bench.filtering.plugins import list_filters
+from bench.leaderboard.pages import visible
 
 
 @click.command()
@@ -27,16 +29,22 @@ def filters() -> None:
 def check(filter_: str) -> None:
     """Hold a filter (name, or path of a .py file) to the plugin contract on a toy pool."""
     report = check_filter(filter_)
-    for line in report.lines:
-        colour, mark = ("green", "passed") if line.passed else ("red", "FAILED")
-        console.print(f"[{colour}]{mark}[/] {line.name}: ", end="")
-        console.print(line.detail, markup=False, highlight=False, soft_wrap=True)
-        if not line.passed:
-            console.print(f"       to do: {line.remedy}", markup=False, highlight=False, soft_wrap=True)
+    print_lines(report.lines)
     if report.seconds == report.seconds:  # not nan
         console.print(f"{report.seconds:.2f} s and {report.megabytes:.0f} MB per 1,000 examples")
     if not report.passed:
         raise SystemExit(1)
+
+
+def print_lines(lines: Sequence[CheckLine]) -> None:
+    """Print what was checked, and what to do where a check failed."""
+    for line in lines:
+        colour, mark = ("green", "passed") if line.passed else ("red", "FAILED")
+        console.print(f"[{colour}]{mark}[/] {line.name}: ", end="")
+        detail = " ".join(visible(line.detail).split())  # a file's name may hold line ends and worse
+        console.print(detail, markup=False, highlight=False, soft_wrap=True)
+        if not line.passed:
+            console.print(f"       to do: {line.remedy}", markup=False, highlight=False, soft_wrap=True)
 
 
 @click.command("new-filter")

@@ -52,6 +52,8 @@ class Options:
             `rejudged-JUDGE/` in the run folder.
         execution: Where trainings and evaluations run.
         examples: Write texts of pool and students beside the rows, for the pages of the filters.
+        only: Name of the one filter that is run; all are unless given. Its rows and pages go to `only-NAME/` in the run
+            folder, while students are shared with all other runs there.
     """
 
     suite: Suite
@@ -62,10 +64,13 @@ class Options:
     rejudging: bool = False
     execution: Execution = LOCAL
     examples: bool = True
+    only: str = ""
 
     @property
     def results(self) -> Path:
         """Folder of the rows and the report."""
+        if self.only:
+            return self.out / f"only-{self.only}"
         who = re.sub(r"\W+", "-", f"{self.suite.file.judge} {self.suite.file.grader or ''}").strip("-")
         return self.out / f"rejudged-{who}" if self.rejudging else self.out
 

@@ -80,9 +80,8 @@ class Trials:
         self.trainer.limit_rows(memory.rows_at_once)
 
     def base_for_filters(self) -> tuple[Any, Any]:
-        """Return a copy of model and tokenizer: what a filter changes in it must not reach the students."""
-        model, tokenizer = self.trainer.base()
-        return copy.deepcopy(model), tokenizer
+        """Return copies of model and tokenizer: what a filter changes in them must not reach the students."""
+        return copy.deepcopy(self.trainer.base())
 
     def keys(self, job: Job) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Return the store keys of a job's training (None for the untrained base) and of its evaluation."""

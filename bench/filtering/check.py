@@ -20,8 +20,10 @@ from bench.data.queries import load_queries
 from bench.data.trait import load_trait
 from bench.errors import BenchError, unknown, unwritable
 from bench.filtering.context import Context
+from bench.filtering.isolation import IsolatedScore
 from bench.filtering.model_access import ModelAccess, Train
-from bench.filtering.plugins import NAME_PATTERN, FilterPlugin, list_filters, load_filter
+from bench.filtering.plugin import NAME_PATTERN, FilterPlugin
+from bench.filtering.plugins import list_filters, load_filter
 from bench.filtering.score import patch_example, score_examples
 from bench.models.load import known_config, load_model
 from bench.models.packaged import TINY
@@ -119,12 +121,12 @@ def check_filter(spec: str | Path) -> CheckReport:
     try:
         plugin = load_filter(spec)
     except BenchError as error:
-        return CheckReport(None, (_failed("loads, with a unique name", error),))
+        return CheckReport(None, (failed("loads, with a unique name", error),))
     lines = [CheckLine("loads, with a unique name", True, f"{plugin.name} version {plugin.version}"), _card(plugin)]
     try:
         tried, seconds, megabytes = _try(plugin, _toy())
     except BenchError as error:
-        return CheckReport(plugin, (*lines, _failed("works on the toy pool", error)))
+        return CheckReport(plugin, (*lines, failed("works on the toy pool", error)))
     return CheckReport(plugin, (*lines, *tried), seconds, megabytes)
 
 
@@ -204,7 +206,7 @@ def _try(plugin: FilterPlugin, toy: _Toy) -> tuple[list[CheckLine], float, float
     tracemalloc.start()
     try:
         permuted, _ = toy.score(plugin, order)
-        peak = tracemalloc.get_traced_memory()[1]
+        peak = plugin.score.peak if isinstance(plugin.score, IsolatedScore) else tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     lines = [
@@ -220,7 +222,8 @@ def _try(plugin: FilterPlugin, toy: _Toy) -> tuple[list[CheckLine], float, float
     return lines, seconds * scale, peak / 1e6 * scale
 
 
-def _failed(name: str, error: BenchError) -> CheckLine:
+def failed(name: str, error: BenchError) -> CheckLine:
+    """Make the line of a check that an error stopped."""
     return CheckLine(name, False, f"{error.where}: {error.seen}", f"{error.remedy} (expected: {error.expected})")
 
 

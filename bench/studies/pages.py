@@ -7,6 +7,7 @@ from bench.leaderboard.filter_pages import write_filter_pages
 from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, LDS, pages_of
 from bench.leaderboard.render import render_board
 from bench.leaderboard.row import read_rows
+from bench.leaderboard.verify import verify_rows
 from bench.studies.causes import page as causes
 from bench.studies.checkpoints import page as checkpoints
 from bench.studies.diff import page as diff
@@ -26,9 +27,9 @@ def write_pages(folder: Path) -> list[Path]:
     """
     pages = pages_of(folder)
     if BOARD in pages:
-        rows = read_rows(folder)
-        write_filter_pages(folder, board_view(rows).rows, pages)
-        render_board(rows, folder, linked=True)
+        rows, problems = read_rows(folder), verify_rows(folder)
+        write_filter_pages(folder, board_view(rows, problems=problems).rows, pages, problems)
+        render_board(rows, folder, problems)
     for page, write in STUDIES.items():
         if page in pages:
             write(folder, pages)
