@@ -51,9 +51,9 @@ class Options:
         rejudging: Score stored outputs with the suite's judge instead of generating new ones; rows and report go to
             `rejudged-JUDGE/` in the run folder.
         execution: Where trainings and evaluations run.
-        examples: Write texts of pool and students beside the rows, for the pages of the filters.
         only: Name of the one filter that is run; all are unless given. Its rows and pages go to `only-NAME/` in the run
             folder, while students are shared with all other runs there.
+        examples: Write texts of pool and students beside the rows, for the pages of the filters.
     """
 
     suite: Suite
@@ -63,8 +63,8 @@ class Options:
     command: str = ""
     rejudging: bool = False
     execution: Execution = LOCAL
-    examples: bool = True
     only: str = ""
+    examples: bool = True
 
     @property
     def results(self) -> Path:

@@ -23,7 +23,6 @@ ESTIMATES: dict[str, Callable[[Effect], Estimate | None]] = {
     "lift": lambda effect: effect.lift,
     "lift_difference": lambda effect: effect.lift_difference,
     "length_lift": lambda effect: effect.length_lift,
-    "over_patch": lambda effect: effect.over_patch,
     "margin_removal": lambda effect: effect.margin_removal,
 }
 ENDS = ("", "_low", "_high")

@@ -14,7 +14,8 @@ from bench.leaderboard.format import finite
 from bench.leaderboard.row import Row
 from bench.outcomes import Estimate
 from bench.records import Action
-from bench.stats.effects import GAP, Floats, Means, arm_means, less, ratio
+from bench.stats.effects import GAP, Floats, Means, arm_means, ratio
+from bench.stats.intervals import less
 
 Scores = Mapping[str, dict[str, Evidence]]  # SHA-256 of a row's evidence -> its scores, by trait
 NO_INTERVAL = "no interval"  # the scores of some row are missing, or the gap is not surely above 0
@@ -113,7 +114,7 @@ def compare(rows: Sequence[Row], trait: str, scores: Scores) -> Comparison:
         or any(part.ids[part.score] != parts[0].ids[parts[0].score] for part in parts)
     ):
         return Comparison(rows, trait, None, {})
-    first, tables = parts[0], {}
+    first, tables = parts[0], dict[str, Floats]()
     for part in {id(part): part for part in parts}.values():
         tables |= part.tables(part.score)[0]
     return Comparison(rows, trait, arm_means(tables, first.tables(first.score)[1], first.scale), _same(tables))

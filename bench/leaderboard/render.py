@@ -74,8 +74,9 @@ def render_board(
     """
     folder = Path(out)
     if isinstance(rows, str | Path):
-        rows, beside = read_rows(rows), [Path(rows), *beside]
-    view = board_view(rows, report_beside(folder), problems, read_scores(rows, [folder, *beside]))
+        beside = [Path(rows), *beside]
+    read = read_rows(rows) if isinstance(rows, str | Path) else rows
+    view = board_view(read, report_beside(folder), problems, read_scores(read, [folder, *beside]))
     write_exports(view.rows, folder)
     write_text(folder / BOARD.file, html(view, pages_of(folder), links_of(folder, view.rows)))
     write_text(folder / "report.md", markdown(view))
