@@ -162,7 +162,7 @@ class TraitExamples(Strict):
 
 
 class FilterSource(Strict):
-    """The file of a filter, without its folder; `text` is empty where it is longer than `SOURCE_BYTES` or changed."""
+    """The name of a filter's file; `text` is empty where it was not found or is longer than `SOURCE_BYTES`."""
 
     file: str
     text: str = ""

@@ -1,8 +1,10 @@
 """Pick the examples of each row of a finished run: what was flagged and missed, and the students' answers."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
@@ -13,7 +15,8 @@ from bench.evaluation.evaluate import score_answers
 from bench.evaluation.stored_answers import StoredAnswer, read_answers
 from bench.execution.session import Session
 from bench.execution.trials import EVALS
-from bench.filtering.plugins import load_filter
+from bench.filtering.plugins import built_in_files
+from bench.filtering.select import resolved
 from bench.leaderboard.example_files import (
     ANSWER_BYTES,
     GROUP_BYTES,
@@ -64,22 +67,24 @@ def with_examples(session: Session, experiments: Sequence[Experiment], rows: Seq
             named.append(row)
             continue
         traits = {e.experiment.name: e.of_row(row) for e in excerpts if e.experiment.name in row.traits}
-        record = RowExamples(source=filter_source(row.filter), traits=traits)
+        record = RowExamples(source=filter_source(session, row.filter), traits=traits)
         digest = write_examples(session.options.results / file, record)
         named.append(row.model_copy(update={"examples": {file: digest}}))
     return named
 
 
-@cache
-def _source_of(spec: str, digest: str) -> FilterSource:
-    plugin = load_filter(spec)
-    text = plugin.path.read_text(encoding="utf-8", errors="replace") if plugin.sha256 == digest else ""
-    return FilterSource(file=plugin.path.name, text=text if len(text.encode()) <= SOURCE_BYTES else "")
+def filter_source(session: Session, card: FilterCard) -> FilterSource:
+    """Return the file that a card has the hash of, with its text where that is short; nothing is executed.
 
-
-def filter_source(card: FilterCard) -> FilterSource:
-    """Return the name of a filter's file, and its text where it is short and the one that the card has the hash of."""
-    return _source_of(card.origin if card.origin.endswith(".py") else card.name, card.sha256)
+    Of a filter that an installed package brings, only the package is named.
+    """
+    specs = [*resolved(session.suite, session.suite.file.filters), *session.options.filters]
+    for path in [*built_in_files(), *(Path(spec).expanduser() for spec in specs if spec.endswith(".py"))]:
+        source = path.read_bytes() if path.is_file() else b""
+        if hashlib.sha256(source).hexdigest() == card.sha256:
+            text = source.decode(errors="replace") if len(source) <= SOURCE_BYTES else ""
+            return FilterSource(file=path.name, text=text)
+    return FilterSource(file=Path(card.origin).name)
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """A page for each row, for its filter's author: verdict, what was flagged and missed, what the students answered."""
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -22,7 +22,7 @@ from bench.leaderboard.filter_pictures import JUDGED, LABELS, compare, strips
 from bench.leaderboard.filter_words import action_of, answer_shares, counts, facts, verdict
 from bench.leaderboard.format import Cell
 from bench.leaderboard.pages import BOARD, Page, render
-from bench.leaderboard.row import Row, TraitResult
+from bench.leaderboard.row import Row, TraitResult, row_file
 from bench.leaderboard.view import row_label
 from bench.records import Action
 
@@ -40,13 +40,16 @@ def page_file(row: Row) -> str:
     return f"filters/{re.sub(r'[^A-Za-z0-9_.@-]', '_', row_label(row))}.html"
 
 
-def write_filter_pages(folder: Path, rows: Iterable[Row], pages: Sequence[Page]) -> list[Path]:
+def write_filter_pages(
+    folder: Path, rows: Iterable[Row], pages: Sequence[Page], problems: Mapping[str, Sequence[str]] | None = None
+) -> list[Path]:
     """Write the page of each row.
 
     Args:
         folder: Results folder, with `examples/` where the rows have any.
         rows: Corrected together, as the board's view holds them.
         pages: Of the whole report, for the links.
+        problems: File name of a row -> what its evidence does not bear out.
 
     Raises:
         BenchError: If a page cannot be written.
@@ -54,13 +57,13 @@ def write_filter_pages(folder: Path, rows: Iterable[Row], pages: Sequence[Page])
     written = []
     for row in rows:
         path = folder / page_file(row)
-        write_text(path, html(folder, row, pages))
+        write_text(path, html(folder, row, pages, (problems or {}).get(row_file(row), ())))
         written.append(path)
     return written
 
 
-def html(folder: Path, row: Row, pages: Sequence[Page]) -> str:
-    """Render the page of one row; `folder` holds its examples, `pages` are those of the whole report."""
+def html(folder: Path, row: Row, pages: Sequence[Page], unverified: Sequence[str] = ()) -> str:
+    """Render the page of one row; `folder` holds its examples, the rest is as in `write_filter_pages`."""
     examples, problem = read_examples(folder, row)
     parts = examples.traits if examples else {}
     return render(
@@ -73,6 +76,7 @@ def html(folder: Path, row: Row, pages: Sequence[Page]) -> str:
         traits=[trait_section(row, result, parts.get(name)) for name, result in row.traits.items()],
         source=examples.source if examples else None,
         problem=problem,
+        unverified=unverified,
         words=words,
         compare=compare,
         strips=strips,

@@ -27,9 +27,9 @@ def write_pages(folder: Path) -> list[Path]:
     """
     pages = pages_of(folder)
     if BOARD in pages:
-        rows = read_rows(folder)
-        write_filter_pages(folder, board_view(rows).rows, pages)
-        render_board(rows, folder, verify_rows(folder))
+        rows, problems = read_rows(folder), verify_rows(folder)
+        write_filter_pages(folder, board_view(rows, problems=problems).rows, pages, problems)
+        render_board(rows, folder, problems)
     for page, write in STUDIES.items():
         if page in pages:
             write(folder, pages)

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -34,7 +35,7 @@ from bench.leaderboard.example_files import (
     read_examples,
     write_examples,
 )
-from bench.leaderboard.examples import Excerpts, score_counts, with_examples
+from bench.leaderboard.examples import Excerpts, filter_source, score_counts, with_examples
 from bench.leaderboard.filter_pages import html, page_file
 from bench.leaderboard.filter_pictures import compare
 from bench.leaderboard.filter_words import counts, verdict
@@ -399,6 +400,22 @@ def test_the_command_line_passes_on_whether_examples_are_wanted(
     monkeypatch.setattr(cli, "run_options", lambda options, progress: asked.append(options))
     CliRunner().invoke(cli.main, ["run", "smoke", *flags])
     assert [options.examples for options in asked] == [wanted]
+
+
+def test_the_source_of_a_filter_is_found_by_its_hash_and_not_executed(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text("raise SystemExit('executed')", encoding="utf-8")
+    card = row("mine").filter.model_copy(update={"origin": "mine.py", "sha256": sha256(file.read_bytes()).hexdigest()})
+    suite = load_suite("smoke")
+    session = SimpleNamespace(suite=suite, options=Options(suite, tmp_path, filters=(str(file),)))
+    assert filter_source(session, card) == FilterSource(file="mine.py", text=file.read_text())  # type: ignore[arg-type]
+    other = card.model_copy(update={"origin": "acme (acme.filters)", "sha256": "0" * 64})
+    assert filter_source(session, other) == FilterSource(file="acme (acme.filters)")  # type: ignore[arg-type]
+
+
+def test_a_row_that_does_not_verify_says_so(tmp_path: Path) -> None:
+    shown = html(tmp_path, row("keyword"), [BOARD], ["removal is <b>9</b>"])
+    assert "This row does not verify: removal is &lt;b&gt;9&lt;/b&gt;" in shown
 
 
 def test_logs_that_are_gone_give_no_answers(tmp_path: Path) -> None:
