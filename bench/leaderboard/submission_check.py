@@ -136,9 +136,9 @@ def _suite(submission: Submission) -> tuple[Sequence[str], str, str]:
     rows, name = submission.rows, submission.rows[0].suite
     if name not in built_in_suites():  # a row may name any path
         raise unknown("suite", name, built_in_suites())
-    suite, problems, (parent, board, *_) = load_suite(name), [], submission.folder.resolve().parents
-    if parent.name == "submissions" and board.name != name:
-        problems.append(f"rows of {name} in {board.name}/submissions")
+    suite, problems, home = load_suite(name), [], submission.folder.resolve().parent
+    if home.name == "submissions" and home.parent.name != name:
+        problems.append(f"rows of {name} in {home.parent.name}/submissions")
     file = suite.file
     for what, seen, expected in (
         ("version", {row.suite_version for row in rows}, {file.version}),
