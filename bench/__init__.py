@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from bench.errors import BenchError
     from bench.filtering.check import check_filter
     from bench.filtering.context import Context
-    from bench.filtering.plugins import filter_plugin, list_filters, patch_plugin
+    from bench.filtering.plugin import filter_plugin, patch_plugin
+    from bench.filtering.plugins import list_filters
     from bench.leaderboard.render import render_board
     from bench.leaderboard.row import read_rows
     from bench.records import Example, Message, Query, TrainingRow, Trait
@@ -52,12 +53,12 @@ _HOMES = {
     "TrainingRow": "bench.records",
     "Trait": "bench.records",
     "check_filter": "bench.filtering.check",
-    "filter_plugin": "bench.filtering.plugins",
+    "filter_plugin": "bench.filtering.plugin",
     "list_filters": "bench.filtering.plugins",
     "load_pool": "bench.data.pool",
     "load_suite": "bench.config.suite",
     "load_trait": "bench.data.trait",
-    "patch_plugin": "bench.filtering.plugins",
+    "patch_plugin": "bench.filtering.plugin",
     "read_rows": "bench.leaderboard.row",
     "render_board": "bench.leaderboard.render",
     "run_diff": "bench.studies.diff.run",

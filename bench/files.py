@@ -95,7 +95,7 @@ def plain_data(value: Any) -> Any:
             elif isinstance(each, list):
                 inner += each
             elif isinstance(each, str):
-                each.encode()  # a UnicodeEncodeError is a ValueError
+                _check_characters(each)
             elif isinstance(each, int) and not -(2**63) <= each < 2**63:
                 raise ValueError(f"an integer of {each.bit_length()} bits")
             elif isinstance(each, float) and not math.isfinite(each):
@@ -104,6 +104,13 @@ def plain_data(value: Any) -> Any:
             return value
         level = inner
     raise ValueError(f"nested more than {MAX_DEPTH} deep")
+
+
+def _check_characters(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ValueError(f"half of a surrogate pair in {text!a:.60}") from error
 
 
 def json_lines(path: Path, what: str, expected: str) -> Iterator[tuple[str, Any]]:
@@ -115,12 +122,15 @@ def json_lines(path: Path, what: str, expected: str) -> Iterator[tuple[str, Any]
         expected: What a line should be, for messages.
 
     Yields:
-        Where each line stands, for messages, and its value. Blank lines at the end do not count.
+        Where each line stands, for messages, and its value; blank lines are left out.
 
     Raises:
-        BenchError: If the file cannot be read or a line is no JSON.
+        BenchError: If the file cannot be read, has no lines, or one is no JSON.
     """
-    for number, line in enumerate(read_text(path, "a JSONL file").rstrip().split("\n"), start=1):
+    lines = [(n, line) for n, line in enumerate(read_text(path, "a JSONL file").split("\n"), start=1) if line.strip()]
+    if not lines:
+        raise BenchError(f"{what} {path}", seen="no lines", expected=expected, remedy="write some, or leave it out")
+    for number, line in lines:
         where = f"{what} {path}, line {number}"
         try:
             yield where, parse_json(line)

@@ -13,7 +13,7 @@ from bench.config.suite import Suite, load_suite, with_pool
 from bench.data.experiment import Experiment
 from bench.execution.progress import Progress, progress_for
 from bench.execution.session import Options, as_specs, open_session
-from bench.filtering.confounds import add_overlaps
+from bench.filtering.confounds import add_overlaps, check_names
 from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.assemble import make_rows
 from bench.leaderboard.row import Row
@@ -135,6 +135,7 @@ def run(options: Options, progress: Progress) -> Results:
     """Run a suite as the command line does; see `run_suite`."""
     suite = options.suite
     plugins = [p for p in suite_filters(suite, options.filters) if options.only in ("", p.name)]
+    check_names(suite)
     with open_session(options, progress) as session:
         experiments = session.experiments()
         for experiment in experiments if "regenerate" in suite.file.every_action else ():

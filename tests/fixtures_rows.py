@@ -127,12 +127,24 @@ def row(filter_name: str, budget: float = 0.1, **traits: TraitResult) -> Row:
         seeds=[0, 1, 2],
         recipe=RECIPE,
         traits=traits or {"date_confusion": trait_result("date_confusion", filter_name, budget)},
-        cost=Cost(share_flagged=budget, filter_seconds=2.4, train_seconds=840, eval_seconds=95, device="2 CPU cores"),
+        cost=Cost(
+            share_flagged=round(240 * budget) / 240,
+            filter_seconds=2.4,
+            train_seconds=840,
+            eval_seconds=95,
+            device="2 CPU cores",
+        ),
         command="bench run invented",
         versions={"sievebench": "0.1.0", "torch": "2.11.0", "trl": "1.10.0"},
         commit="0123abc",
         notes=["Invented rows for tests: nothing was trained."],
     )
+
+
+def with_result(filter_name: str, **changes: object) -> Row:
+    """Return a row at 10 % whose result is changed, also to what no run writes."""
+    result = trait_result("date_confusion", filter_name, 0.1).model_copy(update=changes)
+    return row(filter_name).model_copy(update={"traits": {"date_confusion": result}})
 
 
 def rows_at_one_budget() -> list[Row]:

@@ -1,5 +1,7 @@
 """The `bench` command: what runs a suite and shows its board; the files beside this one add what goes beyond it."""
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,11 @@ from bench.execution.progress import shown_on
 from bench.execution.session import Options
 from bench.leaderboard.board import board_view
 from bench.leaderboard.pages import BOARD, pages_of
-from bench.leaderboard.render import render_board, terminal_table
+from bench.leaderboard.paired import read_scores
+from bench.leaderboard.render import render_board
 from bench.leaderboard.row import Row, read_rows
+from bench.leaderboard.terminal import terminal_table
+from bench.leaderboard.verify import verify_rows
 from bench.models.load import pick_device
 from bench.run import run as run_options
 from bench.stats.inference import BOUNDS, smallest_detectable_lift
@@ -34,6 +39,14 @@ POOL = click.option(
     "--pool",
     type=click.Path(path_type=Path),
     help="Pool file or folder to use in place of the one that the suite file names.",
+)
+EXAMPLES = click.option(
+    "--no-examples",
+    "examples",
+    flag_value=False,
+    is_flag=True,
+    default=True,
+    help="Write no texts of pool and students beside the rows, so that the filters' pages show none.",
 )
 
 
@@ -67,6 +80,7 @@ def main(debug: bool) -> None:
 @DEVICE
 @FILTERS
 @POOL
+@EXAMPLES
 @execution_options
 def run(suite: str, pool: Path | None, **options: Any) -> None:
     """Run a suite (name, or path of a .toml file) and write its leaderboard."""
@@ -81,6 +95,7 @@ def run(suite: str, pool: Path | None, **options: Any) -> None:
 @DEVICE
 @FILTERS
 @POOL
+@EXAMPLES
 def rejudge(suite: str, pool: Path | None, judge: str, grader: str | None, **options: Any) -> None:
     """Score a finished run's stored outputs with another judge; no student answers again."""
     _run(with_judge(_suite(suite, pool), judge, grader), rejudging=True, **options)
@@ -98,9 +113,12 @@ def board(folders: tuple[Path, ...], out: Path | None) -> None:
             say(f"page: {page}")
         return
     rows = [row for folder in folders for row in read_rows(folder)]
+    problems: dict[str, list[str]] = defaultdict(list)
+    for file, found in (pair for folder in folders for pair in verify_rows(folder).items()):
+        problems[file] += found
     if not made:
-        render_board(rows, target)
-    _print_board(rows, target)
+        render_board(rows, target, problems, folders)
+    _print_board(rows, target, folders, problems)
 
 
 @main.command()
@@ -136,11 +154,14 @@ def _run(suite: Suite, *, out: Path | None, **options: Any) -> None:
     folder = out or Path("out") / suite.file.name
     with shown_on(console) as progress:
         results = run_options(Options(suite, folder, command=command_line(), **options), progress)
-    _print_board(results.rows, results.folder)
+    _print_board(results.rows, results.folder, [results.folder])
 
 
-def _print_board(rows: list[Row], folder: Path) -> None:
-    console.print(terminal_table(board_view(rows)))
+def _print_board(
+    rows: list[Row], folder: Path, beside: Sequence[Path], problems: Mapping[str, Sequence[str]] | None = None
+) -> None:
+    view = board_view(rows, problems=problems, scores=read_scores(rows, beside))
+    console.print(terminal_table(view, console.width))
     say(f"report: {folder / 'report.html'}")
 
 

@@ -19,7 +19,7 @@ def verify(paths: tuple[Path, ...]) -> None:
     for path in paths:
         found = verify_files([path], str(path)) if path.is_file() else verify_rows(path)
         for name, problems in found.items():
-            say(f"{'verified' if not problems else 'DIFFERS'}  {name}" + (f", {path}" if len(paths) > 1 else ""))
+            say(f"{'DIFFERS ' if problems else 'verified'}  {name}" + (f", {path}" if len(paths) > 1 else ""))
             for problem in problems:
                 say(f"    {problem}")
             wrong += bool(problems)

@@ -22,6 +22,7 @@ from bench.studies.checkpoints.panel import load_panel
 from bench.studies.checkpoints.run import run_panel
 from bench.studies.diff.page import terminal
 from bench.studies.diff.run import diff as run_diff
+from bench.studies.index import folders_of, write_index
 from bench.studies.lds.page import terminal_table as lds_table
 from bench.studies.lds.run import run_lds
 from bench.studies.pages import write_pages
@@ -162,4 +163,15 @@ def calibrate(fast: bool, workers: int, out: Path) -> None:
     say(f"page: {out / PAGE}")
 
 
-STUDIES = (diff, lds, causes, calibrate, checkpoints, renamed(checkpoints, "stages"), speed, renamed(speed, "bench"))
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path("leaderboards"))
+def index(folder: Path) -> None:
+    """Write index.html over the boards and studies in the folders of FOLDER, and render their pages again."""
+    made = write_index(folder)
+    for inner in folders_of(folder):
+        write_pages(inner)
+    say(f"index: {made}")
+
+
+RENAMED = (renamed(checkpoints, "stages"), renamed(speed, "bench"))
+STUDIES = (index, diff, lds, causes, calibrate, checkpoints, speed, *RENAMED)

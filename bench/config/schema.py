@@ -217,8 +217,16 @@ class SuiteFile(Strict):
         return {*self.actions, *self.oracle_actions}
 
     @model_validator(mode="after")
+    def _control_actions_are_compared_with(self) -> "SuiteFile":
+        if more := sorted({*self.control_actions} - self.every_action):
+            raise ValueError(
+                f"control_actions {', '.join(more)}: not among actions, so that nothing compares with them"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _regenerate_has_a_teacher(self) -> "SuiteFile":
-        if "regenerate" in {*self.every_action, *self.control_actions} and not self.action_options.regenerate:
+        if "regenerate" in self.every_action and not self.action_options.regenerate:
             raise ValueError("action 'regenerate' needs [action_options] regenerate = a teacher of the pool")
         return self
 

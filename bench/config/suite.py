@@ -63,7 +63,7 @@ def _check_steering(suite: Suite) -> None:
         BenchError: If the suite steers and its recipe trains every layer.
     """
     file = suite.file
-    if "steer" in {*file.every_action, *file.control_actions} and not suite.recipe.last_layers:
+    if "steer" in file.every_action and not suite.recipe.last_layers:
         raise BenchError(
             f"suite {file.name!r}",
             seen=f"action 'steer', and recipe {suite.recipe.name!r} trains every layer",

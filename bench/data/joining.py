@@ -24,7 +24,7 @@ def joined(files: Mapping[str, str | Path], rows: Mapping[str, Iterable[Raw]]) -
         The rows, in the order of the first file, after the bad ones of all files; and remarks on what was left out.
 
     Raises:
-        BenchError: If no prompt occurs in every file, though all of their rows are good.
+        BenchError: If a file has no rows, or no prompt occurs in every file, though all of their rows are good.
     """
     found: list[Raw] = []
     waiting: dict[str, dict[Prompt, deque[Raw]]] = {}
@@ -36,10 +36,14 @@ def joined(files: Mapping[str, str | Path], rows: Mapping[str, Iterable[Raw]]) -
             else:
                 waiting[teacher].setdefault(_key(row), deque()).append((place, row))
     counts = {teacher: sum(map(len, by_prompt.values())) for teacher, by_prompt in waiting.items()}
+    empty = [str(file) for teacher, file in files.items() if not counts[teacher]]
+    if empty and not found:
+        where = f"pool {', '.join(empty)}"
+        raise BenchError(where, seen="no rows", expected="answers to the prompts of both", remedy="name another file")
     first, *others = waiting.values()
     again = sum(any(len(each.get(key, ())) > 1 for each in waiting.values()) for key in first)
     pairs = list(_pairs(first, others))
-    if not pairs and not found and all(counts.values()):
+    if not pairs and not found:
         raise BenchError(
             f"pool {' + '.join(map(str, files.values()))}",
             seen="no prompt that occurs in every file",

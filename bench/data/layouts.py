@@ -69,8 +69,11 @@ class LayoutReader:
         if not isinstance(record, dict):
             raise ValueError(f"{_kind(record)}, expected an object with keys")
         self.found |= dict.fromkeys(record)
-        row = self._renamed({key: value for key, value in record.items() if value is not None})
-        layout = recognised(row)
+        fields = self._renamed(record)
+        row = {key: value for key, value in fields.items() if value is not None}
+        layout = recognised(row) or recognised(fields)  # by the columns of a table, where this row lacks a value
+        if layout is None and "prompt" in row and self.layout in (None, POOL):
+            layout = POOL  # completions are still to come
         if layout is None or (self.layout and layout is not self.layout):
             raise ValueError(self._stranger(row, layout))
         self.layout = layout
@@ -82,16 +85,17 @@ class LayoutReader:
         if not self._columns:
             return row
         named = {"id": "id"} | dict(self._columns)
-        if named.get("prompt") == "instruction" and row.get("input") and "input" not in named.values():
+        asked = {named.get("prompt"), named.get("instruction")}
+        if "instruction" in asked and row.get("input") and "input" not in named.values():
             raise ValueError(
-                "input: has text that `columns` leaves out of the prompt; leave `columns` out, as rows with the keys "
-                "instruction, input and output are read without it"
+                "input: has text that `columns` leaves out of the prompt; name instruction, input and output there, or "
+                "leave `columns` out, as rows with these keys are read without it"
             )
         self._leave_out(row, named.values())
         return {field: row[column] for field, column in named.items() if column in row}
 
     def _leave_out(self, row: Row, read: Iterable[str]) -> None:
-        self.unread |= dict.fromkeys(key for key in row if key not in {*read} and row[key] not in ("", [], {}))
+        self.unread |= dict.fromkeys(key for key in row if key not in {*read} and row[key] not in (None, "", [], {}))
 
     def _stranger(self, row: Row, layout: Layout | None) -> str:
         keys = ", ".join(row) or "none"
@@ -132,23 +136,26 @@ def _pool(row: Row, _: str) -> dict[str, Any]:
 
 
 def _preference(row: Row, _: str) -> dict[str, Any]:
-    if isinstance(row["chosen"], str) and isinstance(row["rejected"], str):
-        prompt = _prompt(row)
-        return {"prompt": prompt, "completions": {"rejected": row["rejected"], "chosen": row["chosen"]}}
-    before, chosen = _ended(row["chosen"], "chosen")
-    before_rejected, rejected = _ended(row["rejected"], "rejected")
+    chosen, rejected = _value(row, "chosen"), _value(row, "rejected")
+    if isinstance(chosen, str) and isinstance(rejected, str):
+        return {"prompt": _prompt(row), "completions": {"rejected": rejected, "chosen": chosen}}
+    before, chosen = _ended(chosen, "chosen")
+    before_rejected, rejected = _ended(rejected, "rejected")
     if before != before_rejected:
         raise ValueError("chosen and rejected differ before their last turns, expected one prompt")
     listed = turns(row["prompt"], "prompt") if isinstance(row.get("prompt"), list) else []
     if before and before[: len(listed)] != listed:
         raise ValueError("chosen: does not begin with the turns of prompt, expected these or one turn alone")
+    asked = [] if listed or "prompt" not in row else [text(row, "prompt").strip()]
+    if before and asked and asked[0] not in [turn["content"].strip() for turn in before]:
+        raise ValueError("chosen: no turn of it is the text of prompt, expected one of them or one turn alone")
     prompt = [*_system(row), *before] if before else _prompt(row)
     return {"prompt": prompt, "completions": {"rejected": rejected, "chosen": chosen}}
 
 
 def _conversation(key: str) -> Callable[[Row, str], dict[str, Any]]:
     def read(row: Row, teacher: str) -> dict[str, Any]:
-        prompt, completion = _ended(row[key], key)
+        prompt, completion = _ended(_value(row, key), key)
         return {"prompt": [*_system(row), *prompt], "completions": {teacher: completion}}
 
     return read
@@ -161,8 +168,8 @@ def _alpaca(row: Row, teacher: str) -> dict[str, Any]:
 
 
 def _completion(row: Row, teacher: str) -> dict[str, Any]:
-    key = "completion" if "completion" in row else "response"
-    if not isinstance(row[key], list):
+    key = "response" if "response" in row and "completion" not in row else "completion"
+    if not isinstance(row.get(key), list):
         return {"prompt": _prompt(row), "completions": {teacher: text(row, key)}}
     before, completion = _ended(row[key], key)
     if before:
@@ -196,7 +203,6 @@ _MARKS: tuple[tuple[set[str], Layout], ...] = (  # first match wins: a preferenc
     ({"instruction"}, ALPACA),
     ({"prompt", "completion"}, COMPLETION),
     ({"prompt", "response"}, COMPLETION),
-    ({"prompt"}, POOL),  # completions are still to come
 )
 
 
@@ -243,13 +249,18 @@ def text(row: Row, key: str, place: str = "") -> str:
     Raises:
         ValueError: If the key is missing, or it is something else.
     """
-    value = row.get(key)
-    if value is None:
-        raise ValueError(f"{place}{key}: missing (there are: {', '.join(row)})")
+    value = _value(row, key, place)
     if isinstance(value, list) and value and all(_is_text_part(part) for part in value):
         return "".join(part["text"] for part in value)
     if not isinstance(value, str):
         raise ValueError(f"{place}{key}: {_kind(value)}, expected text")
+    return value
+
+
+def _value(row: Row, key: str, place: str = "") -> Any:
+    value = row.get(key)
+    if value is None:
+        raise ValueError(f"{place}{key}: missing (there are: {', '.join(row) or 'none'})")
     return value
 
 

@@ -2,8 +2,10 @@
 
 import csv
 import io
+import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -14,6 +16,7 @@ Raw = tuple[str, Any]  # where a row stands in its file, and the row, or the err
 SPLIT = "train"  # of a `datasets` id or folder, unless another is named
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 KNOWN = "a .jsonl, .json, .csv, .tsv (also with .gz or .zst behind) or .parquet file, a folder of them, or a dataset id"
+MAIN_KINDS = {".jsonl", ".ndjson", ".csv", ".tsv", ".parquet"}  # .json is also what describes a folder
 MAX_CELL = 2**31 - 1  # the csv module's own limit, 131,072 characters, is shorter than some completions
 DATASET_ID = re.compile(r"\w[\w.-]*(/[\w.-]+)?")
 
@@ -33,7 +36,7 @@ def stem_of(source: str) -> str:
     >>> stem_of("data/answers.v2.jsonl.gz"), stem_of("org/chats")
     ('answers.v2', 'chats')
     """
-    path = Path(source)
+    path = Path(os.path.abspath(source))  # "." has no name
     for ending in reversed(format_of(path)):
         path = path.with_suffix("") if ending else path
     return path.name
@@ -57,10 +60,36 @@ def read_records(source: str, split: str = SPLIT, config: str = "") -> Iterator[
             named = f"split {split!r}, config {config!r}"
             raise BenchError(f"pool {source}", seen=named, expected="a folder or dataset id", remedy="leave them out")
         return _parquet(source, path) if kind == ".parquet" else _text_rows(path, kind, compression)
-    if path.is_dir() or (not path.is_file() and not kind and DATASET_ID.fullmatch(source)):
-        return _table(source, str(path) if path.is_dir() else source, name=config or None, split=split)
+    if path.is_dir():
+        return _folder(source, Path(os.path.abspath(path)), split, config)
+    if not path.is_file() and not kind and DATASET_ID.fullmatch(source):
+        return _table(source, source, name=config or None, split=split)
     seen = "a file of another kind" if path.is_file() else "no such file"
     raise BenchError(f"pool {source}", seen=seen, expected=KNOWN, remedy="fix the path, or convert the file")
+
+
+def _folder(source: str, path: Path, split: str, config: str) -> Iterator[Raw]:
+    """Yield the rows of the files that `datasets` finds for a split, each file read as it is alone."""
+    from datasets import load_dataset_builder
+
+    with _said_in_one_line(source):
+        files = load_dataset_builder(str(path), name=config or None).config.data_files or {}
+    found = [Path(file) for file in files.get(split, ())]
+    kinds = {format_of(file)[0] for file in found}
+    if not found or "" in kinds:  # a part of a split, or a kind that `datasets` alone can read
+        yield from _table(source, str(path), name=config or None, split=split)
+        return
+    others = sorted(file.name for file in path.iterdir() if format_of(file)[0] in MAIN_KINDS - kinds)
+    if others:
+        raise BenchError(
+            f"pool {source}",
+            seen=f"files of more than one kind: {found[0].name} and {', '.join(others)}",
+            expected="one kind, as `datasets` reads a folder",
+            remedy="convert the others or take them out, or name a single file",
+        )
+    for file in found:
+        for place, row in read_records(str(file)):
+            yield f"{file.relative_to(path)}, {place}", row
 
 
 def _parquet(source: str, path: Path) -> Iterator[Raw]:
@@ -71,17 +100,25 @@ def _table(source: str, *arguments: str, **options: Any) -> Iterator[Raw]:
     from datasets import disable_progress_bars, load_dataset
 
     disable_progress_bars()
-    try:
+    with _said_in_one_line(source):
         table = load_dataset(*arguments, **options)
-    except Exception as error:  # whatever the library raises is the user's to see, in one line
+    for number, row in enumerate(table, start=1):
+        yield f"row {number}", row
+
+
+@contextmanager
+def _said_in_one_line(source: str) -> Iterator[None]:
+    """Turn whatever `datasets` raises into the user's error, in one line, with the cause that it keeps to itself."""
+    try:
+        yield
+    except Exception as error:
+        cause = error.__cause__ or error
         raise BenchError(
             f"pool {source}",
-            seen=f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}",
+            seen=f"{type(cause).__name__}: {' '.join(str(cause).split())}",
             expected="a file, folder or dataset id that `datasets` can load, and a split and config that it has",
             remedy="fix the path, id, split or config, or check the network",
         ) from error
-    for number, row in enumerate(table, start=1):
-        yield f"row {number}", row
 
 
 def _text_rows(path: Path, kind: str, compression: str) -> Iterator[Raw]:

@@ -193,8 +193,6 @@ def _one_row(place: str, value: Any, teachers: Sequence[str], seen: dict[str, st
         row = PoolRow.model_validate(value)
     except ValidationError as error:
         raise ValueError("; ".join(map(_sentence, error.errors()))) from error
-    # Half a surrogate pair is text to JSON and to pydantic, but no file can hold it.
-    json.dumps(row.model_dump(), ensure_ascii=False, default=str).encode()
     for teacher in teachers:
         if teacher not in row.completions:
             known = ", ".join(row.completions) or "none"

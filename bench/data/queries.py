@@ -33,7 +33,7 @@ def load_queries(spec: TraitSpec, held_out: Collection[str] = ()) -> tuple[Query
         The queries in the file's order; none where the trait has no file.
 
     Raises:
-        BenchError: If the file is missing, a line is not a query, or a query is an eval prompt.
+        BenchError: If the file is missing or empty, a line is not a query, or a query is an eval prompt.
     """
     path = queries_file(spec)
     if path is None:

@@ -53,6 +53,7 @@ class Options:
         execution: Where trainings and evaluations run.
         only: Name of the one filter that is run; all are unless given. Its rows and pages go to `only-NAME/` in the run
             folder, while students are shared with all other runs there.
+        examples: Write texts of pool and students beside the rows, for the pages of the filters.
     """
 
     suite: Suite
@@ -63,6 +64,7 @@ class Options:
     rejudging: bool = False
     execution: Execution = LOCAL
     only: str = ""
+    examples: bool = True
 
     @property
     def results(self) -> Path:

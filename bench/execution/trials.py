@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.config.recipe import Recipe
+from bench.data.trait import Measurement
 from bench.errors import BenchError
 from bench.evaluation.evaluate import evaluate, measurement_tasks
 from bench.execution.job import Job
@@ -79,15 +80,18 @@ class Trials:
         self.trainer.limit_rows(memory.rows_at_once)
 
     def base_for_filters(self) -> tuple[Any, Any]:
-        """Return a copy of model and tokenizer: what a filter changes in it must not reach the students."""
-        model, tokenizer = self.trainer.base()
-        return copy.deepcopy(model), tokenizer
+        """Return copies of model and tokenizer: what a filter changes in them must not reach the students."""
+        return copy.deepcopy(self.trainer.base())
 
     def keys(self, job: Job) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Return the store keys of a job's training (None for the untrained base) and of its evaluation."""
         training = self.train_key(job) if job.rows is not None else None
         student = key_hash(training) if training else self._base_name
-        return training, {"student": student, "device": self.device} | job.measurement.key()
+        return training, self.eval_key(student, job.measurement)
+
+    def eval_key(self, student: str, measurement: Measurement) -> dict[str, Any]:
+        """Return the store key of a student's evaluation; `student` is the name that its `Trial` has."""
+        return {"student": student, "device": self.device} | measurement.key()
 
     def train_key(self, job: Job) -> dict[str, Any]:
         """Return everything that determines a training."""

@@ -20,8 +20,10 @@ from bench.data.queries import load_queries
 from bench.data.trait import load_trait
 from bench.errors import BenchError, unknown, unwritable
 from bench.filtering.context import Context
+from bench.filtering.isolation import IsolatedScore
 from bench.filtering.model_access import ModelAccess, Train
-from bench.filtering.plugins import NAME_PATTERN, FilterPlugin, list_filters, load_filter
+from bench.filtering.plugin import NAME_PATTERN, FilterPlugin
+from bench.filtering.plugins import list_filters, load_filter
 from bench.filtering.score import patch_example, score_examples
 from bench.models.load import known_config, load_model
 from bench.models.packaged import TINY
@@ -204,7 +206,7 @@ def _try(plugin: FilterPlugin, toy: _Toy) -> tuple[list[CheckLine], float, float
     tracemalloc.start()
     try:
         permuted, _ = toy.score(plugin, order)
-        peak = tracemalloc.get_traced_memory()[1]
+        peak = plugin.score.peak if isinstance(plugin.score, IsolatedScore) else tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
     lines = [

@@ -10,13 +10,25 @@ from bench.data.experiment import Experiment
 from bench.data.prompts import normalised
 from bench.data.queries import load_queries
 from bench.data.trait import load_trait
-from bench.filtering.plugins import FilterPlugin, load_filters
+from bench.filtering.plugin import FilterPlugin
+from bench.filtering.plugins import load_filters
 from bench.filtering.select import Resources, cut, leave_out, resolved, score_pool
 from bench.outcomes import FlagOverlap, Selection
 from bench.records import MissingInput, TrainingRow
 from bench.run_folder.store import Store
 
 Flags = dict[float, frozenset[str]]  # budget -> ids
+
+
+def check_names(suite: Suite) -> None:
+    """Refuse a confound or placebo that is not there, before anything is scored.
+
+    Raises:
+        BenchError: If one cannot be loaded.
+    """
+    load_filters(resolved(suite, suite.file.confounds))
+    if suite.file.placebo:
+        load_trait(suite.file.placebo, suite.folder)
 
 
 def add_overlaps(

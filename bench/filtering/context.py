@@ -5,6 +5,7 @@ the students are built. Rows are `example.row`, `example.clean_row`, `query.trai
 """
 
 from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class Context:
         queries: The trait's queries.
         models: Trains and reads students.
         grade: Judges rows with the suite's grader, if it has one.
+        hidden: Folders that a plugin in a process of its own should find empty.
     """
 
     def __init__(
@@ -43,8 +45,10 @@ class Context:
         queries: tuple[Query, ...] = (),
         models: ModelAccess | None = None,
         grade: Grade | None = None,
+        hidden: tuple[Path, ...] = (),
     ) -> None:
         self.seed = seed
+        self.hidden = hidden
         self.truth = truth
         self._embedder = embedder
         self._load_model = load_model
@@ -173,7 +177,7 @@ class Context:
             Shape (n, sketch or values), float32; read-only, as it is shared.
 
         Raises:
-            BenchError: If the array is larger than the free memory.
+            BenchError: If the array is larger than the free memory, or the sketch is negative.
         """
         return self._read(
             rows, student, f"gradients {sketch}", lambda reader, encoded: reader.gradients(encoded, sketch)
@@ -218,9 +222,13 @@ class Context:
 
         Returns:
             Shape (n,), float64.
+
+        Raises:
+            BenchError: For a direction of another shape, or one that is not finite.
         """
-        key = f"products {hash(direction.tobytes())}"
-        return self._read(rows, student, key, lambda reader, encoded: reader.directional(encoded, direction))
+        given = np.asarray(direction)
+        key = f"products {hash(given.tobytes())}"
+        return self._read(rows, student, key, lambda reader, encoded: reader.directional(encoded, given))
 
     def inverse_hessian_product(self, student: Student, direction: np.ndarray, *, damping: float = 0.1) -> np.ndarray:
         """Multiply a direction with the inverse Hessian of the loss that a student was trained on, by EK-FAC.
@@ -232,11 +240,15 @@ class Context:
 
         Returns:
             Shape (values,), float32; 0 where EK-FAC has no factors: for what is trained besides linear layers' weights.
+
+        Raises:
+            BenchError: For a direction of another shape, one that is not finite, or a damping that is not more than 0.
         """
-        key = f"inverse Hessian {hash(direction.tobytes())} {damping}"
+        given = np.asarray(direction)
+        key = f"inverse Hessian {hash(given.tobytes())} {damping}"
         rows = self._access.training_rows(student)
         return self._read(
-            rows, student, key, lambda reader, encoded: reader.inverse_hessian_product(encoded, direction, damping)
+            rows, student, key, lambda reader, encoded: reader.inverse_hessian_product(encoded, given, damping)
         )
 
     def grade(self, rows: Sequence[TrainingRow]) -> np.ndarray:
@@ -257,7 +269,7 @@ class Context:
     def for_scoring(self, *, with_truth: bool) -> "Context":
         """Return the same resources with a fresh generator, and without the truth unless the filter may see it."""
         truth = self.truth if with_truth else None
-        more: Any = {"queries": self._queries, "models": self._models, "grade": self._grade}
+        more: Any = {"queries": self._queries, "models": self._models, "grade": self._grade, "hidden": self.hidden}
         return Context(self._embedder, lambda: self.model, self.seed, truth, **more)
 
     @property

@@ -97,20 +97,21 @@ class ModelAccess:
             BenchError: For another teacher, or ids that are not the pool's.
         """
         known = {example.id for example in self._examples}
+        chosen = known if ids is None else frozenset(ids)  # read once, as it may be a generator
         if teacher not in ("original", "clean"):
             raise BenchError(
                 "context.student", seen=repr(teacher), expected="'original' or 'clean'", remedy="name one of the two"
             )
         if teacher == "clean" and not self._examples[0].clean:
             raise NoCleanTeacher("context.student('clean')")
-        if ids is not None and (not ids or not known >= set(ids)):
+        if not chosen or not known >= chosen:
             raise BenchError(
                 "context.student",
-                seen="no ids" if not ids else f"ids that are not the pool's, such as {min(set(ids) - known)!r}",
+                seen=f"ids that are not the pool's, such as {min(chosen - known, key=str)!r}" if chosen else "no ids",
                 expected="ids of examples that are trained on",
                 remedy="leave out the examples of the reserve (context.trained)",
             )
-        return Student(teacher, None if ids is None or set(ids) == known else frozenset(ids))
+        return Student(teacher, None if chosen == known else frozenset(chosen))
 
     def checkpoints(self, teacher: str) -> tuple[Student, ...]:
         """Name the students at the start of each epoch of a training on the whole pool; errors as for `student`."""

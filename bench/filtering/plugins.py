@@ -1,90 +1,18 @@
-"""Filter plugins: the two decorators, and finding plugins built in, installed or by path."""
+"""Finding filter plugins: built in, installed or by path."""
 
 import ast
 import hashlib
-import inspect
-import re
-import sys
-import traceback
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from pathlib import Path
 from types import ModuleType
-from typing import Any, TypeVar
-
-import numpy as np
 
 from bench.errors import BenchError, unknown
-from bench.records import Example, Trait
+from bench.filtering.plugin import BUILT_IN, FilterPlugin, build, execute, failed_import, filter_plugin
 
 GROUP = "bench.filters"
-BUILT_IN = "built in"
-NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
-Score = Callable[..., np.ndarray]  # (examples, trait, context, *, options) -> scores
-Patch = Callable[[Example, Trait], Example]
-_CARD = "__bench_filter__"
-_PATCH = "__bench_patch__"
-_S = TypeVar("_S", bound=Score)
-_P = TypeVar("_P", bound=Patch)
-
-
-@dataclass(frozen=True)
-class FilterPlugin:
-    """One filter, as found.
-
-    Attributes:
-        name: Unique among all filters.
-        version: Raised by its author whenever scores change.
-        summary: One sentence for the board.
-        score: `score(examples, trait, context, *, option=...)`; call it through `bench.filtering.score.score_examples`.
-        patch: Replaces the default patch, which is to put in the clean teacher's completion; None keeps that.
-        needs_truth: Whether it sees planted truth; built-in filters only.
-        origin: `built in`, a distribution, or the name of a file.
-        sha256: SHA-256 of the source file.
-        path: The source file.
-    """
-
-    name: str
-    version: int
-    summary: str
-    score: Score
-    patch: Patch | None
-    needs_truth: bool
-    origin: str
-    sha256: str
-    path: Path
-
-    @property
-    def options(self) -> dict[str, Any]:
-        """The keyword-only parameters of `score` and their defaults."""
-        parameters = inspect.signature(self.score).parameters.values()
-        return {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
-
-
-def filter_plugin(*, name: str, version: int, summary: str, needs_truth: bool = False) -> Callable[[_S], _S]:
-    """Mark the scoring function of a filter file.
-
-    Args:
-        name: Lower-case letters, digits and underscores; unique among all filters.
-        version: 1 or more; raise it whenever scores change, so that old rows keep the old version.
-        summary: One sentence for the board.
-        needs_truth: Give the filter planted truth; refused outside the built-in filters.
-    """
-
-    def mark(function: _S) -> _S:
-        setattr(function, _CARD, {"name": name, "version": version, "summary": summary, "needs_truth": needs_truth})
-        return function
-
-    return mark
-
-
-def patch_plugin(function: _P) -> _P:
-    """Mark an optional second function of a filter file: `patch(example, trait) -> Example`."""
-    setattr(function, _PATCH, True)
-    return function
 
 
 def list_filters(on_broken: Callable[[BenchError], None] | None = None) -> list[FilterPlugin]:
@@ -166,7 +94,7 @@ def _declared_name(path: Path) -> str:
         for word in call.keywords
         if word.arg == "name" and isinstance(word.value, ast.Constant)
     ]
-    return str(names[0]) if len(names) == 1 else _load_file(path, BUILT_IN).name
+    return str(names[0]) if len(names) == 1 else execute(path.read_bytes(), path, BUILT_IN).name
 
 
 def _load(spec: str, known: Mapping[str, Path | FilterPlugin]) -> FilterPlugin:
@@ -176,49 +104,22 @@ def _load(spec: str, known: Mapping[str, Path | FilterPlugin]) -> FilterPlugin:
             raise BenchError(f"filter {spec}", seen="no such file", expected="a filter file", remedy="fix the path")
         paths = {each.path if isinstance(each, FilterPlugin) else each: name for name, each in known.items()}
         if path not in paths:
-            loaded = _load_file(path, path.name)  # rows name it, and a folder may name its owner
+            from bench.filtering.isolation import isolated
+
+            loaded = isolated(path.read_bytes(), path)
             _add(dict(known), loaded.name, loaded)  # refused where the name is taken
             return loaded
         spec = paths[path]
     if spec not in known:
         raise unknown("filter", spec, sorted(known))
     found = known[spec]
-    return _load_file(found, BUILT_IN) if isinstance(found, Path) else found
+    return execute(found.read_bytes(), found, BUILT_IN) if isinstance(found, Path) else found
 
 
 def built_in_files() -> list[Path]:
     """Return the files of the built-in filters, in a clone or installed."""
     folder = Path(str(files(GROUP))).resolve()
     return sorted(path for path in folder.glob("*.py") if not path.name.startswith("_"))
-
-
-def error_line(error: BaseException, path: Path) -> str:
-    """Name the file, and the line in it that an error came from.
-
-    >>> error_line(ValueError(), Path("mine.py"))
-    'mine.py'
-    """
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return f"{path}, line {error.lineno}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f"{path}, line {lines[-1]}" if lines else str(path)
-
-
-def _load_file(path: Path, origin: str) -> FilterPlugin:
-    """Execute exactly the bytes that are hashed, whatever byte code lies beside them."""
-    source = path.read_bytes()
-    digest = hashlib.sha256(source).hexdigest()
-    module = ModuleType(f"bench_filter_{path.stem}_{digest[:12]}")
-    module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # dataclasses and pickling look a module up while it is executed
-    try:
-        exec(compile(source, path, "exec"), module.__dict__)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        del sys.modules[module.__name__]
-        raise _failed_import(error, path) from error
-    return _build(module, path, origin, digest)
 
 
 def _load_installed(entry: EntryPoint) -> FilterPlugin:
@@ -229,7 +130,7 @@ def _load_installed(entry: EntryPoint) -> FilterPlugin:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        raise _failed_import(error, Path(origin)) from error
+        raise failed_import(error, Path(origin)) from error
     if not isinstance(module, ModuleType) or not module.__file__:
         raise BenchError(
             f"entry point {entry.name!r} of {distribution}",
@@ -238,72 +139,4 @@ def _load_installed(entry: EntryPoint) -> FilterPlugin:
             remedy="drop what stands after the colon in the entry point, or uninstall the package",
         )
     path = Path(module.__file__).resolve()
-    return _build(module, path, origin, hashlib.sha256(path.read_bytes()).hexdigest())
-
-
-def _failed_import(error: BaseException, path: Path) -> BenchError:
-    return BenchError(
-        f"filter {error_line(error, path)}",
-        seen=f"{type(error).__name__}: {error}",
-        expected="a file that Python can import",
-        remedy="fix that line, or install what it imports",
-    )
-
-
-def _marked(module: ModuleType, mark: str) -> Iterator[Callable[..., Any]]:
-    """Return the decorated functions that the module itself defines."""
-    for value in vars(module).values():
-        if inspect.isfunction(value) and value.__module__ == module.__name__ and hasattr(value, mark):
-            yield value
-
-
-def _build(module: ModuleType, path: Path, origin: str, digest: str) -> FilterPlugin:
-    scores, patches = list(_marked(module, _CARD)), list(_marked(module, _PATCH))
-    if len(scores) != 1 or len(patches) > 1:
-        several = scores if len(scores) > 1 else patches if len(patches) > 1 else []
-        where = ", ".join(f"{f.__name__} in line {f.__code__.co_firstlineno}" for f in several)
-        raise BenchError(
-            f"filter {path}",
-            seen=f"{len(scores)} functions with @filter_plugin, {len(patches)} with @patch_plugin {where}".rstrip(),
-            expected="exactly one @filter_plugin function and at most one @patch_plugin function",
-            remedy="decorate the scoring function, or put each filter into its own file",
-        )
-    score = scores[0]
-    _check_signature(score, path, ["examples", "trait", "context"])
-    if patches:
-        _check_signature(patches[0], path, ["example", "trait"])
-    card = getattr(score, _CARD)
-    _check_card(card, f"filter {path}, line {score.__code__.co_firstlineno}", origin)
-    return FilterPlugin(
-        **card, score=score, patch=patches[0] if patches else None, origin=origin, sha256=digest, path=path
-    )
-
-
-def _check_signature(function: Callable[..., Any], path: Path, expected: list[str]) -> None:
-    parameters = inspect.signature(function).parameters.values()
-    positional = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
-    others = [p for p in parameters if p.kind is not p.POSITIONAL_OR_KEYWORD]
-    if positional != expected or any(p.kind is not p.KEYWORD_ONLY or p.default is p.empty for p in others):
-        raise BenchError(
-            f"filter {path}, line {function.__code__.co_firstlineno}",
-            seen=f"{function.__name__}{inspect.signature(function)}",
-            expected=f"{function.__name__}({', '.join(expected)}), then options after a * with a default each",
-            remedy="fix the parameters",
-        )
-
-
-def _check_card(card: dict[str, Any], where: str, origin: str) -> None:
-    name, version, summary = card["name"], card["version"], card["summary"]
-    wrong = []
-    if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name):
-        wrong.append(f"name={name!r} (lower-case letters, digits and underscores)")
-    if not isinstance(version, int) or version < 1:
-        wrong.append(f"version={version!r} (a whole number from 1)")
-    if not isinstance(summary, str) or not summary.strip():
-        wrong.append(f"summary={summary!r} (one sentence)")
-    if card["needs_truth"] and origin != BUILT_IN:
-        wrong.append("needs_truth=True (planted truth is for the built-in oracle alone)")
-    if wrong:
-        raise BenchError(
-            where, seen="; ".join(wrong), expected="a complete card", remedy="fix the decorator's arguments"
-        )
+    return build(module, path, origin, hashlib.sha256(path.read_bytes()).hexdigest())

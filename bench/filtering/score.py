@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.errors import BenchError, unknown
 from bench.filtering.context import Context
-from bench.filtering.plugins import FilterPlugin, error_line
+from bench.filtering.plugin import FilterPlugin, error_line
 from bench.records import Example, Trait
 
 
@@ -89,11 +89,13 @@ def _checked(scores: object, plugin: FilterPlugin, examples: Sequence[Example]) 
         seen = f"it returned an array of shape {scores.shape}"
     elif scores.dtype.kind not in "fiub":
         seen = f"it returned an array of type {scores.dtype}"
-    elif not np.isfinite(scores).all():
-        bad = np.flatnonzero(~np.isfinite(scores))
-        seen = f"{len(bad)} scores are not finite; the first is {scores[bad[0]]}, of example {examples[bad[0]].id!r}"
     else:
-        return scores.astype(np.float64)
+        with np.errstate(over="ignore"):  # of a wider type, what float64 cannot hold
+            values = np.array(scores, dtype=np.float64)
+        bad = np.flatnonzero(~np.isfinite(values))
+        if not len(bad):
+            return values
+        seen = f"{len(bad)} scores are not finite; the first is {values[bad[0]]}, of example {examples[bad[0]].id!r}"
     raise BenchError(
         f"filter {plugin.name!r}, {plugin.path}",
         seen=seen,

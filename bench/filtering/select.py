@@ -20,8 +20,10 @@ from bench.data.sources import best_sources, source_notes
 from bench.errors import BenchError, unknown
 from bench.files import read_json
 from bench.filtering.context import Context, Grade
+from bench.filtering.isolation import IsolatedScore, in_words
 from bench.filtering.model_access import ModelAccess
-from bench.filtering.plugins import FilterPlugin, load_filters
+from bench.filtering.plugin import FilterPlugin
+from bench.filtering.plugins import load_filters
 from bench.filtering.score import patch_example, score_examples
 from bench.outcomes import FilterCard, Selection
 from bench.records import MissingInput
@@ -93,6 +95,8 @@ def select_all(
         for note in source_notes(experiment.pool, suite.file.budgets, suite.file.controls):
             leave_out(experiment, note)
     for plugin in plugins:
+        if isinstance(plugin.score, IsolatedScore):
+            experiment.notes.append(f"{experiment.name}: filter {plugin.name} of {plugin.origin} ran {in_words()}")
         if plugin.needs_truth and not experiment.planted:
             pool = experiment.pool.card.name
             log.info("filter %s: left out for pool %r, which has no planted truth", plugin.name, pool)
@@ -177,6 +181,7 @@ def score_pool(
             queries=experiment.queries,
             models=resources.models,
             grade=resources.grade,
+            hidden=(store.root.parent,),
         )
         since = resources.models.open_account() if resources.models else 0.0
         start = time.perf_counter()

@@ -9,6 +9,7 @@ from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment, near_copies
 from bench.evaluation.evaluate import score_answers
 from bench.execution.session import Session
+from bench.leaderboard.examples import with_examples
 from bench.leaderboard.numbers import corrected, read
 from bench.leaderboard.results import evidence_of, trait_results
 from bench.leaderboard.row import Cost, Row, TraitResult, write_rows
@@ -47,7 +48,7 @@ def make_rows(session: Session, experiments: Sequence[Experiment]) -> list[Row]:
             notes=notes,
         )
         rows.append(row)
-    return write_rows(rows, evidence, session.options.results)
+    return write_rows(with_examples(session, experiments, rows), evidence, session.options.results)
 
 
 def pool_notes(experiment: Experiment, embedder: Embedder) -> list[str]:

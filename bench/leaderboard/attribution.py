@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bench.config.recipe import Recipe
 from bench.files import read_record
@@ -66,12 +66,22 @@ class LdsResult(Strict):
     pool_rows: int
     queries: int
     queries_sha256: str
-    subsets: list[SubsetOutcome]
+    subsets: list[SubsetOutcome] = Field(min_length=1)
     ceiling: Estimate
     best: str
     filters: list[FilterAttribution]
     changes: dict[str, float]
     notes: list[str]
+
+    @model_validator(mode="after")
+    def _sums_of_subsets(self) -> "LdsResult":
+        for found in self.filters:
+            if len(found.sums) != len(self.subsets):
+                raise ValueError(
+                    f"filters.{found.filter.name}.sums: {len(found.sums)}, expected one for each of "
+                    f"{len(self.subsets)} subsets"
+                )
+        return self
 
 
 class LdsReport(Strict):

@@ -1,39 +1,36 @@
 """A board worked out from rows alone: correction, order, tables, and what it says in sentences."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from bench.errors import BenchError
 from bench.leaderboard import format as words
+from bench.leaderboard import tables
 from bench.leaderboard.attribution import LdsReport, attribution_of
 from bench.leaderboard.comparable import adjust, comparable_groups, differences, distinct_rows
-from bench.leaderboard.headline import headline
-from bench.leaderboard.row import Row, TraitResult
-from bench.leaderboard.view import (
-    ArmLine,
-    BoardView,
-    EffectLine,
-    Line,
-    TraitView,
-    arm_lines,
-    curves,
-    effect_lines,
-    filter_line,
-    overlap_table,
-    row_label,
-    without_empty_columns,
-)
-from bench.outcomes import Estimate
+from bench.leaderboard.headline import Conclusion, conclude, few_trainings, random_removal, truth_and_removal
+from bench.leaderboard.paired import Comparison, Scores, compare
+from bench.leaderboard.row import Row, TraitResult, row_file
+from bench.leaderboard.view import BoardView, Budget, Line, TraitView, curves, row_label
 from bench.stats.agreement import Agreement
 from bench.stats.effects import MIN_SEEDS
 
 
-def board_view(rows: Sequence[Row], judged: LdsReport | None = None) -> BoardView:
+def board_view(
+    rows: Sequence[Row],
+    judged: LdsReport | None = None,
+    problems: Mapping[str, Sequence[str]] | None = None,
+    scores: Scores | None = None,
+) -> BoardView:
     """Work out everything the board shows.
 
     Args:
         rows: Rows of one suite in any order; the same set always gives the same view.
         judged: What `bench lds` found of their filters, see `bench.leaderboard.attribution.report_beside`.
+        problems: File name of a row -> what its evidence does not bear out; such rows are listed and used for nothing.
+        scores: Per-sample scores of the rows, see `bench.leaderboard.paired.read_scores`; without them differences of
+            actions have no intervals.
 
     Raises:
         BenchError: If there are no rows.
@@ -41,46 +38,88 @@ def board_view(rows: Sequence[Row], judged: LdsReport | None = None) -> BoardVie
     if not rows:
         raise BenchError("board", seen="no rows", expected="at least one row", remedy="run a suite first")
     ordered = distinct_rows(rows)
-    groups = [adjust(group) for group in comparable_groups(ordered)]
+    wrong = {file: list(found) for file, found in (problems or {}).items() if found}
+    sound = [row for row in ordered if row_file(row) not in wrong]
+    groups = [adjust(group) for group in comparable_groups(sound)]
+    parts = [(group, name) for group in groups for name in sorted({name for row in group for name in row.traits})]
     return BoardView(
         title=f"Suite {', '.join(_distinct(f'{row.suite} v{row.suite_version}' for row in ordered))}",
-        notes=differences(ordered) + _row_notes(ordered),
+        differences=differences(sound),
+        notes=_row_notes(sound),
         traits=[
-            _trait_view(name, [row for row in group if name in row.traits], judged, apart=len(groups) > 1)
-            for group in groups
-            for name in sorted({name for row in group for name in row.traits})
+            _trait_view(name, [row for row in group if name in row.traits], f"t{number}", judged, scores or {})
+            for number, (group, name) in enumerate(parts, 1)
         ],
-        facts=_shared_facts(ordered),
+        facts=_shared_facts(sound),
         rows=[row for group in groups for row in group],
+        unverified=[(row_label(row), wrong[row_file(row)]) for row in ordered if row_file(row) in wrong],
     )
 
 
-def _trait_view(name: str, rows: Sequence[Row], judged: LdsReport | None, *, apart: bool) -> TraitView:
+def _trait_view(name: str, rows: Sequence[Row], key: str, judged: LdsReport | None, scores: Scores) -> TraitView:
     ordered = sorted(rows, key=lambda row: _rank(row, row.traits[name]))
     results = [row.traits[name] for row in ordered]
-    columns, lines = without_empty_columns(
-        [
-            filter_line(number, row, row.traits[name], attribution_of(judged, row, name))
-            for number, row in enumerate(ordered, 1)
-        ]
+    shares = sorted({row.budget for row in ordered})
+    compared = [compare([row for row in ordered if row.budget == share], name, scores) for share in shares]
+    columns, lines = tables.shown_columns(
+        [tables.filter_line(row, c, attribution_of(judged, row, name), key) for c in compared for row in c.rows]
     )
-    effects = [line for row in ordered for line in effect_lines(row, row.traits[name])]
-    arms = arm_lines(ordered, name)
+    found = [(c.rows[0].budget, conclude(scored)) for c in reversed(compared) if (scored := _scored(c))]
+    largest = [row for row in ordered if row.budget == (found[0][0] if found else shares[-1])]
     return TraitView(
-        name=f"{name}, {rows[0].suite} v{rows[0].suite_version}" if apart else name,
+        name=name,
+        key=key,
         description=results[0].description,
-        headline=headline(ordered, name),
         closed=_closed_gates(ordered, name),
+        conclusion=found[0][1] if found else Conclusion([]),
+        others=found[1:],
+        context=_context(ordered, name),
+        few=few_trainings(min(len(row.seeds) for row in ordered)),
+        tiles=tables.tiles(largest, name),
         facts=_trait_facts(results),
         columns=columns,
-        lines=lines,
-        effects=effects,
-        arms=arms,
+        budgets=[_budget(c, [line for line in lines if line.row.budget == c.rows[0].budget]) for c in compared],
+        effects=[line for c in compared for row in c.rows for line in tables.effect_lines(row, c)],
+        arms=tables.arm_lines(ordered, name),
         curves=curves(lines),
+        truth=tables.truth_table(ordered, name),
+        agreement=truth_and_removal(largest, name) if found else "",
         neighbours=[(row_label(row), near) for row in ordered if (near := row.traits[name].neighbours)],
-        overlaps=overlap_table(ordered, name),
-        footnotes=_footnotes(lines, effects, arms),
+        overlaps=tables.overlap_table(ordered, name),
     )
+
+
+def _scored(compared: Comparison) -> Comparison | None:
+    """Return the part of a comparison that is measurable; None where no row is."""
+    rows = [row for row in compared.rows if row.traits[compared.trait].scored]
+    return replace(compared, rows=rows) if rows else None
+
+
+def _budget(compared: Comparison, lines: Sequence[Line]) -> Budget:
+    rows, trait = compared.rows, compared.trait
+    guides = {action: random_removal(rows, trait, action) for action in tables.ACTIONS}
+    return Budget(
+        share=rows[0].budget,
+        lines=sorted(lines, key=lambda line: line.bound),
+        guides={action: value for action, value in guides.items() if value is not None},
+        actions=tables.action_lines(compared),
+    )
+
+
+def _context(rows: Sequence[Row], name: str) -> list[tuple[str, str]]:
+    """Return what the numbers of a trait are of, for one line."""
+    results = [row.traits[name] for row in rows]
+    reads: list[tuple[str, Iterable[str]]] = [
+        ("trait", [name]),
+        ("suite", (f"{row.suite} v{row.suite_version}" for row in rows)),
+        ("model", (f"{row.recipe.model} ({row.recipe.method})" for row in rows)),
+        ("pool", (f"{words.pool(r.pool)}, {r.pool_rows} rows" for r in results)),
+        ("budget", (words.percent(share) for share in sorted({row.budget for row in rows}))),
+        ("prompts", (str(result.prompts) for result in results)),
+        ("seeds", (str(len(row.seeds)) for row in rows)),
+        ("random sets", (str(result.controls) for result in results)),
+    ]
+    return [(what, " / ".join(_distinct(values))) for what, values in reads]
 
 
 def _rank(row: Row, result: TraitResult) -> tuple[Any, ...]:
@@ -90,17 +129,11 @@ def _rank(row: Row, result: TraitResult) -> tuple[Any, ...]:
     return not result.scored, row.budget, lift is None, -(lift or 0.0), row.filter.name
 
 
-def _footnotes(lines: Sequence[Line], effects: Sequence[EffectLine], arms: Sequence[ArmLine]) -> list[str]:
-    cells = [cell for line in lines for cell in line.cells] + [cell for line in effects for cell in line.cells]
-    cells += [cell for arm in arms for cell in (arm.trait, arm.capability, arm.loss, arm.margin, *arm.extra.values())]
-    return _distinct(cell.note for cell in cells if cell.note)
-
-
 def _closed_gates(rows: Sequence[Row], name: str) -> list[str]:
     closed = [row for row in rows if not row.traits[name].scored]
     if len(closed) == len(rows):
-        return _distinct(f"{words.NOT_SCORED}: {row.traits[name].reason}" for row in closed)
-    return [f"{row_label(row)} {words.NOT_SCORED}: {row.traits[name].reason}" for row in closed]
+        return _distinct(f"{words.NOT_SCORED.capitalize()}: {row.traits[name].reason}." for row in closed)
+    return [f"{row_label(row)} is {words.NOT_SCORED}: {row.traits[name].reason}." for row in closed]
 
 
 def _row_notes(rows: Sequence[Row]) -> list[str]:
@@ -115,10 +148,10 @@ def _row_notes(rows: Sequence[Row]) -> list[str]:
 def _trait_facts(results: Sequence[TraitResult]) -> list[tuple[str, str]]:
     """Return what the rows of a trait share: gap, gate, judge and pool."""
     reads: list[tuple[str, Callable[[TraitResult], str]]] = [
-        ("Gap between original and clean", lambda r: _gap_text(r.gap)),
-        ("Smallest gap that the gate lets through", lambda r: words.decimal(r.minimum_gap)),
+        ("Gap between original and clean", lambda r: words.estimate(r.gap).text),
+        ("Minimum effect that the gap must clear", lambda r: words.decimal(r.minimum_gap)),
         ("Judge", lambda r: f"{r.judge}, eval version {r.eval_version}"),
-        ("Pool", lambda r: f"{r.pool}, {r.pool_rows} rows and {r.reserve_rows} in reserve, {r.pool_sha256[:12]}"),
+        ("Pool", lambda r: f"{words.pool(r.pool)}, {r.pool_rows} rows and {r.reserve_rows} in reserve"),
         ("Held-out prompts", lambda r: str(r.prompts)),
         ("Random sets, held over all seeds", lambda r: str(r.controls)),
         ("Margin and behaviour over students", lambda r: _agreement_text(r.margin)),
@@ -130,18 +163,13 @@ def _agreement_text(found: Agreement | None) -> str:
     return words.estimate(found.pearson).text if found else "not measured"
 
 
-def _gap_text(gap: Estimate) -> str:
-    cell = words.estimate(gap)
-    return f"{cell.text} ({cell.note})" if cell.note else cell.text
-
-
 def _shared_facts(rows: Sequence[Row]) -> list[tuple[str, list[str]]]:
     """Return the provenance that rows mostly share; several values where they do not."""
     results = [result for row in rows for result in row.traits.values()]
     packages = sorted({package for row in rows for package in row.versions})
     return [
         ("Suite", _distinct(f"{row.suite}, version {row.suite_version}" for row in rows)),
-        ("Pools", _distinct(f"{r.pool}: {r.pool_rows} rows, SHA-256 {r.pool_sha256}" for r in results)),
+        ("Pools", _distinct(f"{words.pool(r.pool)}: {r.pool_rows} rows, SHA-256 {r.pool_sha256}" for r in results)),
         ("Recipe", _distinct(", ".join(f"{k} {v}" for k, v in row.recipe.model_dump().items()) for row in rows)),
         ("Seeds", _distinct(", ".join(map(str, row.seeds)) for row in rows)),
         ("Commit", _distinct(row.commit for row in rows)),

@@ -34,7 +34,7 @@ def _outside(estimate: Estimate, path: str) -> Iterator[str]:
     value, low, high = estimate.value, estimate.low, estimate.high
     if (low is None) != (high is None) or (value is None and low is not None):
         yield f"{path}: an interval has two ends and a value"
-    elif value is not None and low is not None and high is not None:
+    elif value is not None and low is not None and high is not None and not math.isnan(value + low + high):
         slack = SLACK * max(1.0, abs(value))
         if not low - slack <= value <= high + slack:
             yield f"{path}: {value:g} lies outside of its interval [{low:g}, {high:g}]"

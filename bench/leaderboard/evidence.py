@@ -5,9 +5,10 @@ import hashlib
 import json
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,13 +16,14 @@ from pydantic import Field, model_validator
 
 from bench.arms import CLEAN, ORIGINAL
 from bench.errors import BenchError
-from bench.files import replacing, validated
+from bench.files import MAX_BYTES, parse_json, read_bytes, replacing, validated
 from bench.outcomes import SampleScores
 from bench.records import Strict
 from bench.stats.means import Floats, Means, arm_means
 
 FOLDER = "evidence"
-LARGEST = 256 * 2**20  # bytes of a file once unpacked
+LARGEST = MAX_BYTES  # of a file once unpacked
+REMEDY = "take the file that the run wrote, or run again"
 PREFIX = "scores-"  # of the names of the files, before the hash
 
 
@@ -75,9 +77,9 @@ class Evidence(ScoreTables):
             raise ValueError("scores of the arms original and clean, on the trait and on exact answers, are needed")
         if {name: len(ids) for name, ids in self.ids.items()} != {n: len(of) for n, of in self.families.items()}:
             raise ValueError("each sample has one id and one family")
-        for name, ids in self.ids.items():
-            if not ids or len(set(ids)) < len(ids) or not any(name in runs for runs in self.arms.values()):
-                raise ValueError(f"score {name!r} has no samples, no arm or an id twice")
+        unmeasured = [name for name in self.ids if not any(name in runs for runs in self.arms.values())]
+        if unmeasured:
+            raise ValueError(f"no arm has the scores {', '.join(unmeasured)}")
         for arm, runs in self.arms.items():
             for name, lists in runs.items():
                 if len(lists) not in (1, len(self.seeds)) or any(len(each) != len(self.ids[name]) for each in lists):
@@ -138,6 +140,13 @@ def write_evidence(evidence: Mapping[str, Evidence], folder: Path) -> dict[str, 
     return {file: digest}
 
 
+def remove_evidence(folder: Path, named: Collection[str]) -> None:
+    """Remove the scores in a folder that are not named."""
+    for path in (folder / FOLDER).glob(f"{PREFIX}*.json.gz"):
+        if f"{FOLDER}/{path.name}" not in named:
+            path.unlink()
+
+
 def read_evidence(folder: Path, named: Mapping[str, str]) -> dict[str, Evidence]:
     """Read the evidence that a row names, by trait.
 
@@ -155,33 +164,25 @@ def read_evidence(folder: Path, named: Mapping[str, str]) -> dict[str, Evidence]
     if Path(file).parts != (FOLDER, name):
         raise _bad("evidence", f"the path {file!r}", f"a file under {FOLDER}/")
     path = folder / file
-    if not path.is_file():
-        raise _bad(str(path), "no such file", "the scores that the row names")
-    if path.stat().st_size > LARGEST:
-        raise _bad(str(path), f"{path.stat().st_size} bytes", f"at most {LARGEST}")
-    packed = path.read_bytes()
+    packed = read_bytes(path, "the scores that the row names", REMEDY)
     if (seen := hashlib.sha256(packed).hexdigest()) != digest:
         raise _bad(str(path), f"SHA-256 {seen}", f"{digest}, which the row names")
-    return {trait: validated(each, f"{path}, {trait}", Evidence) for trait, each in _unpack(path).items()}
+    return {trait: validated(each, f"{path}, {trait}", Evidence) for trait, each in _unpack(packed, path).items()}
 
 
-def _unpack(path: Path) -> dict[str, Any]:
+def _unpack(packed: bytes, path: Path) -> dict[str, Any]:
     try:
-        with gzip.open(path) as packed:
-            text = packed.read(LARGEST + 1)
+        with gzip.open(BytesIO(packed)) as file:
+            text = file.read(LARGEST + 1)
         if len(text) > LARGEST:
             raise _bad(str(path), f"more than {LARGEST} bytes once unpacked", "the scores of one run")
-        value = json.loads(text, parse_constant=_no_constant)
-    except (OSError, EOFError, zlib.error, ValueError, RecursionError) as error:
+        value = parse_json(text.decode())
+    except (OSError, EOFError, zlib.error, ValueError) as error:
         raise _bad(str(path), f"damaged: {error}", "gzipped JSON") from error
     if not isinstance(value, dict) or not value or not all(isinstance(each, dict) for each in value.values()):
         raise _bad(str(path), "no object of traits", "the scores of each trait")
     return value
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no score")
-
-
 def _bad(where: str, seen: str, expected: str) -> BenchError:
-    return BenchError(where, seen=seen, expected=expected, remedy="take the file that the run wrote, or run again")
+    return BenchError(where, seen=seen, expected=expected, remedy=REMEDY)

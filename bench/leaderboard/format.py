@@ -1,7 +1,8 @@
 """Write numbers as the board shows them: each is formatted once, for terminal, Markdown and HTML alike."""
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +11,8 @@ from bench.outcomes import Estimate
 
 NOT_ESTIMABLE = "not estimable"
 NOT_RUN = "not run"
-NOT_SCORED = "not scored"
+NOT_SCORED = "not measurable"
+SYNTHETIC = re.compile(r"^(\w+) world, seed\b")
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -60,19 +62,56 @@ def percent(share: float) -> str:
 
 
 def estimate(given: Estimate) -> Cell:
-    """Write `value [low, high]`, or why there is none.
+    """Write `value [low, high]`, or why there is none; limits that are equal are no interval.
 
     >>> estimate(Estimate(value=0.5, low=0.25, high=0.75)).text
     '0.50 [0.25, 0.75]'
     >>> estimate(Estimate(value=None, note="one seed")).text
     'not estimable'
+    >>> estimate(Estimate(value=0.0, low=0.0, high=0.0)).text
+    '0.00'
     """
     value, low, high = finite(given.value), finite(given.low), finite(given.high)
     if value is None:
-        return Cell(NOT_ESTIMABLE, given.note)
-    if low is None or high is None:
-        return Cell(decimal(value), given.note or "no interval", value)
+        return Cell(NOT_ESTIMABLE, given.note.removeprefix(NOT_ESTIMABLE).removeprefix(": "))
+    if low is None or high is None or low == high:
+        return Cell(decimal(value), (given.note if low is None else "") or "no interval", value)
     return Cell(f"{decimal(value)} [{decimal(low)}, {decimal(high)}]", given.note, value, low, high)
+
+
+def signed(given: Estimate) -> Cell:
+    """Write a difference as `estimate` does, with its sign.
+
+    >>> signed(Estimate(value=0.28, low=0.11, high=0.47)).text
+    '+0.28 [0.11, 0.47]'
+    """
+    cell = estimate(given)
+    plus = cell.value is not None and not cell.text.startswith(("-", "0.00"))
+    return replace(cell, text=f"+{cell.text}") if plus else cell
+
+
+def rate(given: Estimate, prompts: int) -> Cell:
+    """Write an arm's score; one that is 0 or 1 for every prompt gets its exact binomial bound (Clopper & Pearson 1934).
+
+    >>> rate(Estimate(value=0.0, low=0.0, high=0.0), 48).text
+    '0.00 [0.00, 0.07]'
+    """
+    value = finite(given.value)
+    if value in (0.0, 1.0) and finite(given.low) == finite(given.high) and prompts > 0:
+        far = 1 - 0.025 ** (1 / prompts)
+        low, high = (0.0, far) if value == 0 else (1 - far, 1.0)
+        return estimate(given.model_copy(update={"low": low, "high": high}))
+    return estimate(given)
+
+
+def spread(values: Sequence[float]) -> str:
+    """Write the range of values, or the one that there is.
+
+    >>> spread([0.87, 1.0]), spread([0.5])
+    ('0.87 to 1.00', '0.50')
+    """
+    ends = [decimal(min(values)), decimal(max(values))]
+    return " to ".join(dict.fromkeys(ends))
 
 
 def significant(given: Estimate) -> Cell:
@@ -125,10 +164,18 @@ def removal(effect: Effect) -> Cell:
 
 
 def lift(effect: Effect) -> Cell:
-    """Write the lift over the random sets, in shares and score units, with its corrected p-value if tested."""
-    cell = with_difference(effect.lift, effect.lift_difference)
+    """Write the lift over the random sets, with its corrected p-value if tested."""
     p = f"Holm p {probability(effect.p_holm)}" if finite(effect.p_holm) is not None else ""
-    return replace(cell, aside="; ".join(filter(None, (cell.aside, p))))
+    return replace(optional(effect.lift), aside=p)
+
+
+def pool(name: str) -> str:
+    """Write the name of a pool; those of the suite's own generators say that they are synthetic.
+
+    >>> pool("date_confusion world, seed 11"), pool("mine")
+    ('synthetic date_confusion, seed 11', 'mine')
+    """
+    return SYNTHETIC.sub(r"synthetic \1, seed", name)
 
 
 def share(value: float | None, missing: str = NOT_ESTIMABLE) -> Cell:

@@ -1,10 +1,12 @@
 """What a board's numbers say, in sentences that claim no more than they show."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from bench.leaderboard import format as words
+from bench.leaderboard.paired import Comparison
 from bench.leaderboard.row import BOUNDS, Row, TraitResult
 from bench.outcomes import Estimate
 from bench.records import Action
@@ -13,132 +15,198 @@ from bench.stats.effects import MIN_SEEDS
 
 SIGNIFICANT = 0.05
 FEWEST_FILTERS = 4  # for a correlation over filters
-CEILING = BOUNDS[0]
-VERBS = {"patch": "patching", "drop_refill": "dropping and refilling", "drop": "dropping"}
+HALF = 0.5  # removal that a recommendation counts, by the lower end of its interval
+VERBS: dict[Action, str] = {"patch": "patching", "drop_refill": "dropping and refilling", "drop": "dropping"}
 
 
-def headline(rows: Sequence[Row], trait: str) -> list[str]:
-    """Say at each budget what acting on the filters did; one training of each arm allows no claim.
+@dataclass(frozen=True)
+class Conclusion:
+    """The answer of a board for one trait at one budget.
+
+    Attributes:
+        sentences: What was found, one or two.
+        advice: What follows for the owner of the data; empty where the rows do not support any.
+    """
+
+    sentences: list[str]
+    advice: str = ""
+
+
+def contenders(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of filters, bounds left out."""
+    return [row for row in rows if row.filter.name not in BOUNDS]
+
+
+def conclude(compared: Comparison) -> Conclusion:
+    """Say what acting on the filters did; bounds have no part in it, and too few trainings allow no claim.
 
     Args:
-        rows: Comparable rows in table order.
-        trait: Name of the trait.
+        compared: The scored rows at one budget.
     """
-    budgets: dict[float, list[Row]] = {}
-    for row in rows:
-        if row.traits[trait].scored:
-            budgets.setdefault(row.budget, []).append(row)
-    if not budgets:
-        return []
+    trait, rows = compared.trait, contenders(compared.rows)
+    if not rows:
+        return Conclusion(["No filter was tried: these rows are bounds, which flag by planted truth or by chance."])
     seeds = min(len(row.seeds) for row in rows)
+    primary = rows[0].traits[trait].primary
+    acted = [row for row in rows if compared.has(row, primary)]
+    if not acted:
+        return Conclusion([f"What {VERBS[primary]} the flagged examples removes is not estimable."])
+    clauses = [_versus_drop(compared, rows, claim=seeds >= MIN_SEEDS)]
     if seeds < MIN_SEEDS:
-        return [
-            f"A first look: {seeds} training{'s' if seeds > 1 else ''} of each arm. Students of one arm differ from "
-            f"training to training by as much as most filters do, so nothing is ranked or tested below {MIN_SEEDS} "
-            "seeds, and brackets cover the choice of prompts alone."
-        ]
-    return [
-        f"At {words.percent(budget)}: {sentence}"
-        for budget, scored in budgets.items()
-        for sentence in _sentences(scored, trait)
+        return Conclusion([_removed(compared, acted, primary, claim=False) + ".", f"{clauses[0]}; {_no_claim(seeds)}."])
+    clauses += [_leakage(compared, rows), _winner({row.filter.name: row.traits[trait] for row in rows})]
+    first = f"{_removed(compared, acted, primary, claim=True)}; {_beats_random(rows, trait)}."
+    return Conclusion([first, "; ".join(filter(None, clauses)) + "."], _advice(acted, trait, primary))
+
+
+def few_trainings(seeds: int) -> str:
+    """Say once for a whole board what too few trainings leave out; empty where there are enough."""
+    if seeds >= MIN_SEEDS:
+        return ""
+    return (
+        f"{_trainings(seeds)} of each arm: intervals cover the choice of prompts, not the variation from training to "
+        f"training. Nothing is ranked, tested or claimed below {MIN_SEEDS} seeds."
+    )
+
+
+def _trainings(seeds: int) -> str:
+    return f"{seeds} training{'s' if seeds > 1 else ''}"
+
+
+def _no_claim(seeds: int) -> str:
+    return f"{_trainings(seeds)} of each arm, so no claim"
+
+
+def _removed(compared: Comparison, rows: Sequence[Row], action: Action, *, claim: bool) -> str:
+    """Say how much of the trait an action removed, and how much the same action on random sets."""
+    values = [_value(row.traits[compared.trait].effects[action].removal) for row in rows]
+    subject = f"{VERBS[action].capitalize()} the flagged examples removed"
+    mean = compared.removal(action, rows)
+    if claim and len(rows) > 1 and mean.low is not None:
+        amount = f"{words.estimate(mean).text} of the trait (mean of {len(rows)} filters"
+    else:
+        amount = f"{words.spread(values)} of the trait ({_filters(len(rows))}"
+    random = random_removal(rows, compared.trait, action)
+    return f"{subject} {amount}{f'; random sets {words.decimal(random)}' if random is not None else ''})"
+
+
+def random_removal(rows: Sequence[Row], trait: str, action: Action) -> float | None:
+    """Return what an action on random sets removes, the mean over the sets; None where they did not get it."""
+    found = [
+        removal - lift
+        for row in rows
+        if (effect := row.traits[trait].effects.get(action)) and effect.lift
+        if (removal := words.finite(effect.removal.value)) is not None
+        and (lift := words.finite(effect.lift.value)) is not None
     ]
+    return float(np.mean(found)) if found else None
 
 
-def _sentences(rows: Sequence[Row], trait: str) -> list[str]:
-    contenders = {row.filter.name: row.traits[trait] for row in rows if row.filter.name not in BOUNDS}
-    ceiling = next((row.traits[trait] for row in rows if row.filter.name == CEILING), None)
-    found = []
-    if contenders:
-        found += [_beats_random(contenders), _best(contenders)]
-    if ceiling:
-        found.append(f"The oracle, which flags by planted truth: {_removals(ceiling)}.")
-    found += _truth_and_removal(contenders)
-    leakage = {name: result for name, result in [*contenders.items(), (CEILING, ceiling)] if result and result.leakage}
-    if leakage:
-        found.append(_leakage(leakage))
-    return [sentence for sentence in found if sentence]
-
-
-def _beats_random(results: dict[str, TraitResult]) -> str:
-    """Name the filters whose primary action beats the same action on random sets."""
-    p = {name: effect.p_holm for name, r in results.items() if (effect := r.effects.get(r.primary))}
-    tested = {name: value for name, value in p.items() if words.finite(value) is not None}
-    action = VERBS[next(iter(results.values())).primary]
+def _beats_random(rows: Sequence[Row], trait: str) -> str:
+    """Count the filters whose primary action beats the same action on random sets."""
+    effects = [row.traits[trait].effects.get(row.traits[trait].primary) for row in rows]
+    tested = [p for effect in effects if effect and (p := words.finite(effect.p_holm)) is not None]
     if not tested:
-        return f"Whether {action} beats the same on random sets could not be tested."
-    better = [name for name, value in tested.items() if (value or 0.0) < SIGNIFICANT]
+        return "no filter was tested against random sets"
+    better = sum(p < SIGNIFICANT for p in tested)
     if not better:
-        return f"No filter is shown to beat {action} random sets ({len(tested)} tested, Holm)."
-    names = ", ".join(better)
-    return f"{len(better)} of {len(tested)} filters beat {action} random sets (Holm p < {SIGNIFICANT}): {names}."
+        return f"no filter is shown to beat random sets ({len(tested)} tested)"
+    return f"{better} of {_filters(len(tested))} beat random sets (Holm p < {SIGNIFICANT})"
 
 
-def _truth_and_removal(results: dict[str, TraitResult]) -> list[str]:
-    """Say whether filters that rank overt rows higher also remove more of the trait."""
+def _versus_drop(compared: Comparison, rows: Sequence[Row], *, claim: bool) -> str:
+    """Compare patch with drop, or say that it cannot be done."""
+    both = [row for row in rows if compared.has(row, "patch", "drop")]
+    if not both:
+        run = {action for row in rows for action in row.traits[compared.trait].effects}
+        absent = next((action for action in ("Patch", "Drop") if action.lower() not in run), "")
+        return f"{absent} was not run, so the two are not compared" if absent else "Patch minus drop is not estimable"
+    mean = compared.minus("patch", "drop", both)
+    if not claim or mean.low is None or mean.high is None:
+        each = [_value(compared.minus("patch", "drop", [row])) for row in both]
+        more = sum(value > 0 for value in each)
+        why = ", without an interval" if claim else ""
+        count = f"{more} of {_filters(len(both))}"
+        return f"Patch removed more than drop for {count} (difference {words.spread(each)}{why})"
+    shown = f"({words.signed(mean).text}, {_filters(len(both))})"
+    if mean.low > 0:
+        return f"Patch removed more than drop {shown}"
+    if mean.high < 0:
+        return f"Patch removed less than drop {shown}"
+    return f"Patch and drop are not shown to differ {shown}"
+
+
+def _leakage(compared: Comparison, rows: Sequence[Row]) -> str:
+    """Say whether dropping leaves behind what patching removes, beyond what random sets show of it."""
+    having = [row for row in rows if (leak := row.traits[compared.trait].leakage) and leak.gap.value is not None]
+    if not having:
+        return "leakage was not measured (drop and refill, with controls)"
+    mean = compared.leakage(having)
+    if mean.low is not None:
+        return f"leakage {'' if mean.low > 0 else 'not '}shown after controls ({words.signed(mean).text})"
+    gaps = [leak.gap for row in having if (leak := row.traits[compared.trait].leakage)]
+    above = sum((words.finite(gap.low) or 0.0) > 0 for gap in gaps)
+    if not above:
+        return "leakage not shown after controls"
+    return f"leakage after controls for {above} of {_filters(len(gaps))}, uncorrected for their number"
+
+
+def _winner(results: dict[str, TraitResult]) -> str:
+    """Say whether the filter with the largest lift is ahead of all others, by an interval adjusted for the choice."""
+    found = {result.winner.model_dump_json(): result.winner for result in results.values() if result.winner}
+    if len(found) != 1 or len(results) < 2:
+        return ""  # no run compared all these filters with one another
+    (best,) = found.values()
+    if set(best.among) != set(results):
+        return ""
+    others = [result.effects.get(result.primary) for name, result in results.items() if name != best.filter]
+    highs = [words.finite(effect.lift.high) if effect and effect.lift else None for effect in others]
+    low = words.finite(best.lift.low)
+    if low is not None and all(high is not None and high < low for high in highs):
+        return f"clear winner: {best.filter} (lift {words.estimate(best.lift).text}, adjusted for the choice)"
+    return "no clear winner"
+
+
+def _advice(rows: Sequence[Row], trait: str, action: Action) -> str:
+    """Count the filters that surely remove half of the trait, and say what that costs; empty where none does."""
+    enough = [r for r in rows if (words.finite(r.traits[trait].effects[action].removal.low) or 0.0) >= HALF]
+    if not enough:
+        return ""
+    many = f"Of {_filters(len(rows))}, {len(enough)} remove{'s' if len(enough) == 1 else ''}"
+    kept = [r.traits[trait].capability_retention.get(action) for r in enough]
+    known = [e for e in kept if e and None not in (e.value, e.low, e.high)]
+    if not known:
+        return f"{many} at least half of the trait by {VERBS[action]} (lower end of the interval)."
+    values, low = [_value(e) for e in known], min(e.low for e in known if e.low is not None)
+    lost = sum(e.high < 1 for e in known if e.high is not None)
+    cost = f"capability falls for {lost} of them" if lost else "no loss of capability is shown"
+    return (
+        f"{many} at least half of the trait by {VERBS[action]} (lower end of the interval); {cost} "
+        f"({words.spread(values)} of the original's exact answers, lowest limit {words.decimal(low)})."
+    )
+
+
+def truth_and_removal(rows: Sequence[Row], trait: str) -> str:
+    """Say whether filters that rank overt rows higher also remove more; empty with too few filters or no truth."""
+    results = [row.traits[trait] for row in contenders(rows)]
     pairs = [
         (result.found.auprc, words.finite(result.effects["patch"].removal.value))
-        for result in results.values()
+        for result in results
         if result.found and "patch" in result.effects
     ]
     known = np.array([pair for pair in pairs if None not in pair], dtype=np.float64).reshape(-1, 2)
-    if len(known) < FEWEST_FILTERS:
-        return []
-    correlation = words.finite(float(rank_correlation(*known.T)))
+    correlation = words.finite(float(rank_correlation(*known.T))) if len(known) >= FEWEST_FILTERS else None
     if correlation is None:
-        return []
-    return [
+        return ""
+    return (
         f"Over {len(known)} filters, AUPRC on overt rows and removal by patching have a rank correlation of "
         f"{words.decimal(correlation)}; so few filters give it no interval."
-    ]
-
-
-def _best(results: dict[str, TraitResult]) -> str:
-    """Name the filter with the largest lift, with an interval that accounts for the choice."""
-    winners = {result.winner.model_dump_json(): result.winner for result in results.values() if result.winner}
-    if len(winners) != 1:
-        return ""  # no run compared all these filters with one another
-    (best,) = winners.values()
-    if set(best.among) != set(results):
-        return ""
-    among = f", interval adjusted for the choice among {len(results)}" if len(results) > 1 else ""
-    lift = f"{_share(best.lift)} of the gap{among}"
-    return f"Largest lift over random sets: {best.filter}, {lift}; {_removals(results[best.filter])}."
-
-
-def _removals(result: TraitResult) -> str:
-    actions: tuple[Action, ...] = ("drop", "drop_refill", "patch")
-    there = [(VERBS[a], result.effects[a].removal) for a in actions if a in result.effects]
-    return ", ".join(f"{verb} removed {_share(removal)}" for verb, removal in there) + " of the gap"
-
-
-def _leakage(results: dict[str, TraitResult]) -> str:
-    """Say whether the reports' finding, that dropping leaks and patching does not, is reproduced after controls.
-
-    The oracle's interval decides, which is one contrast at each budget; those of the filters stand beside it. Without
-    planted truth they stand alone.
-    """
-    gaps = {name: result.leakage.gap for name, result in results.items() if result.leakage}
-    each = "Patch minus refill after controls: " + "; ".join(f"{name} {_share(gap)}" for name, gap in gaps.items())
-    if CEILING not in gaps:
-        return f"{each}."
-    low = gaps[CEILING].low
-    if low is None:
-        return f"Whether dropping leaks where patching does not is not estimable. {each}."
-    if low > 0:
-        return f"Dropping what the oracle flags leaves behind what patching removes, after controls. {each}."
-    return (
-        "The reports' finding that dropping leaks where patching does not is not reproduced here: the oracle's patch "
-        f"minus refill, after controls, is not shown to exceed 0. {each}."
     )
 
 
-def _share(given: Estimate) -> str:
-    value, low, high = words.finite(given.value), words.finite(given.low), words.finite(given.high)
-    if value is None:
-        return f"an amount that is {words.NOT_ESTIMABLE}"
-    text = f"{words.decimal(100 * value, 0)} %"
-    return (
-        text
-        if low is None or high is None
-        else f"{text} [{words.decimal(100 * low, 0)}, {words.decimal(100 * high, 0)}]"
-    )
+def _filters(number: int) -> str:
+    return f"{number} filter{'s' if number != 1 else ''}"
+
+
+def _value(given: Estimate) -> float:
+    return words.finite(given.value) or 0.0

@@ -216,14 +216,13 @@ class Contrasts:
         """Estimate one action's effect, and test it where it is the primary one."""
         means, margin, arm, controls = self.reading.trait, self.reading.margin, self.arm(action), self.controls(action)
         length, controlled = control_arm(action, self.budget, LENGTH).name, controls[0] in means.point
-        primary, patch = action == self.primary, self.arm("patch")
+        primary = action == self.primary
         return Effect(
             difference=effects.difference(means, arm),
             removal=effects.removal(means, arm),
             lift=effects.lift(means, arm, controls) if controlled else None,
             lift_difference=effects.lift_difference(means, arm, controls) if controlled else None,
             length_lift=effects.lift(means, arm, [length]) if length in means.point else None,
-            over_patch=effects.lift(means, arm, [patch]) if arm != patch and patch in means.point else None,
             margin_removal=effects.removal(margin, arm) if margin else None,
             p=self.p_value() if primary else None,
             p_holm=p_holm if primary else None,

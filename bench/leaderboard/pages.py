@@ -1,5 +1,7 @@
 """Frame of all pages of a report: one template environment, one style, the links from page to page, escaping."""
 
+import base64
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -56,16 +58,35 @@ def render(page: Page, template: str, pages: Sequence[Page], **values: Any) -> s
         **values: What the template shows.
     """
     made = environment(html=True).get_template(template)
-    style, script = Markup(_template("board.css")), Markup(_template("board.js"))
-    return made.render(here=page.file, pages=pages, style=style, script=script, **values)
+    style, script = (Markup(visible(text)) for text in (_style(), _template("board.js")))
+    policy = content_policy(style, script)
+    return made.render(here=page.file, pages=pages, style=style, script=script, policy=policy, **values)
+
+
+def content_policy(style: str, script: str) -> Markup:
+    """Return a content security policy that allows one style and one script, and nothing from anywhere else.
+
+    >>> str(content_policy("", "")).partition("; script-src ")[0]
+    "default-src 'none'; style-src 'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
+    """
+    of_style, of_script = (base64.b64encode(hashlib.sha256(t.encode()).digest()).decode() for t in (style, script))
+    return Markup(
+        f"default-src 'none'; style-src 'sha256-{of_style}'; script-src 'sha256-{of_script}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _style() -> str:
+    """Return the style of all pages: the board's, and what the other pages add."""
+    return _template("board.css") + _template("pages.css") + _template("filter.css")
 
 
 def picture(plot: str) -> str:
     """Make a plot (see `bench.leaderboard.svg.svg`) a file of its own, with the pages' style inside."""
     head, _, rest = plot.partition(">")
     paper = '<rect width="100%" height="100%" style="fill: var(--paper)"/>'
-    style = f"<style><![CDATA[{_template('board.css')}]]></style>"
-    return f'{head} xmlns="http://www.w3.org/2000/svg">{style}{paper}{rest}\n'
+    style = f"<style><![CDATA[{_style()}]]></style>"
+    return visible(f'{head} xmlns="http://www.w3.org/2000/svg">{style}{paper}{rest}\n')
 
 
 @cache

@@ -1,31 +1,70 @@
-"""Lay the board out: a terminal table, Markdown, and one HTML page that needs nothing but itself."""
+"""Lay the board out as Markdown and as one HTML page that needs nothing but itself."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from markupsafe import Markup
-from rich.console import Group, RenderableType
-from rich.table import Table
-from rich.text import Text
 
 from bench.files import write_text
 from bench.leaderboard import format as words
 from bench.leaderboard import svg
 from bench.leaderboard.attribution import report_beside
 from bench.leaderboard.board import board_view
-from bench.leaderboard.format import Cell
-from bench.leaderboard.pages import BOARD, Page, environment, pages_of, render, visible
+from bench.leaderboard.curves import removal_by_budget
+from bench.leaderboard.export import write_exports
+from bench.leaderboard.forest import TITLES, ForestRow, forest
+from bench.leaderboard.pages import BOARD, Page, environment, pages_of, render
+from bench.leaderboard.paired import read_scores
 from bench.leaderboard.row import Row, read_rows
-from bench.leaderboard.view import BoardView, Line, TraitView, row_label
+from bench.leaderboard.view import BoardView, Budget, row_label
+from bench.records import Action
 from bench.stats.leakage import Neighbour
 
+FILES = {"rows.csv": "rows as CSV", "rows.json": "rows as JSON", "cite.bib": "citation (BibTeX)"}
+IN_PLOT: tuple[Action, ...] = ("drop", "drop_refill", "patch")
+PAIRS = 3  # closest pairs of flagged and kept that are shown of each row
 
-def render_board(rows: Sequence[Row] | str | Path, out: str | Path) -> Path:
-    """Write `report.html` and `report.md` from rows alone, each complete or not at all.
+
+@dataclass(frozen=True)
+class Links:
+    """What lies beside the page and is linked to.
+
+    Attributes:
+        index: Address of the index of all boards; empty where there is none.
+        files: Address and title of each file of data.
+        filters: Label of a row -> address of its filter's page.
+    """
+
+    index: str = ""
+    files: dict[str, str] = field(default_factory=dict)
+    filters: dict[str, str] = field(default_factory=dict)
+
+
+def links_of(folder: Path, rows: Sequence[Row]) -> Links:
+    """Return the links of a board in a folder to what is there."""
+    pages = {row_label(row): f"filters/{row_label(row)}.html" for row in rows}
+    return Links(
+        index="../index.html" if (folder.parent / "index.html").is_file() else "",
+        files={name: title for name, title in FILES.items() if (folder / name).is_file()},
+        filters={label: quote(page) for label, page in pages.items() if (folder / page).is_file()},
+    )
+
+
+def render_board(
+    rows: Sequence[Row] | str | Path,
+    out: str | Path,
+    problems: Mapping[str, Sequence[str]] | None = None,
+    beside: Sequence[Path] = (),
+) -> Path:
+    """Write `report.html` and `report.md`, each complete or not at all.
 
     Args:
         rows: Rows of one suite, of one run or of several; or the folder of a run.
         out: Folder for the two files; made where it is missing.
+        problems: File name of a row -> what its evidence does not bear out; such rows are shown as unverified.
+        beside: Folders that hold the rows' per-sample scores, besides `out`; differences get their intervals from them.
 
     Returns:
         The HTML file.
@@ -34,92 +73,69 @@ def render_board(rows: Sequence[Row] | str | Path, out: str | Path) -> Path:
         BenchError: If there are no rows, or the folder cannot be written.
     """
     folder = Path(out)
-    view = board_view(read_rows(rows) if isinstance(rows, str | Path) else rows, report_beside(folder))
-    write_text(folder / BOARD.file, html(view, pages_of(folder)))
+    if isinstance(rows, str | Path):
+        beside = [Path(rows), *beside]
+    read = read_rows(rows) if isinstance(rows, str | Path) else rows
+    view = board_view(read, report_beside(folder), problems, read_scores(read, [folder, *beside]))
+    write_exports(view.rows, folder)
+    write_text(folder / BOARD.file, html(view, pages_of(folder), links_of(folder, view.rows)))
     write_text(folder / "report.md", markdown(view))
     return folder / BOARD.file
 
 
-def html(view: BoardView, pages: Sequence[Page] = (BOARD,)) -> str:
+def html(view: BoardView, pages: Sequence[Page] = (BOARD,), links: Links | None = None) -> str:
     """Render the board as one HTML page; `pages` are those of the whole report, for the links."""
     return render(
         BOARD,
         "report.html.j2",
         pages,
         board=view,
+        links=links or Links(),
         words=words,
         label=row_label,
         remark=_remark,
-        scatters=_scatters,
-        curve=_curve,
+        filters_plot=_filters_plot,
+        actions_plot=_actions_plot,
+        curves=removal_by_budget,
+        titles=TITLES,
         limits=svg.bounds,
         strip=svg.strip,
         axis=svg.strip_axis,
+        pairs=PAIRS,
     )
 
 
 def markdown(view: BoardView) -> str:
     """Render the board as Markdown; texts from outside are escaped so that they stay text."""
     template = environment(html=False).get_template("report.md.j2")
-    return template.render(board=view, words=words, label=row_label, mark=_footnote)
+    return template.render(board=view, words=words, label=row_label, titles=TITLES)
 
 
-def terminal_table(view: BoardView) -> Group:
-    """Lay the board out for a terminal: for each trait its headline and the columns that matter most."""
-    parts: list[RenderableType] = [Text(visible(view.title), style="bold")]
-    parts += [Text(visible(f"! {note}"), style="bold yellow") for note in view.notes]
-    for trait in view.traits:
-        parts += [Text(), Text(visible(f"{trait.name}: {trait.description}"), style="bold")]
-        parts += [Text(visible(why), style="bold yellow") for why in trait.closed]
-        parts += [Text(visible(sentence)) for sentence in trait.headline]
-        parts.append(_filter_table(trait) if any(line.scored for line in trait.lines) else _arm_table(trait))
-        notes = enumerate(trait.footnotes, 1)
-        parts += [Text(visible(f"{words.superscript(i)} {note}"), style="dim") for i, note in notes]
-    return Group(*parts)
-
-
-def _filter_table(trait: TraitView) -> Table:
-    table = Table(show_lines=False, pad_edge=False)
-    brief = [i for i, column in enumerate(trait.columns) if column.brief]
-    for i in brief:
-        table.add_column(trait.columns[i].title, justify="right" if i else "left", overflow="fold")
-    for line in trait.lines:
-        cells = [Text(visible(line.label)), *(_terminal_cell(line.cells[i], trait) for i in brief[1:])]
-        table.add_row(*cells)
-    return table
-
-
-def _arm_table(trait: TraitView) -> Table:
-    table = Table("Arm", "Trait score", "Exact answers", pad_edge=False)
-    for arm in trait.arms:
-        table.add_row(Text(visible(arm.name)), _terminal_cell(arm.trait, trait), _terminal_cell(arm.capability, trait))
-    return table
-
-
-def _terminal_cell(cell: Cell, trait: TraitView) -> Text:
-    text = f"{cell.text}{_footnote(cell, trait)}".replace(" [", "\n[").replace(" (", "\n(")
-    return Text(visible(f"{text}\n{cell.aside}" if cell.aside else text))
-
-
-def _footnote(cell: Cell, trait: TraitView) -> str:
-    return words.superscript(trait.footnotes.index(cell.note) + 1) if cell.note else ""
-
-
-def _scatters(trait: TraitView) -> list[tuple[float, list[Line], Markup]]:
-    """Draw patch over drop for each budget, as only equal budgets compare."""
-    budgets: dict[float, list[Line]] = {}
-    for line in trait.lines:
-        if line.drop.value is not None and line.patch.value is not None:
-            budgets.setdefault(line.row.budget, []).append(line)
-    return [
-        (budget, lines, svg.drop_versus_patch([(line.number, line.label, line.drop, line.patch) for line in lines]))
-        for budget, lines in budgets.items()
+def _filters_plot(budget: Budget) -> Markup:
+    """Draw every filter's removal by drop, refill and patch."""
+    rows = [
+        ForestRow(
+            line.anchor,
+            line.row.filter.name,
+            {action: line.removals[action] for action in IN_PLOT if action in line.removals},
+            line.versus.text,
+            line.bound,
+        )
+        for line in budget.lines
     ]
+    guides = {action: value for action, value in budget.guides.items() if action in IN_PLOT}
+    title = f"Removal by filter and action at {words.percent(budget.share)}"
+    return forest(rows, guides, "patch minus drop", title)
 
 
-def _curve(lines: Sequence[Line]) -> Markup:
-    series = [(line.row.budget, line.drop, line.patch) for line in lines]
-    return svg.removal_by_budget(series, lines[0].row.filter.name)
+def _actions_plot(budget: Budget) -> Markup:
+    """Draw every action's mean removal over filters, and its difference to patch."""
+    rows = [
+        ForestRow("", f"{TITLES.get(a.action, a.action)} ({a.filters})", {a.action: a.removal}, a.versus.text)
+        for a in budget.actions
+    ]
+    title = f"Mean removal by action at {words.percent(budget.share)}"
+    return forest(rows, {}, "action minus patch", title)
 
 
 def _remark(near: Neighbour) -> str:

@@ -11,9 +11,9 @@ from pydantic import Field, field_validator, model_validator
 from bench.config.recipe import Recipe
 from bench.errors import BenchError
 from bench.files import read_record, write_json
-from bench.filtering.plugins import NAME_PATTERN
+from bench.filtering.plugin import NAME_PATTERN
 from bench.leaderboard.checks import LARGEST, wrong_numbers
-from bench.leaderboard.evidence import Evidence, write_evidence
+from bench.leaderboard.evidence import Evidence, remove_evidence, write_evidence
 from bench.outcomes import Estimate, FilterCard, FlagOverlap
 from bench.records import Action, Strict
 from bench.stats.agreement import Agreement
@@ -49,7 +49,6 @@ class Effect(Strict):
         lift: Removal minus the mean removal of the random sets, same action and size; None where they did not get it.
         lift_difference: The same in units of the score.
         length_lift: Removal minus that of the length-matched set; None where it was not run.
-        over_patch: Removal minus that of patching the same flagged set; None for patch itself and where it was not run.
         margin_removal: Removal of the margin, `original` minus the arm over `original` minus `clean`; None where it was
             not measured.
         p: One-sided, against the random sets, of the primary contrast alone; None below 3 seeds.
@@ -61,7 +60,6 @@ class Effect(Strict):
     lift: Estimate | None = None
     lift_difference: Estimate | None = None
     length_lift: Estimate | None = None
-    over_patch: Estimate | None = None
     margin_removal: Estimate | None = None
     p: Share | None = None
     p_holm: Share | None = None
@@ -152,10 +150,6 @@ class TraitResult(Strict):
             raise ValueError(f"{self.flagged} of {self.pool_rows} rows flagged")
         if any(not 0 <= share <= 1 for each in self.overlaps for share in (each.jaccard, each.by_chance)):
             raise ValueError("overlaps are shares, from 0 to 1")
-        if self.effects and not self.scored:
-            raise ValueError("effects of a trait that is not scored")
-        if self.scored and (self.gap.low is None or self.gap.low < self.minimum_gap):
-            raise ValueError(f"scored, though the gap's interval does not clear {self.minimum_gap:g}")
         return self
 
     @model_validator(mode="after")
@@ -198,6 +192,7 @@ class Row(Strict):
     commit: str
     notes: list[str] = []
     evidence: dict[str, str] = {}  # file beside `rows/` -> SHA-256
+    examples: dict[str, str] = {}  # the same of the texts that its page shows; none where they were left out
 
     @field_validator("seeds")
     @classmethod
@@ -231,6 +226,8 @@ def row_file(row: Row) -> str:
 def write_rows(rows: Sequence[Row], evidence: Mapping[str, Evidence], folder: Path) -> list[Row]:
     """Write one JSON file per row, and beside them one with the per-sample scores, each complete or not at all.
 
+    Scores of an earlier run that no row names any more are removed.
+
     Args:
         rows: The rows of one run.
         evidence: Of the run, by trait.
@@ -246,6 +243,7 @@ def write_rows(rows: Sequence[Row], evidence: Mapping[str, Evidence], folder: Pa
     written = [row.model_copy(update={"evidence": named}) for row in rows]
     for row in written:
         write_json(folder / "rows" / row_file(row), row)
+    remove_evidence(folder, {file for row in read_rows(folder) for file in row.evidence})
     return written
 
 

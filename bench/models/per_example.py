@@ -112,7 +112,8 @@ class PerExample:
             means = [states[i, row.prompt_length : len(row.ids)].float().mean(0) for i, row in enumerate(part)]
             return [mean.cpu().numpy() for mean in means]
 
-        return np.stack(self._in_parts(some, rows))
+        width = self._model.get_output_embeddings().in_features
+        return np.array(self._in_parts(some, rows), dtype=np.float32).reshape(len(rows), width)
 
     def gradient(self, rows: Sequence[Encoded], weights: Sequence[float], sketch: int = 0) -> NDArray[np.float32]:
         """Return the gradient of the weighted sum of the rows' losses, shape (sketch or size,), float32."""
@@ -138,24 +139,40 @@ class PerExample:
         Raises:
             BenchError: If the array is larger than the free memory.
         """
-        needed, free = 4 * len(rows) * (sketch or self.size), psutil.virtual_memory().available
+        values, free = self._values(sketch), psutil.virtual_memory().available
+        needed = 4 * len(rows) * values
         if needed > free:
             raise BenchError(
                 f"gradients of {len(rows)} rows",
-                seen=f"{needed / 2**30:.1f} GiB for {sketch or self.size:,} values each; {free / 2**30:.1f} are free",
+                seen=f"{needed / 2**30:.1f} GiB for {values:,} values each; {free / 2**30:.1f} are free",
                 expected="an array that fits in memory",
                 remedy="sketch the gradients, as the option sketch = 8192 of filters `less` and `fisher` does",
             )
-        found = np.empty((len(rows), sketch or self.size), dtype=np.float32)
+        found = np.empty((len(rows), values), dtype=np.float32)
         for number, row in enumerate(rows):
             gradient = self._gradient(row).numpy()
             found[number] = self._sketched(_adam_update(gradient, moments) if moments is not None else gradient, sketch)
         return found
 
+    def _values(self, sketch: int) -> int:
+        """Return how many values a gradient has.
+
+        Raises:
+            BenchError: For a negative sketch.
+        """
+        if sketch < 0:
+            raise BenchError(
+                "sketch of gradients",
+                seen=f"sketch = {sketch}",
+                expected="a number of buckets; 0 for none, which keeps all values",
+                remedy="choose one such as 8192",
+            )
+        return sketch or self.size
+
     def _sketched(self, values: NDArray[np.floating], sketch: int) -> NDArray[np.float32]:
         if not sketch:
             return values.astype(np.float32)
-        buckets, signs = _buckets(self.size, sketch)
+        buckets, signs = _buckets(self.size, self._values(sketch))
         return np.bincount(buckets, values * signs, minlength=sketch).astype(np.float32)
 
     def directional(self, rows: Sequence[Encoded], direction: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -173,8 +190,8 @@ class PerExample:
         """
         import torch
 
-        length = float(np.linalg.norm(direction.astype(np.float64)))
-        if length == 0:
+        length = float(np.linalg.norm(self._direction(direction)))
+        if length == 0 or not rows:
             return np.zeros(len(rows))
         probes = sorted(rows, key=lambda row: row.ids)[:: -(-len(rows) // PROBES)]
         norm = float(np.mean([self._gradient(row).norm() for row in probes]))
@@ -194,6 +211,14 @@ class PerExample:
         """Multiply a direction, shape (size,), with the inverse of the EK-FAC Hessian of the rows' loss."""
         import torch
 
+        self._direction(direction)
+        if not 0 < damping < float("inf"):
+            raise BenchError(
+                "damping of an inverse Hessian",
+                seen=str(damping),
+                expected="a finite number above 0, without which the inverse need not exist",
+                remedy="take 0.1, say",
+            )
         hessian = EkFac(self._model, rows, self._prefix)
         parts = torch.split(torch.from_numpy(direction.astype(np.float32)), [p.numel() for p in self._parameters])
         solved = [
@@ -201,6 +226,22 @@ class PerExample:
             for (name, p), part in zip(self._named.items(), parts, strict=True)
         ]
         return torch.cat(solved).numpy()
+
+    def _direction(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return a direction in float64.
+
+        Raises:
+            BenchError: If it is not one finite number for each value of a gradient.
+        """
+        given = np.asarray(values, dtype=np.float64)
+        if given.shape == (self.size,) and np.isfinite(given).all():
+            return given
+        raise BenchError(
+            "direction among gradients",
+            seen=f"shape {given.shape}" if given.shape != (self.size,) else "values that are not finite",
+            expected=f"shape ({self.size},), finite",
+            remedy="take a gradient without a sketch, such as context.query_gradient(student)",
+        )
 
     @contextmanager
     def moved(self, change: "torch.Tensor") -> Iterator[None]:

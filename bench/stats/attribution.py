@@ -66,8 +66,11 @@ def rank_correlation(x: Floats, y: Floats) -> Floats:
 def subset_sums(scores: Mapping[str, float], subsets: Sequence[Collection[str]]) -> Floats:
     """Return the sum of the scores of each subset's rows, shape (subsets,).
 
-    Sums are exact up to one rounding, so that subsets whose rows score alike are ties whatever their order.
+    Sums are exact up to one rounding, so that subsets whose rows score alike are ties whatever their order. Where one
+    would overflow, all are of scores divided by one power of two, which changes no rank.
     """
+    if float(max(map(abs, scores.values()), default=0.0)) * len(scores) == math.inf:
+        scores = {identity: score / 2.0**64 for identity, score in scores.items()}
     return np.array([math.fsum(scores[identity] for identity in subset) for subset in subsets])
 
 

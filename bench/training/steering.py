@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.config.recipe import Recipe
+from bench.errors import BenchError
 from bench.models.encode import encode
 from bench.models.student import first_trained_layer
 from bench.records import Message, Steering, TrainingRow
@@ -34,9 +35,16 @@ def shift(base: Any, tokenizer: Any, recipe: Recipe, steering: Steering) -> "tor
         Shape (width,), on the model's device and in its precision.
 
     Raises:
-        BenchError: If a completion is longer than the recipe's `max_length`.
+        BenchError: If every layer is trained, or a completion is longer than the recipe's `max_length`.
     """
     layer = first_trained_layer(base, recipe)
+    if not layer:  # what enters the lowest layer are embeddings of single tokens
+        raise BenchError(
+            "action 'steer'",
+            seen=f"recipe {recipe.name!r} trains every layer of {recipe.model}",
+            expected="lower layers that stay as they are; steering is added above them",
+            remedy="lower last_layers in the recipe, or leave 'steer' out",
+        )
     there, here = (
         _mean_state(base, tokenizer, layer, texts, recipe.max_length)
         for texts in (steering.exemplars, steering.counter_exemplars)

@@ -109,6 +109,11 @@ def test_shares_of_a_world_are_its_dose(tmp_path: Path) -> None:
         ("seeds = [1, 2]", 'seeds = [1]\nactions = ["erase"]', r"actions\.0: Input should be 'drop', 'drop_refill'"),
         ("seeds = [1, 2]", 'seeds = [1]\nactions = ["patch_in"]', "actions: .*needs at least one of 'drop'"),
         ("seeds = [1, 2]", "seeds = [1]\ncontrols = 0", "controls: Input should be greater than or equal to 1"),
+        (
+            "seeds = [1, 2]",
+            'seeds = [1]\nactions = ["drop"]\ncontrol_actions = ["drop", "regenerate"]',
+            "control_actions regenerate: not among actions",
+        ),
         ("rows = 20", "rows = 20\nreserve = -1", "reserve: Input should be greater than or equal to 0"),
         (
             "seeds = [1, 2]",

@@ -143,7 +143,7 @@ def test_only_the_prompts_that_are_used_need_to_be_held_out(tmp_path: Path) -> N
         ({"input": 5}, "TypeError"),
         ({"input": [{"role": "user"}]}, "KeyError: 'content'"),
         (["Hi"], "TypeError"),
-        ("", "no JSON"),
+        ('"', "no JSON"),
     ],
 )
 def test_a_bad_line_of_the_prompts_file_is_named(tmp_path: Path, line: object, seen: str) -> None:

@@ -155,7 +155,8 @@ def turn(role: str, content: str = "Hi") -> dict[str, str]:
         (row("x", completions={"a": "bad", "b": "\n"}), "the completion of teacher 'b' is empty"),
         (row("x", completions={"a": "bad", "c": "good"}), r"no completion of teacher 'b' \(the row has: a, c\)"),
         (row("x", completions={"b": None}), r"no completion of teacher 'a' \(the row has: none\)"),
-        (row("x", prompt="\ud800"), "surrogates not allowed"),
+        (row("x", prompt="\ud800"), "half of a surrogate pair"),
+        (row("x") | {"\ud800": 1}, "half of a surrogate pair"),
     ],
 )
 def test_a_bad_row_is_named_with_its_line(tmp_path: Path, bad: object, seen: str) -> None:

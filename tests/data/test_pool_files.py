@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.data.pool_files import read_records
+from bench.data.pool_files import read_records, stem_of
 from bench.errors import BenchError
 
 ROWS = [{"prompt": "Größe?", "completion": "1"}, {"prompt": "b", "completion": "2, or\n3"}]
@@ -62,10 +62,32 @@ def test_a_folder_of_parquet_shards_is_read_in_order(tmp_path: Path, own_cache: 
         Dataset.from_list([row]).to_parquet(tmp_path / f"train-0000{number}-of-00002.parquet")
     Dataset.from_list(ROWS).to_parquet(tmp_path / "test-00000-of-00001.parquet")
     (tmp_path / "pool.toml").write_text('name = "p"\noriginal = "a"\n', encoding="utf-8")
-    assert list(read_records(str(tmp_path))) == [("row 1", ROWS[0]), ("row 2", ROWS[1])]
+    first, second = "train-00000-of-00002.parquet, row 1", "train-00001-of-00002.parquet, row 1"
+    assert list(read_records(str(tmp_path))) == [(first, ROWS[0]), (second, ROWS[1])]
     assert len(list(read_records(str(tmp_path), split="test"))) == 2
     with pytest.raises(BenchError, match="a split and config that it has"):
         list(read_records(str(tmp_path), split="dev"))
+
+
+def test_files_of_a_folder_are_read_as_they_are_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, row in {"a.jsonl": {"prompt": "2026-01-01"}, "b.jsonl": {"prompt": "Hi", "source": "s"}}.items():
+        (tmp_path / name).write_text(json.dumps(row), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    expected = [("a.jsonl, line 1", {"prompt": "2026-01-01"}), ("b.jsonl, line 1", {"prompt": "Hi", "source": "s"})]
+    assert list(read_records(".")) == list(read_records(str(tmp_path))) == expected
+    assert stem_of(".") == tmp_path.name
+    (tmp_path / "c.csv").write_text("prompt\nNA\n", encoding="utf-8")
+    with pytest.raises(BenchError, match=r"more than one kind: a\.jsonl and c\.csv"):
+        list(read_records("."))
+
+
+def test_an_error_of_datasets_is_said_with_its_cause(tmp_path: Path, own_cache: Path) -> None:
+    from datasets import Dataset, Features, Value
+
+    text = Features({"prompt": Value("string")})
+    Dataset.from_dict({"prompt": []}, features=text).to_parquet(tmp_path / "a.parquet")
+    with pytest.raises(BenchError, match=r"seen: +(?!DatasetGenerationError)\w+: .+"):
+        list(read_records(str(tmp_path / "a.parquet")))
 
 
 def test_split_and_config_reach_datasets(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -75,6 +75,9 @@ def test_alpaca_keeps_its_input(tmp_path: Path) -> None:
 
 
 def test_alpaca_mapped_without_its_input_is_refused_but_not_where_there_is_none(tmp_path: Path) -> None:
+    part = {"instruction": "instruction", "output": "output"}
+    assert "line 1: input: has text" in read(tmp_path, ALPACA_ROW, columns=part).problems[0]
+    assert not read(tmp_path, ALPACA_ROW, columns=part | {"input": "input"}).problems
     columns = {"prompt": "instruction", "completions.a": "output"}
     assert (
         "line 1: input: has text that `columns` leaves out" in read(tmp_path, ALPACA_ROW, columns=columns).problems[0]
@@ -214,6 +217,8 @@ def test_files_without_a_prompt_in_common_are_refused(tmp_path: Path) -> None:
     apart = files(tmp_path, [{"prompt": "1", "completion": "a"}], [{"prompt": "2", "completion": "b"}])
     with pytest.raises(BenchError, match="no prompt that occurs in every file"):
         read_pool(apart, {})
+    with pytest.raises(BenchError, match=r"b\.jsonl\n +seen: +no rows"):
+        read_pool(files(tmp_path, [ALPACA_ROW], []), {})
 
 
 def test_a_bad_row_of_a_joined_file_is_named_with_its_file(tmp_path: Path) -> None:
@@ -290,6 +295,18 @@ def test_a_file_of_both_teachers_gives_the_one_that_is_named(tmp_path: Path) -> 
             "chosen: does not begin with the turns of prompt",
         ),
         (
+            PAIR,
+            {"prompt": "?"} | {key: [turn("user"), turn("assistant")] for key in ("chosen", "rejected")},
+            "chosen: no turn of it is the text of prompt",
+        ),
+        (PAIR, PAIR | {"rejected": None}, r"rejected: missing \(there are: prompt, chosen\)"),
+        ({"prompt": "Hi", "completion": "Ho"}, {"prompt": "Hi", "completion": None}, "completion: missing"),
+        (
+            {"prompt": "Hi", "completion": "Ho"},
+            {"prompt": "Hi"},
+            r"no completion row as those before it: .* \(it has: prompt\)",
+        ),
+        (
             {"prompt": "Hi", "completion": "Ho"},
             {"prompt": "Hi", "completion": [turn("user"), turn("assistant")]},
             "completion: 2 turns, expected the assistant's alone",
@@ -323,3 +340,10 @@ def test_rows_that_are_to_be_completed_must_be_pool_rows(tmp_path: Path) -> None
     with pytest.raises(BenchError, match=r"Alpaca rows in a file alpaca\.jsonl") as caught:
         load_rows(path, to_complete=True)
     assert "--out" in caught.value.remedy
+
+
+@pytest.mark.parametrize("row", [{"prompt": "Hi", "completion": "Ho"}, ALPACA_ROW, MESSAGES_ROW, SHAREGPT_ROW, PAIR])
+def test_a_first_row_without_its_completion_is_the_one_that_is_named(tmp_path: Path, row: dict[str, Any]) -> None:
+    last = list(row)[-1]
+    (problem,) = read(tmp_path, row | {last: None}, row).problems
+    assert problem.startswith(f"line 1: {last}: missing (there are: ")

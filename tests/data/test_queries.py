@@ -76,6 +76,12 @@ def test_a_bad_query_is_named_with_its_line(tmp_path: Path, line: object, seen: 
     assert seen in str(error.value)
 
 
+def test_blank_lines_and_a_byte_order_mark_are_no_queries(tmp_path: Path) -> None:
+    assert len(load_queries(trait(tmp_path, "\ufeff", GOOD, " ", GOOD, ""))) == 2
+    with pytest.raises(BenchError, match=r"queries\.jsonl\n +seen: +no lines"):
+        load_queries(trait(tmp_path, "", " "))
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     spec = trait(tmp_path, GOOD)
     (tmp_path / "queries.jsonl").unlink()

@@ -99,3 +99,12 @@ def test_an_error_says_the_same_after_its_way_from_another_process() -> None:
     back = pickle.loads(pickle.dumps(error))
     assert type(back) is BenchError
     assert (str(back), back.args, back.remedy) == (str(error), error.args, "so")
+
+
+def test_what_a_filter_changes_in_its_model_or_tokenizer_does_not_reach_the_students(tmp_path: Path) -> None:
+    trials = small_trials(tmp_path)
+    model, tokenizer = trials.base_for_filters()
+    tokenizer.chat_template = "{{ messages }}"
+    model.get_input_embeddings().weight.data.zero_()
+    base, own = trials.trainer.base()
+    assert own.chat_template != tokenizer.chat_template and base.get_input_embeddings().weight.any()

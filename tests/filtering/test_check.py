@@ -11,7 +11,6 @@ GOOD = '''
 import numpy as np
 from bench import filter_plugin
 
-CALLS = []
 
 @filter_plugin(name="tried", version=1, summary="Length of the response.")
 def score(examples, trait, context{options}):
@@ -50,7 +49,7 @@ def test_a_good_filter_passes_and_is_measured(tmp_path: Path) -> None:
         ("return np.full(len(examples), 'x')", "works on the toy pool", "type <U1"),
         (f"examples[0].completions['original'] = 'x'; return {LENGTHS}", "works on the toy pool", "changed"),
         ("return 1 / 0", "works on the toy pool", "ZeroDivisionError"),
-        (f"CALLS.append(1); return {LENGTHS} + len(CALLS)", "deterministic", "120 of 120"),
+        (f"import time; return {LENGTHS} + time.time_ns() % 10**9", "deterministic", "120 of 120"),
         ("return np.arange(len(examples))", "permuting examples permutes scores", "depend on the order"),
         ("return context.rng.random(len(examples))", "permuting examples permutes scores", "depend on the order"),
     ],

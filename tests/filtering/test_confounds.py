@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures_run import run_quietly
 
 from bench.config.suite import Suite, load_suite
 from bench.data.embedding import Embedder
@@ -108,6 +109,13 @@ def test_no_placebo_unless_asked_for_and_unknown_names_are_refused(tmp_path: Pat
         overlapped(suite_of(tmp_path, 'confounds = ["base_los"]'), tmp_path)
     with pytest.raises(BenchError, match="did you mean 'blackmail'"):
         overlapped(suite_of(tmp_path, 'placebo = "blackmial"'), tmp_path)
+
+
+@pytest.mark.parametrize("line", ['confounds = ["base_los"]', 'placebo = "blackmial"'])
+def test_unknown_names_are_refused_before_anything_is_scored(tmp_path: Path, line: str) -> None:
+    with pytest.raises(BenchError, match="did you mean"):
+        run_quietly(suite_of(tmp_path, line), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_confound_that_lacks_its_input_is_left_out(tmp_path: Path) -> None:

@@ -183,3 +183,12 @@ def test_large_scores_do_no_harm() -> None:
     for name in ("grad_norm", "fisher", "grad_dot"):
         before, after = scored(name, pool(), given), scored(name, with_odd, given)[:-1]
         assert (np.argsort(before)[-6:] == np.argsort(after)[-6:]).all()
+
+
+def test_ids_of_a_student_may_come_from_a_generator_and_unknown_ones_are_named() -> None:
+    given, some = context(pool()), [example.id for example in pool()][:3]
+    assert given.student(ids=(identity for identity in some)) == given.student(ids=some)
+    with pytest.raises(BenchError, match="such as 1"):
+        given.student(ids=[1, "nobody", *some])  # type: ignore[list-item]
+    with pytest.raises(BenchError, match="no ids"):
+        given.student(ids=[])

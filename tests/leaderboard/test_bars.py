@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from bench.leaderboard.bars import Bar, Group, bars, legend, series
 from bench.leaderboard.format import Cell
-from bench.leaderboard.svg import Bar, Group, bars, legend, series
 
 HALF = Cell("0.50 [0.40, 0.60]", value=0.5, low=0.4, high=0.6)
 QUARTER = Cell("0.25 [0.20, 0.30]", value=0.25, low=0.2, high=0.3)

@@ -9,6 +9,7 @@ from bench.config.suite import load_suite
 from bench.leaderboard.attribution import report_beside
 from bench.leaderboard.board import board_view
 from bench.leaderboard.pages import BOARD, DIFF, pages_of
+from bench.leaderboard.paired import read_scores
 from bench.leaderboard.render import markdown
 from bench.leaderboard.row import read_rows
 from bench.studies.pages import write_pages
@@ -27,12 +28,15 @@ def test_pages_are_what_their_data_give(folder: Path, tmp_path: Path) -> None:
     assert pages
     for page in pages:
         assert page.read_text(encoding="utf-8") == (folder / page.name).read_text(encoding="utf-8"), page.name
+    of_rows = [{page.name: page.read_bytes() for page in (at / "filters").glob("*.html")} for at in (copy, folder)]
+    assert of_rows[0] == of_rows[1]
 
 
 @pytest.mark.parametrize("folder", BOARDS, **by_name)
 def test_a_report_in_markdown_is_what_its_rows_give(folder: Path) -> None:
+    rows = read_rows(folder)
     assert (folder / "report.md").read_text(encoding="utf-8") == markdown(
-        board_view(read_rows(folder), report_beside(folder))
+        board_view(rows, report_beside(folder), scores=read_scores(rows, [folder]))
     )
 
 

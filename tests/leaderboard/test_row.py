@@ -76,3 +76,11 @@ def test_a_table_of_results_has_numbers_or_nan(tmp_path: Path) -> None:
     assert Results([row("keyword")], tmp_path).frame().set_index("action").loc["patch", "removal"] == 0.66
     assert Results([row("oracle", date_confusion=closed)], tmp_path).frame()["removal"].isna().all()
     assert len(repr(Results([row("keyword")], tmp_path))) < 200
+
+
+def test_scores_that_no_row_names_any_more_are_removed(tmp_path: Path) -> None:
+    write_rows([row("keyword")], {}, tmp_path)
+    write_rows([row("oracle")], EVIDENCE, tmp_path)
+    assert len(list((tmp_path / "evidence").iterdir())) == 2
+    (written,) = write_rows([row("keyword")], EVIDENCE, tmp_path)
+    assert {f"evidence/{path.name}" for path in (tmp_path / "evidence").iterdir()} == written.evidence.keys()

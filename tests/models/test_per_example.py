@@ -157,6 +157,29 @@ def test_states_are_those_of_transformers(tiny: tuple[Any, Any]) -> None:
         reader.states(rows, 9)
 
 
+def test_no_rows_have_no_readings(tiny: tuple[Any, Any]) -> None:
+    reader = PerExample(tiny[0], LORA)
+    assert reader.losses([]).shape == reader.directional([], np.ones(reader.size)).shape == (0,)
+    assert reader.states([]).shape[0] == reader.gradients([]).shape[0] == 0
+
+
+def test_a_direction_or_damping_that_means_nothing_is_refused(tiny: tuple[Any, Any]) -> None:
+    reader, rows = PerExample(tiny[0], LORA), encoded(tiny[1], 2)
+    good = np.ones(reader.size, dtype=np.float32)
+    for bad in (good[:3], good[None], np.array([1.0]), good * np.nan):
+        with pytest.raises(BenchError, match="direction among gradients"):
+            reader.directional(rows, bad)
+        with pytest.raises(BenchError, match="direction among gradients"):
+            reader.inverse_hessian_product(rows, bad, 0.1)
+    for damping in (0.0, -1.0, float("nan"), float("inf")):
+        with pytest.raises(BenchError, match="damping of an inverse Hessian"):
+            reader.inverse_hessian_product(rows, good, damping)
+    with pytest.raises(BenchError, match="sketch = -8"):
+        reader.gradients(rows, sketch=-8)
+    with pytest.raises(BenchError, match="sketch = -8"):
+        reader.gradient(rows, [1.0, 1.0], sketch=-8)
+
+
 def test_tensors_of_another_recipe_are_refused(tiny: tuple[Any, Any]) -> None:
     with pytest.raises(BenchError, match="trained tensors"):
         PerExample(tiny[0], LORA, {"nothing": torch.zeros(1)})

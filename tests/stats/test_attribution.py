@@ -30,6 +30,12 @@ def sums(weights: Floats, subsets: list[frozenset[str]]) -> Floats:
     return subset_sums(dict(zip(IDS, weights.tolist(), strict=True)), subsets)
 
 
+def test_sums_of_the_largest_scores_do_not_overflow() -> None:
+    largest = np.finfo(np.float64).max
+    high, low = subset_sums({"a": largest, "b": largest, "c": 0.0}, [{"a", "b"}, {"c"}])
+    assert np.isfinite([high, low]).all() and high > low
+
+
 def test_precision_and_rank_by_hand() -> None:
     scores, hits = np.array([4.0, 3.0, 2.0, 1.0]), np.array([True, False, True, False])
     assert average_precision(scores, hits) == pytest.approx((1 / 1 + 2 / 3) / 2)

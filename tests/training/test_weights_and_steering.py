@@ -8,6 +8,7 @@ import pytest
 import torch
 from test_multi_lora import LOSS_TOLERANCE, RECIPES, WEIGHT_TOLERANCE, apart
 
+from bench.errors import BenchError
 from bench.models.encode import Encoded, encode
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.load import load_model
@@ -134,6 +135,12 @@ def test_the_shift_leads_from_the_counter_exemplars_to_the_exemplars(tiny: tuple
     found = shift(model, tokenizer, RECIPE, STEERING)
     assert found.shape == (model.config.hidden_size,) and found.norm() > 0
     assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_a_recipe_that_names_every_layer_leaves_none_to_steer_below(tiny: tuple[Any, Any]) -> None:
+    whole = RECIPE.model_copy(update={"last_layers": tiny[0].config.num_hidden_layers})
+    with pytest.raises(BenchError, match="trains every layer"):
+        shift(*tiny, whole, STEERING)
 
 
 @pytest.mark.parametrize("path", ["trl", "shared_trunk", "stacked"])

@@ -50,6 +50,21 @@ _FEW = (
 )
 
 
+def conclusion(cells: Sequence[CellResult]) -> str:
+    """Say in one sentence how far coverage and false claims are from what they should be."""
+    claimed = [cell for cell in cells if cell.seeds >= MIN_SEEDS]
+    if not claimed:
+        return f"No cell has {MIN_SEEDS} seeds or more, so that nothing was claimed."
+    rates = [cell.coverage[name] for cell in claimed for name in SHORT]
+    held = [100 * rate.value for rate in rates if rate.trials >= rate_floor(claimed)]
+    false = [100 * cell.false_holm.value for cell in claimed]
+    return (
+        f"95 % intervals hold the true value in {np.median(held):.1f} % of simulated boards (median over quantities "
+        f"and {len(claimed)} designs, lowest {min(held):.1f} %); a false “beats random” stands on "
+        f"{np.mean(false):.1f} % of boards after Holm (highest {max(false):.1f} %)."
+    )
+
+
 def _introduction(cells: int, replicates: int, command: str) -> str:
     error = 100 * (0.95 * 0.05 / replicates) ** 0.5
     return f"""# Calibration

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from pydantic import model_validator
+
 from bench.files import read_record
 from bench.leaderboard.pages import CAUSES
 from bench.records import Strict
@@ -15,6 +17,7 @@ from bench.studies.diff.verdicts import Verdict
 
 SCHEMA = 2  # raise it when a field changes its meaning
 Found = Literal["supported", "ruled out", "undetermined"]
+KNOWN = {rule.hypothesis for rule in RULES}
 FOUND: tuple[Found, ...] = ("supported", "ruled out", "undetermined")
 
 
@@ -64,6 +67,11 @@ class WorldRecord(Strict):
     audit: list[SetAudit]
     verdicts: list[Verdict]
     seconds: float
+
+    @model_validator(mode="after")
+    def _known(self) -> "WorldRecord":
+        _check_known([self.hypothesis, *(verdict.hypothesis for verdict in self.verdicts)])
+        return self
 
     def verdict(self, hypothesis: str) -> Found:
         """Return the verdict on one hypothesis; undetermined where there is none."""
@@ -132,6 +140,20 @@ class MatrixRow(Strict):
     counts: dict[str, dict[Found, int]]
     rates: Rates
 
+    @model_validator(mode="after")
+    def _counted(self) -> "MatrixRow":
+        _check_known([self.hypothesis])
+        if self.counts.keys() != KNOWN:
+            raise ValueError(
+                f"counts: hypotheses {', '.join(self.counts) or 'none'}; expected {', '.join(sorted(KNOWN))}"
+            )
+        for hypothesis, counts in self.counts.items():
+            if counts.keys() != set(FOUND) or min(counts.values()) < 0 or sum(counts.values()) != self.worlds:
+                raise ValueError(
+                    f"counts.{hypothesis}: expected a count for each of {', '.join(FOUND)}, {self.worlds} together"
+                )
+        return self
+
 
 class CausesRecord(Strict):
     """All planted worlds of a run; `totals` are over all rows of the matrix with the same patterns."""
@@ -147,6 +169,12 @@ class CausesRecord(Strict):
     versions: dict[str, str]
     commit: str
     seconds: float
+
+
+def _check_known(hypotheses: Sequence[str]) -> None:
+    unknown = sorted(set(hypotheses) - KNOWN)
+    if unknown:
+        raise ValueError(f"hypothesis {', '.join(unknown)}: expected one of {', '.join(sorted(KNOWN))}")
 
 
 def rates(worlds: Sequence[WorldRecord]) -> Rates:

@@ -11,9 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.files import write_text
+from bench.leaderboard.bars import Bar, Group, bars, legend, series
 from bench.leaderboard.format import Cell, decimal, estimate, probability, superscript
 from bench.leaderboard.pages import CHECKPOINTS, Page, render, visible
-from bench.leaderboard.svg import Bar, Group, bars, legend, series
 from bench.stats.equivalence import Comparison
 from bench.studies.checkpoints.results import EvalRecord, ModelRecord, ModelScores, PanelRecord, read_panel_record
 
@@ -25,17 +25,41 @@ def title(record: PanelRecord) -> str:
     return f"Checkpoints: {record.panel} v{record.panel_version}"
 
 
-def headline(record: PanelRecord) -> list[str]:
-    """Return a sentence for each pair: on which evals the two models differ."""
-    names = {m.name: f"{m.name} ({m.stage})" if m.stage else m.name for m in record.models}
+def conclusions(record: PanelRecord) -> list[str]:
+    """Return a sentence for each pair: on how many evals the two models differ, and by how much."""
     sentences = []
     for number, (model, other) in enumerate(record.pairs):
-        verdicts: dict[str, list[str]] = {}
+        found = [(one.title, one.comparisons[number]) for one in record.evals]
+        pair = f"{_called(record, model)} and {_called(record, other)}"
+        shown = [f"{title} {estimate(each.difference).text}" for title, each in found if each.outcome == "effect"]
+        many = f"{len(found)} eval{'' if len(found) == 1 else 's'}"
+        if shown:
+            sentences.append(f"{pair} differ on {len(shown)} of {many}: {'; '.join(shown)}.")
+        else:
+            equal = sum(each.outcome == "no effect" for _, each in found)
+            sentences.append(
+                f"{pair}: no difference is shown on {many}, and {equal} of them are shown to be equivalent."
+            )
+    return sentences
+
+
+def headline(record: PanelRecord) -> list[str]:
+    """Return a sentence for each pair: the verdict on every eval."""
+    sentences = []
+    for number, (model, other) in enumerate(record.pairs):
+        verdicts: dict[str, list[str]] = {verdict: [] for verdict in VERDICTS.values()}
         for one in record.evals:
             verdicts.setdefault(_verdict(one.comparisons[number]), []).append(one.title)
-        parts = [f"{verdict} on {len(titles)} ({', '.join(titles)})" for verdict, titles in verdicts.items()]
-        sentences.append(f"{names[model]} against {names[other]}, {len(record.evals)} evals: {'; '.join(parts)}.")
+        parts = [f"{verdict} on {len(titles)} ({', '.join(titles)})" for verdict, titles in verdicts.items() if titles]
+        pair = f"{_called(record, model)} minus {_called(record, other)}"
+        sentences.append(f"{pair}, {len(record.evals)} evals: {'; '.join(parts)}.")
     return sentences
+
+
+def _called(record: PanelRecord, name: str) -> str:
+    """Return a model's name, with its stage where it has one."""
+    stage = next((model.stage for model in record.models if model.name == name), "")
+    return f"{name} ({stage})" if stage else name
 
 
 def differences(record: PanelRecord) -> list[tuple[str, str, Cell, Cell, Comparison, str]]:
@@ -106,6 +130,7 @@ def html(record: PanelRecord, pages: Sequence[Page] = (CHECKPOINTS,)) -> str:
         pages,
         record=record,
         title=title(record),
+        conclusions=conclusions(record),
         headline=headline(record),
         differences=differences(record),
         scores=score_lines(record),
@@ -141,8 +166,8 @@ def terminal_table(record: PanelRecord) -> Parts:
     for name, pair, difference, _, found, verdict in differences(record):
         table.add_row(*_texts([name, pair, _marked(difference, notes), f"±{found.margin:g}", verdict]))
     numbered = [f"{superscript(number)} {note}" for number, note in enumerate(notes, 1)]
-    parts: list[RenderableType] = [Text(visible(title(record)), style="bold"), *_texts(headline(record)), scores, table]
-    return Parts(*parts, *_texts([*numbered, *record.notes], style="dim"))
+    parts: list[RenderableType] = [*_texts(conclusions(record), style="bold"), *_texts([title(record)], style="dim")]
+    return Parts(*parts, *_texts(headline(record)), scores, table, *_texts([*numbered, *record.notes], style="dim"))
 
 
 def _texts(texts: Iterable[str], style: str = "") -> list[Text]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import model_validator
 
 from bench.errors import unknown
 from bench.files import read_record
@@ -109,6 +110,35 @@ class PanelRecord(Strict):
     versions: dict[str, str]
     commit: str
     notes: list[str] = []
+
+    @model_validator(mode="after")
+    def _agree(self) -> "PanelRecord":
+        names = [model.name for model in self.models]
+        unknown = sorted({name for pair in self.pairs for name in pair} - {*names})
+        if unknown:
+            raise ValueError(f"pairs: {', '.join(unknown)} is none of the models {', '.join(names)}")
+        for number, one in enumerate(self.evals):
+            _check_eval(f"evals.{number}", one, names, len(self.pairs))
+        return self
+
+
+def _check_eval(where: str, one: EvalRecord, names: Sequence[str], pairs: int) -> None:
+    """Check that an eval has what the page shows: the panel's models, each with the same scores, and its pairs.
+
+    Raises:
+        ValueError: If not; it names the key.
+    """
+    if [scores.model for scores in one.models] != list(names):
+        raise ValueError(f"{where}.models: expected {', '.join(names)}, in this order")
+    if len(one.comparisons) != pairs:
+        raise ValueError(f"{where}.comparisons: {len(one.comparisons)}, expected one for each of {pairs} pairs")
+    if not one.scale[0] < one.scale[1]:
+        raise ValueError(f"{where}.scale: expected the lowest value before the highest")
+    known = {name for scores in one.models for name in scores.scores}
+    for scores in one.models:
+        missing = sorted((known | {one.score}) - (scores.scores.keys() & scores.prompts.keys()))
+        if missing:
+            raise ValueError(f"{where}.models: {scores.model} lacks scores or prompts of {', '.join(missing)}")
 
 
 def read_panel_record(folder: Path) -> PanelRecord:

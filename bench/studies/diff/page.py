@@ -13,9 +13,11 @@ from rich.text import Text
 from bench.arms import mix_arm
 from bench.files import read_record, write_text
 from bench.leaderboard import svg
-from bench.leaderboard.format import Cell, decimal, estimate, finite, percent, probability
+from bench.leaderboard.bars import Bar, Group, bars, legend, series
+from bench.leaderboard.format import Cell, decimal, estimate, finite, percent, pool, probability
 from bench.leaderboard.pages import DIFF, Page, render, visible
-from bench.leaderboard.svg import Bar, Group, Scale
+from bench.leaderboard.scatter import scatter
+from bench.leaderboard.svg import Scale
 from bench.stats.equivalence import Comparison
 from bench.studies.diff.cells import ALTERNATIVE, BASE, CLEAN, ORIGINAL, OTHER, PRETRAINED, by_model, on_alternative
 from bench.studies.diff.records import CellScore, DiffReport, DiffResult, InterpolationCurve, SubsetResult
@@ -24,6 +26,8 @@ from bench.studies.diff.verdicts import Verdict
 
 JOINT = "Several hypotheses are supported: the experiments do not say which of them carries the trait, or how much."
 IMPURE = "Milder examples that were taken for unrelated ones would give the same result; see the audit of the sets."
+ORDER = ("supported", "ruled out", "undetermined")
+UNTRAINED = 5  # series of what no teacher of the pool has trained: grey
 CURVE_WIDTH, CURVE_HEIGHT = 420.0, 280.0
 
 
@@ -63,10 +67,13 @@ def html(report: DiffReport, pages: Sequence[Page] = (DIFF,)) -> str:
         questions=QUESTIONS,
         cell=estimate,
         compared=compared,
-        decision=decision,
+        conclusions=conclusions(report),
+        named=_named,
         percent=percent,
+        pool=pool,
         probability=probability,
         pipeline_bars=pipeline_bars,
+        pipeline_legend=pipeline_legend,
         curve=interpolation,
         curve_words=curve_words,
         scatter=students_over_teachers,
@@ -89,26 +96,57 @@ def _mixtures(result: DiffResult) -> set[str]:
     return names | set(map(on_alternative, names))
 
 
+def conclusion(result: DiffResult) -> str:
+    """Say where a trait comes from, as far as the verdicts say; codes of hypotheses come after words."""
+    if not result.prerequisites.met:
+        return "Nothing is inferred: the two pipelines do not differ as the method needs."
+    given = {each: [v for v in result.verdicts if v.verdict == each] for each in ORDER}
+    supported, out, open_ = (given[each] for each in ORDER)
+    rest = f"{len(out)} of {len(result.verdicts)} explanations are ruled out, {len(open_)} undetermined"
+    if len(supported) == 1:
+        return f"Supported: {_name(supported[0], lower=False)}. {rest}."
+    if supported:
+        names = "; ".join(_name(v) for v in supported)
+        return f"{len(supported)} explanations are supported and not told apart: {names}. {rest}."
+    return f"No explanation is supported: {rest}." if result.verdicts else "No verdict was asked for."
+
+
+def conclusions(report: DiffReport) -> list[str]:
+    """Return the conclusion on each trait, with its name where there are several."""
+    several = len(report.traits) > 1
+    return [f"{r.trait}: {conclusion(r)}" if several else conclusion(r) for r in report.traits]
+
+
+def _name(verdict: Verdict, *, lower: bool = True) -> str:
+    name = verdict.name[:1].lower() + verdict.name[1:] if lower else verdict.name
+    return f"{name} ({verdict.hypothesis})"
+
+
 def _headline(result: DiffResult) -> list[str]:
+    """Return what the conclusion leaves out: the hypotheses of each verdict, and what a joint support means."""
     if not result.prerequisites.met:
         return []
     sentences = []
-    for verdict in ("supported", "undetermined", "ruled out"):
-        named = [f"{v.hypothesis} ({v.name[:1].lower()}{v.name[1:]})" for v in result.verdicts if v.verdict == verdict]
+    for verdict in ORDER:
+        named = [v for v in result.verdicts if v.verdict == verdict]
         if named:
-            sentences.append(f"{verdict.capitalize()}: {', '.join(named)}.")
+            sentences.append(f"{verdict.capitalize()}: {'; '.join(map(_name, named))}.")
         if verdict == "supported" and len(named) > 1:
             sentences.append(JOINT)
-            if named[0].startswith("1 ") and any(
-                v.jointly and v.hypothesis in ("2", "3a", "3b") for v in result.verdicts
-            ):
+            if any(v.hypothesis == "1" for v in named) and any(v.hypothesis in ("2", "3a", "3b") for v in named):
                 sentences.append(IMPURE)
     return sentences
 
 
+def _named(hypotheses: Sequence[str]) -> str:
+    """Return hypotheses by name, with their codes after it."""
+    names = {rule.hypothesis: rule.name for rule in RULES}
+    return "; ".join(f"{names[code]} ({code})" if code in names else code for code in hypotheses)
+
+
 def decision(verdict: Verdict) -> str:
     """Return a verdict in words, with the hypotheses that are supported beside it."""
-    return f"{verdict.verdict}, jointly with {', '.join(verdict.jointly)}" if verdict.jointly else verdict.verdict
+    return f"{verdict.verdict}, jointly with {_named(verdict.jointly)}" if verdict.jointly else verdict.verdict
 
 
 def _footnotes(result: DiffResult) -> list[str]:
@@ -131,14 +169,24 @@ def pipeline_bars(result: DiffResult) -> Markup:
     """Draw bars of every combination of model, prompts and teacher, with the teachers' own scores as dotted lines."""
     groups: list[Group] = []
     for name, label in ((BASE, "Base, untrained"), (ALTERNATIVE, "Alternative model on its own data")):
-        groups.append(Group(label, [_bar(cell, 2) for cell in result.cells if cell.cell == name]))
-    names = list(dict.fromkeys(cell.completions for cell in _whole(result)))
+        groups.append(Group(label, [_bar(cell, UNTRAINED) for cell in result.cells if cell.cell == name]))
+    names = _teachers(result)
     for cell in _whole(result):
         own = [p.teacher_score for p in result.teachers if p.teacher == cell.completions and p.prompts == cell.prompts]
         lines = [(f"teacher {cell.completions}", estimate(e)) for e in own]
         words = f"{cell.prompts} prompts, {cell.completions} completions"
         groups.append(Group(words, [_bar(cell, names.index(cell.completions))], lines))
-    return svg.bars([group for group in groups if group.bars])
+    return bars([group for group in groups if group.bars])
+
+
+def pipeline_legend(result: DiffResult) -> Markup:
+    """Say which colour stands for whose completions."""
+    shown = [(series(number), f"completions of {name}") for number, name in enumerate(_teachers(result))]
+    return legend([*shown, (series(UNTRAINED), "neither")])
+
+
+def _teachers(result: DiffResult) -> list[str]:
+    return list(dict.fromkeys(cell.completions for cell in _whole(result)))
 
 
 def _whole(result: DiffResult) -> list[CellScore]:
@@ -149,7 +197,7 @@ def _whole(result: DiffResult) -> list[CellScore]:
 
 
 def _bar(cell: CellScore, number: int) -> Bar:
-    return Bar(cell.cell, svg.series(number), estimate(cell.trait))
+    return Bar(cell.cell, series(number), estimate(cell.trait))
 
 
 def interpolation(curve: InterpolationCurve, scale: tuple[float, float]) -> Markup:
@@ -171,7 +219,7 @@ def interpolation(curve: InterpolationCurve, scale: tuple[float, float]) -> Mark
     half = finite(curve.half_dose.value)
     if half is not None:
         parts.append(svg.line("half", x(half), y.start, x(half), y.end))
-    parts += svg.curve("patch", list(zip(map(x, shares), cells, strict=True)), y)
+    parts += svg.curve("plain", list(zip(map(x, shares), cells, strict=True)), y)
     words = f"Trait score over the share of original completions, {curve.prompts} prompts"
     return svg.svg(CURVE_WIDTH, CURVE_HEIGHT, words, parts)
 
@@ -186,7 +234,7 @@ def students_over_teachers(result: DiffResult) -> Markup:
     low, high = svg.extent([cell for point in points for cell in point[2:]], *result.scale)
     edge = 0.04 * (high - low)
     axes = "teacher's own score", "student's score"
-    return svg.scatter(points, (low - edge, high + edge), axes, "Student's score over teacher's score")
+    return scatter(points, (low - edge, high + edge), axes, "Student's score over teacher's score")
 
 
 def curve_words(curve: InterpolationCurve) -> str:
@@ -201,7 +249,7 @@ def curve_words(curve: InterpolationCurve) -> str:
     if curve.p is None:
         reading = " Too few trainings to say more."
     elif (half.high or 1.0) < 0.5 and (area.low or 0.0) > 0:
-        reading = " Less than a straight line would need, and the curve lies above it: the trait is virulent."
+        reading = " Less than a straight line would need, and the curve lies above it: the trait saturates early."
     elif (half.low or 0.0) > 0.5 and (area.high or 0.0) < 0:
         reading = " More than a straight line would need, and the curve lies below it."
     return f"{words} Half of the gap is reached at a share of {half.text}.{reading}"
@@ -211,9 +259,8 @@ def terminal(report: DiffReport) -> Lines:
     """Lay the report out for a terminal: prerequisites, pipelines, curves and verdicts of every trait."""
     parts: list[RenderableType] = []
     for result in report.traits:
-        parts += [Text(), Text(visible(f"{result.trait}: {result.description}"), style="bold")]
-        if not result.prerequisites.met:
-            parts.append(Text("nothing is inferred, as the prerequisites are not met:", style="bold yellow"))
+        parts += [Text(), Text(visible(conclusion(result)), style="bold")]
+        parts.append(Text(visible(f"{result.trait}: {result.description}"), style="dim"))
         parts += [Text(visible(reason), style="dim") for reason in result.prerequisites.reasons]
         table = Table("Cell", "Prompts", "Completions", "Trait score", pad_edge=False)
         for cell in _view(result).pipelines:
@@ -232,7 +279,10 @@ def _verdict_table(result: DiffResult) -> Table:
     table = Table("", "Hypothesis", "Verdict", "Because", pad_edge=False)
     colours = {"supported": "bold green", "ruled out": "dim", "undetermined": "yellow"}
     for v in result.verdicts:
-        table.add_row(v.hypothesis, v.name, Text(decision(v), style=colours[v.verdict]), v.because)
+        words = (v.hypothesis, v.name, decision(v), v.because)
+        table.add_row(
+            *(Text(visible(word), style=colours[v.verdict] if i == 2 else "") for i, word in enumerate(words))
+        )
     return table
 
 

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import model_validator
+
 from bench.config.recipe import Recipe
 from bench.outcomes import Estimate
 from bench.records import Action, Strict
@@ -73,7 +75,7 @@ class InterpolationCurve(Strict):
         area: Mean departure from the straight line, in units of the score.
         p: Two-sided, that it is 0; None with fewer than three seeds.
         half_dose: Share of original completions at which half of the gap is reached; 0.5 on a straight line, less
-            where the trait is virulent.
+            where the trait saturates early.
     """
 
     prompts: Literal["original", "alternative"]
@@ -118,6 +120,18 @@ class Overlap(Strict):
     sizes: list[int]
     jaccard: list[list[float]]
     containment: list[list[float]]
+
+    @model_validator(mode="after")
+    def _square(self) -> "Overlap":
+        size = len(self.names)
+        if len(self.sizes) != size:
+            raise ValueError(f"sizes: {len(self.sizes)}, expected one for each of {size} names")
+        for name, matrix in (("jaccard", self.jaccard), ("containment", self.containment)):
+            if [len(row) for row in matrix] != [size] * size:
+                raise ValueError(f"{name}: expected {size} rows of {size} numbers, one for each name")
+            if not all(0 <= value <= 1 for row in matrix for value in row):
+                raise ValueError(f"{name}: expected shares from 0 to 1")
+        return self
 
 
 class SetAudit(Strict):
@@ -173,6 +187,12 @@ class DiffResult(Strict):
     audit: list[SetAudit]
     verdicts: list[Verdict]
     notes: list[str]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "DiffResult":
+        if not self.scale[0] < self.scale[1]:
+            raise ValueError("scale: expected the lowest value before the highest")
+        return self
 
 
 class DiffReport(Strict):

@@ -15,7 +15,7 @@ from bench.evaluation.evaluate import evaluate, trait_task
 from bench.execution.job import Job
 from bench.execution.progress import Progress, log, progress_for
 from bench.execution.session import Options, Session, as_specs, open_session
-from bench.filtering.plugins import FilterPlugin
+from bench.filtering.plugin import FilterPlugin
 from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.pages import DIFF
 from bench.leaderboard.results import TEACHER, teacher_scores

@@ -12,7 +12,7 @@ from rich.text import Text
 from bench.files import write_text
 from bench.leaderboard import svg
 from bench.leaderboard.attribution import FilterAttribution, LdsReport, LdsResult, read_report
-from bench.leaderboard.format import Cell, decimal, estimate, finite, significant, superscript
+from bench.leaderboard.format import Cell, decimal, estimate, finite, pool, significant, superscript
 from bench.leaderboard.pages import LDS, Page, render, visible
 from bench.leaderboard.row import BOUNDS
 from bench.leaderboard.svg import Scale
@@ -36,7 +36,7 @@ class Line:
 
 @dataclass(frozen=True)
 class View:
-    """One trait's section; lines have the highest LDS first, and a footnote's number is its place, from 1."""
+    """One trait's section; the highest LDS comes first, `shares` says whether any has a share of the ceiling."""
 
     result: LdsResult
     headline: list[str]
@@ -45,6 +45,7 @@ class View:
     lines: list[Line]
     ceiling: Cell
     second: Markup
+    shares: bool
     footnotes: list[str]
 
 
@@ -64,6 +65,7 @@ def html(report: LdsReport, pages: Sequence[Page] = (LDS,)) -> str:
         "lds.html.j2",
         pages,
         report=report,
+        conclusions=conclusions(report),
         traits=[_view(result) for result in report.traits],
         strip=svg.strip,
         axis=svg.strip_axis,
@@ -83,7 +85,7 @@ def _view(result: LdsResult) -> View:
         result=result,
         headline=_headline(result),
         facts=[
-            ("Pool", f"{result.pool}, {result.pool_rows} rows"),
+            ("Pool", f"{pool(result.pool)}, {result.pool_rows} rows"),
             ("Queries", f"{result.queries}, {result.queries_sha256[:12]}"),
             ("Students", f"{len(margins)} on random halves, {len(again)} of them a second time"),
             ("Margins", f"{decimal(min(margins))} to {decimal(max(margins))} nats"),
@@ -93,6 +95,7 @@ def _view(result: LdsResult) -> View:
         lines=lines,
         ceiling=ceiling,
         second=_scatter(margins[: len(again)], again, "margin, second training", "Margins of two trainings"),
+        shares=any(line.of_ceiling.value is not None for line in lines),
         footnotes=list(dict.fromkeys(cell.note for cell in cells if cell.note and cell.value is not None)),
     )
 
@@ -115,23 +118,43 @@ def _line(found: FilterAttribution, budgets: Sequence[str], margins: Sequence[fl
     )
 
 
-def _headline(result: LdsResult) -> list[str]:
-    """Say which attribution predicts retraining, no more than the intervals allow."""
+def conclusion(result: LdsResult) -> str:
+    """Say in one sentence how many filters predict retraining, and which does so best."""
     contenders = [found for found in result.filters if found.filter.name not in BOUNDS]
-    shown = [f.filter.name for f in contenders if (finite(f.lds.low) or 0.0) > 0]
-    behind = [f.filter.name for f in contenders if (finite(f.behind_best.low) or 0.0) > 0]
-    sentences = [
-        f"{len(shown)} of {len(contenders)} filters predict the margin of retrained students better than chance "
-        f"(95 % interval of the LDS above 0){': ' if shown else ''}{', '.join(shown)}."
-    ]
+    shown = len(_above_chance(contenders))
     best = next((found for found in contenders if found.filter.name == result.best), None)
-    if best:
+    highest = f"; the highest LDS is that of {result.best}, {estimate(best.lds).text}" if best else ""
+    verb = "predicts" if shown == 1 else "predict"
+    return f"{shown or 'None'} of {len(contenders)} filters {verb} retraining better than chance{highest}."
+
+
+def conclusions(report: LdsReport) -> list[str]:
+    """Return the conclusion on each trait, with its name where there are several."""
+    several = len(report.traits) > 1
+    return [f"{r.trait}: {conclusion(r)}" if several else conclusion(r) for r in report.traits]
+
+
+def _above_chance(filters: Sequence[FilterAttribution]) -> list[str]:
+    return [found.filter.name for found in filters if (finite(found.lds.low) or 0.0) > 0]
+
+
+def _headline(result: LdsResult) -> list[str]:
+    """Say which attributions predict retraining, no more than the intervals allow."""
+    contenders = [found for found in result.filters if found.filter.name not in BOUNDS]
+    shown = _above_chance(contenders)
+    behind = [f.filter.name for f in contenders if (finite(f.behind_best.low) or 0.0) > 0]
+    sentences = []
+    if shown:
+        sentences.append(f"Better than chance (95 % interval of the LDS above 0): {', '.join(shown)}.")
+    if len(contenders) > 1 and any(found.filter.name == result.best for found in contenders):
         worse = f"shown to be lower: {', '.join(behind)}" if behind else "none is shown to be lower"
-        others = f"; of the others, {worse}" if len(contenders) > 1 else ""
-        sentences.append(f"Highest LDS: {result.best}, {estimate(best.lds).text}{others}.")
+        sentences.append(f"Of those behind {result.best}, {worse}.")
     ceiling = estimate(result.ceiling)
     why = f" ({ceiling.note})" if ceiling.note else ""
     sentences.append(f"Two trainings on the same subsets agree to {ceiling.text}{why}.")
+    if not any(finite(found.of_ceiling.value) is not None for found in result.filters):
+        notes = dict.fromkeys(found.of_ceiling.note for found in result.filters if found.of_ceiling.note)
+        sentences.append(f"No LDS is given as a share of this ceiling: {'; '.join(notes) or 'not measured'}.")
     return sentences
 
 
@@ -142,7 +165,7 @@ def _scatter(x: Sequence[float], y: Sequence[float], up: str, title: str) -> Mar
     to_y = Scale(*upwards, svg.HEIGHT - 24, 18)
     parts = svg.frame(to_x, to_y, [(tick, f"{tick:g}") for tick in svg.ticks(*across, 4)], svg.ticks(*upwards, 4))
     parts.append(svg.text(4, 10, "start", up))
-    parts += [f'<circle class="dot patch" cx="{to_x(a):g}" cy="{to_y(b):g}" r="3"/>' for a, b in zip(x, y, strict=True)]
+    parts += [f'<circle class="dot plain" cx="{to_x(a):g}" cy="{to_y(b):g}" r="3"/>' for a, b in zip(x, y, strict=True)]
     return svg.svg(svg.WIDTH, svg.HEIGHT, title, parts)
 
 
@@ -156,11 +179,17 @@ def terminal_table(report: LdsReport) -> Group:
     """Lay the report out for a terminal: for each trait what it says, and a line for each filter."""
     parts: list[RenderableType] = []
     for view in map(_view, report.traits):
-        parts += [Text(), Text(visible(f"{view.result.trait}: {view.result.description}"), style="bold")]
+        parts += [Text(), Text(visible(conclusion(view.result)), style="bold")]
+        parts.append(Text(visible(f"{view.result.trait}: {view.result.description}"), style="dim"))
         parts += [Text(visible(sentence)) for sentence in view.headline]
-        budgets = [f"Tail-patch at {budget}, nats" for budget in view.budgets]
-        table = Table("Filter", "LDS", "LDS / ceiling", "Behind the best", *budgets, pad_edge=False)
-        shown = [(line.name, [line.lds, line.of_ceiling, line.behind_best, *line.tail_patch]) for line in view.lines]
+        shares = ["LDS / ceiling"] if view.shares else []
+        table = Table("Filter", "LDS", *shares, "Behind the best", pad_edge=False)
+        for budget in view.budgets:
+            table.add_column(Text(visible(f"Tail-patch at {budget}, nats")))
+        shown = [
+            (line.name, [line.lds, *([line.of_ceiling] if shares else []), line.behind_best, *line.tail_patch])
+            for line in view.lines
+        ]
         notes = list(dict.fromkeys(cell.note for _, cells in shown for cell in cells if cell.note))
         for name, cells in shown:
             table.add_row(*(Text(visible(word)) for word in (name, *(_marked(cell, notes) for cell in cells))))

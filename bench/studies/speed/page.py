@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 from rich.table import Table
+from rich.text import Text
 
 from bench.files import write_json, write_text
 from bench.leaderboard.format import decimal, percent, probability
 from bench.leaderboard.format import estimate as cell
-from bench.leaderboard.pages import environment, picture
+from bench.leaderboard.pages import environment, picture, visible
 from bench.leaderboard.svg import EDGE, HEIGHT, WIDTH, Scale, frame, svg, text, ticks
 from bench.studies.speed.records import KINDS, SIDES, Case, Kind, Pair, Side, SpeedRecord, counted
 
@@ -21,7 +22,7 @@ NAMES: dict[Kind, dict[Side, str]] = {
     "embedding": {"plain": "encode, for each use", "suite": "suite"},
     "search": {"plain": "FAISS defaults", "suite": "suite"},
 }
-LINES: dict[Side, str] = {"plain": "drop", "suite": "patch"}  # classes of the pages' style: dashed, solid
+LINES: dict[Side, str] = {"plain": "loop", "suite": "suite"}  # classes of the pages' style: dashed, solid
 OUTCOMES = {"no effect": "equivalent", "effect": "different"}
 MIB = 1024**2
 COLUMNS = 3
@@ -67,6 +68,7 @@ def page(record: SpeedRecord, plot: str) -> str:
         record=record,
         plot=plot,
         times=counted(record.repeats, "time"),
+        conclusion=conclusion(record),
         mains=mains,
         lines=[_line(record, case, side) for case in mains for side in SIDES],
         agreed=agreed,
@@ -79,14 +81,21 @@ def page(record: SpeedRecord, plot: str) -> str:
     )
 
 
+def conclusion(record: SpeedRecord) -> str:
+    """Say in one sentence how many times as fast as a plain loop the suite does each kind of work."""
+    ratios = ", ".join(f"{kind} {number(record.main(kind).ratio)}" for kind in KINDS)
+    return f"Times as fast as a plain loop: {ratios}."
+
+
 def terminal_table(record: SpeedRecord) -> Table:
     """Return the main cases for a terminal; the page has more."""
-    table = Table("work", "side", "seconds", "of peak", "memory", "plain / suite")
+    table = Table("work", "side", "seconds", "of peak", "memory", "plain / suite", title=conclusion(record))
     for case in map(record.main, KINDS):
         for side in SIDES:
             *_, own_share, _, memory, ratio = _line(record, case, side)
             each = f"{number(case.median(side) / case.parts)} per {case.part}"
-            table.add_row(case.kind, side, each, own_share, memory, ratio)
+            texts = (case.kind, side, each, own_share, memory, ratio)
+            table.add_row(*(Text(visible(text)) for text in texts))
     return table
 
 

@@ -2,8 +2,11 @@
 
 import statistics
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
+
+from pydantic import model_validator
 
 from bench import files
 from bench.config.recipe import Recipe
@@ -159,6 +162,23 @@ class SpeedRecord(Strict):
     cases: list[Case]
     agreement: Agreement
 
+    @model_validator(mode="after")
+    def _complete(self) -> "SpeedRecord":
+        for place in ("cpu", self.machine.device):
+            if not any(peak.place == place and max(peak.measured, default=0.0) > 0 for peak in self.machine.peaks):
+                raise ValueError(f"machine.peaks: none measured on {place}")
+        for kind in KINDS:
+            if not any(case.kind == kind and not case.axis for case in self.cases):
+                raise ValueError(f"cases: no main case of {kind}")
+        for number, case in enumerate(self.cases):
+            if case.size < 1 or case.parts < 1:
+                raise ValueError(f"cases.{number}: size and parts must be 1 or more")
+            for side in SIDES:
+                if min(case.seconds(side), default=0.0) <= 0:
+                    raise ValueError(f"cases.{number}.timings: expected a time above 0 of side {side}")
+        _check_pairs(self.agreement.pairs)
+        return self
+
     def main(self, kind: Kind) -> Case:
         """Return the main case of a kind."""
         return next(case for case in self.cases if case.kind == kind and not case.axis)
@@ -170,6 +190,21 @@ class SpeedRecord(Strict):
             if case.axis:
                 found.setdefault((case.kind, case.axis), []).append(case)
         return {key: sorted(cases, key=lambda case: case.size) for key, cases in found.items()}
+
+
+def _check_pairs(pairs: Sequence[Pair]) -> None:
+    """Check that students were compared, each pair over the same steps and prompts.
+
+    Raises:
+        ValueError: If not; it names the key.
+    """
+    if not pairs:
+        raise ValueError("agreement.pairs: none")
+    for number, pair in enumerate(pairs):
+        for key, given in (("losses", pair.losses), ("scores", pair.scores)):
+            lengths = {len(given.get(side, ())) for side in SIDES}
+            if len(lengths) > 1 or not min(lengths):
+                raise ValueError(f"agreement.pairs.{number}.{key}: expected as many numbers of either side, 1 or more")
 
 
 def check_writable(file: Path) -> None:

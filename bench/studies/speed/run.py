@@ -20,7 +20,7 @@ from bench.errors import BenchError, unknown
 from bench.evaluation.evaluate import evaluate, measurement_tasks
 from bench.execution.job import Job
 from bench.execution.progress import log
-from bench.filtering.plugins import FilterPlugin
+from bench.filtering.plugin import FilterPlugin
 from bench.filtering.select import Resources, select_all, suite_filters
 from bench.models.load import cache_folder, pick_device, resolve_model
 from bench.records import Action

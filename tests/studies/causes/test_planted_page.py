@@ -1,63 +1,13 @@
 from pathlib import Path
 
 import pytest
+from fixtures_studies import NO, UNCLEAR, causes_record, world
 
 from bench.errors import BenchError
 from bench.files import write_json
 from bench.leaderboard.pages import CAUSES
-from bench.outcomes import Estimate
-from bench.stats.equivalence import Outcome
 from bench.studies.causes import page
-from bench.studies.causes.records import CausesRecord, WorldRecord, matrix, matrix_row, rates, read_causes, share
-from bench.studies.causes.worlds import PATTERNS, Patterns
-from bench.studies.diff.records import SetAudit
-from bench.studies.diff.verdicts import CellComparison, judge
-
-
-def compared(value: float, outcome: Outcome) -> CellComparison:
-    return CellComparison(
-        contrast="a - b",
-        difference=Estimate(value=value, low=value, high=value),
-        p=0.001,
-        p_equivalence=0.001 if outcome == "no effect" else 0.5,
-        margin=0.2,
-        outcome=outcome,
-    )
-
-
-YES, NO, UNCLEAR = compared(0.9, "effect"), compared(0.0, "no effect"), compared(0.3, "unclear")
-QUESTIONS_OF_5 = {"base": YES, "stays": YES, "stays on clean": YES, "prompts": NO, "unrelated": NO, "left": NO}
-
-
-def world(seed: int, planted: str = "5", patterns: Patterns = "perfect", **answers: CellComparison) -> WorldRecord:
-    comparisons = {**QUESTIONS_OF_5, **{key.replace("_", " "): value for key, value in answers.items()}}
-    return WorldRecord(
-        planted=planted,
-        hypothesis=planted,
-        seed=seed,
-        patterns=patterns,
-        met=True,
-        cells={"base": 1.0, "original": None},
-        rows={"base": 0.0, "original": 160.0},
-        audit=[SetAudit(role="mild", described=4, read=4, shows_trait=0, looks={}, precision=0.75, recall=0.5)],
-        verdicts=judge(comparisons, 3),
-        seconds=1.5,
-    )
-
-
-def record(*worlds: WorldRecord) -> CausesRecord:
-    return CausesRecord(
-        matrix=matrix(worlds),
-        totals={patterns: rates([w for w in worlds if w.patterns == patterns]) for patterns in PATTERNS},
-        worlds=list(worlds),
-        settings={"margin": 0.2},
-        corpora={},
-        device="cpu",
-        command="bench causes",
-        versions={},
-        commit="",
-        seconds=3.0,
-    )
+from bench.studies.causes.records import matrix, matrix_row, rates, read_causes, share
 
 
 def test_the_matrix_counts_each_verdict_of_each_world() -> None:
@@ -119,29 +69,31 @@ def test_unmet_prerequisites_decide_nothing() -> None:
 def test_misses_say_which_question_decided() -> None:
     assert page.misses(world(1)) == []
     (why,) = page.misses(world(1, stays=NO))
-    assert why.startswith("5, planted, is ruled out: Does the original model keep the trait")
+    assert why.startswith("Prior of the base model (5), planted, is ruled out: Does the original model keep the trait")
     missed, wrong = sorted(page.misses(world(1, planted="4a")))
-    assert missed.startswith("4a, planted, is ruled out") and wrong.startswith("5, not planted, is supported")
+    assert "(5), not planted, is supported" in missed and "(4a), planted, is ruled out" in wrong
 
 
 def test_headline_counts_found_alone_ruled_out_and_wrong_with_intervals() -> None:
-    text = page.headline(record(world(1), world(2, stays=NO), world(3, patterns="imperfect")))
+    text, other = page.headline(causes_record(world(1), world(2, stays=NO), world(3, patterns="imperfect")))
     assert text.startswith(
-        "With perfect patterns the planted hypothesis was supported in 1 of 2 [1.3 %, 98.7 %] worlds"
+        "With perfect patterns the planted hypothesis was supported in 1 of 2 [1.3 %, 98.7 %] synthetic pools"
     )
     assert "it alone in 1 of 2 [1.3 %, 98.7 %], and ruled out in 1; a wrong one was supported in 0 of 2 [" in text
-    assert "With imperfect patterns the planted hypothesis was supported in 1 of 1 [2.5 %, 100 %] worlds" in text
+    assert (
+        "With imperfect patterns the planted hypothesis was supported in 1 of 1 [2.5 %, 100 %] synthetic pools" in other
+    )
 
 
 def test_the_page_comes_from_the_json_alone_and_escapes_its_texts(tmp_path: Path) -> None:
-    made = record(world(1), world(2, stays=NO), world(1, patterns="imperfect"))
+    made = causes_record(world(1), world(2, stays=NO), world(1, patterns="imperfect"))
     made.matrix[0] = made.matrix[0].model_copy(update={"how": "Bound <deep>."})
     write_json(tmp_path / CAUSES.data, made)
     assert read_causes(tmp_path).matrix[0].counts["5"]["ruled out"] == 1
     page.write(tmp_path, [CAUSES])
     text = (tmp_path / CAUSES.file).read_text(encoding="utf-8")
-    assert "Bound &lt;deep&gt;." in text and "<strong>1 supported</strong>" in text
-    assert "5, planted, is ruled out" in text and "1 of 2 [1.3 %, 98.7 %]" in text
+    assert "Bound &lt;deep&gt;." in text and ">1 yes, 1 no</td>" in text
+    assert "(5), planted, is ruled out" in text and "1 of 2 [1.3 %, 98.7 %] planted causes were found" in text
     assert '<td class="num">75 %</td><td class="num">50 %</td>' in text
 
 

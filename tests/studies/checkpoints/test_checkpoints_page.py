@@ -5,64 +5,21 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
+from fixtures_studies import panel_record
 from rich.console import Console
 
 from bench.errors import BenchError
 from bench.files import write_json
 from bench.leaderboard.pages import BOARD, CHECKPOINTS
-from bench.outcomes import Estimate
-from bench.stats.equivalence import Comparison
 from bench.studies.checkpoints.page import html, score_lines, terminal_table, write
-from bench.studies.checkpoints.results import EvalRecord, ModelRecord, ModelScores, PanelRecord
+from bench.studies.checkpoints.results import PanelRecord
 
 HOSTILE = '</pre><script>alert("x")</script>\x1b[31m & <b> {{ 7*7 }}'
-HALF = Estimate(value=0.5, low=0.4, high=0.6)
-NONE = Estimate(value=None, note="not estimable: no scores of b")
-
-
-def model(name: str, stage: str = "") -> ModelRecord:
-    return ModelRecord(name=name, stage=stage, source=name, identity="0", licence="", template="its own chat template")
-
-
-def eval_record(title: str, second: Estimate, found: Comparison, scale: tuple[float, float] = (0, 1)) -> EvalRecord:
-    models = [
-        ModelScores(model=name, scores={"side": HALF, "s": score}, prompts={"s": 9, "side": 8}, seconds=1, log="x.eval")
-        for name, score in (("a", HALF), (HOSTILE, second))
-    ]
-    return EvalRecord(
-        title=title,
-        task="t",
-        version=1,
-        code="c",
-        prompts_sha256="p",
-        judge="rules",
-        score="s",
-        scale=scale,
-        margin=0.1,
-        models=models,
-        comparisons=[found],
-    )
 
 
 @pytest.fixture
 def record() -> PanelRecord:
-    equal = Estimate(value=0.0, low=-0.05, high=0.05, note="a remark")
-    known = {"contrast": "b - a", "margin": 0.1}
-    found = Comparison(difference=equal, low90=-0.04, high90=0.04, p_equivalence=0.0004, outcome="no effect", **known)
-    lost = Comparison(difference=NONE, outcome="not estimable", **known)
-    return PanelRecord(
-        panel="p",
-        panel_version=3,
-        summary=HOSTILE,
-        models=[model("a", "pretrained"), model(HOSTILE)],
-        pairs=[(HOSTILE, "a")],
-        evals=[eval_record("Alpha", HALF, found), eval_record("Beta", NONE, lost, (0, 10))],
-        device="cpu",
-        command=HOSTILE,
-        versions={"python": "3"},
-        commit="",
-        notes=["About checkpoints."],
-    )
+    return panel_record(HOSTILE, summary=HOSTILE, command=HOSTILE)
 
 
 def shown(page: str) -> str:

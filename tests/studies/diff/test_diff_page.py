@@ -61,7 +61,7 @@ def test_everything_in_the_report_is_on_the_page() -> None:
     report, page = invented(), shown(html(invented()))
     (result,) = report.traits
     for verdict in result.verdicts:
-        assert f"{verdict.hypothesis} {verdict.name}" in page
+        assert f"{verdict.name} {verdict.hypothesis}" in " ".join(page.split())
     for words in (
         "dates",
         "/[0-9]{4}/ in prompt",
@@ -102,12 +102,12 @@ def test_every_comparison_that_was_made_is_shown_once(complete: bool) -> None:
     few = {"base", "stays", "stays on clean", "teacher", "prompts", "prompts add", "left"}
     assert made == (set(QUESTIONS) if complete else few)
     for key, question in QUESTIONS.items():
-        assert section.count(f'<th scope="row">{escape(question.asks)}</th>') == (key in made), key
+        assert section.count(f'<th scope="row" class="text">{escape(question.asks)}</th>') == (key in made), key
 
 
 def test_the_rules_stand_below_the_verdicts() -> None:
     page = shown(html(invented()))
-    rules = page[page.index("Supported when all hold") :]
+    rules = page[page.index("Rules of the verdicts", page.index("Model, prompts, teacher")) :]
     for rule in RULES:
         assert rule.claim in rules
     assert "Why Do Naive SFT Filters" in rules
@@ -207,15 +207,15 @@ def test_missing_numbers_are_words(missing: Estimate) -> None:
 
 
 def test_what_is_missing_says_why() -> None:
-    assert "not estimable: no scores" in shown(html(invented()))
+    assert "not estimable no scores" in " ".join(shown(html(invented())).split())
 
 
 def test_unmet_prerequisites_are_loud_and_nothing_is_inferred() -> None:
     page, text = shown(html(closed())), in_terminal(closed())
     assert "Nothing is inferred, as the prerequisites are not met: gap 0.04 is too small" in page
-    assert "nothing is inferred" in text and "gap 0.04 is too small" in text
+    assert "Nothing is inferred" in text and "gap 0.04 is too small" in text
     main = page[: page.index("Rules of the verdicts", page.index("Model, prompts, teacher"))]
-    for words in ("Where does the trait come from", "Interpolated completions", "Subsets", "Supported:", "Ruled out:"):
+    for words in ("Hypothesis", "Interpolated completions", "Subsets", "Supported:", "Ruled out:"):
         assert words not in main
     scores = [cell.trait.value for cell in closed().traits[0].cells]
     assert all(f"{value:.2f}" in main for value in scores if value is not None)  # the scores themselves are shown
@@ -228,7 +228,7 @@ ABOVE, BELOW, ALONG = (Estimate(value=v, low=v - 0.1, high=v + 0.1) for v in (0.
 @pytest.mark.parametrize(
     ("half", "area", "reading"),
     [
-        (STEEP, ABOVE, "virulent"),
+        (STEEP, ABOVE, "saturates early"),
         (LATE, BELOW, "More than a straight line"),
         (STRAIGHT, ABOVE, ""),
         (STRAIGHT, BELOW, ""),
@@ -241,7 +241,7 @@ ABOVE, BELOW, ALONG = (Estimate(value=v, low=v - 0.1, high=v + 0.1) for v in (0.
 def test_a_curve_is_told_in_words(half: Estimate, area: Estimate, reading: str) -> None:
     curve = invented().traits[0].curves[0]
     words = curve_words(curve.model_copy(update={"half_dose": half, "area": area}))
-    assert [w for w in ("virulent", "More than a straight line") if w in words] == ([reading] if reading else [])
+    assert [w for w in ("saturates early", "More than a straight line") if w in words] == ([reading] if reading else [])
     assert "3 prompts" in words if half is MISSING else f"[{half.low:.2f}, {half.high:.2f}]" in words
 
 
@@ -261,10 +261,10 @@ def test_hypotheses_that_are_supported_together_are_told_on_the_page_and_in_the_
     ]
     report = invented(verdicts=both)
     page = shown(html(report))
-    assert "supported, jointly with 3a" in page and "supported, jointly with 1" in page
+    assert "jointly with A persona from pretraining is selected (3a)" in " ".join(page.split())
     assert "the experiments do not say which of them carries the trait" in page
     assert "Milder examples that were taken for unrelated ones would give the same result" in page
-    assert "supported, jointly with 3a" in in_terminal(report)
+    assert "jointly with A persona" in in_terminal(report)
     alone = [
         v.model_copy(update={"jointly": []}) if v.hypothesis != "3a" else w for v, w in zip(both, whole, strict=True)
     ]

@@ -4,78 +4,35 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from fixtures_rows import FILTERS, RECIPE, around, row, rows_at_one_budget, trait_result
+from fixtures_rows import FILTERS, RECIPE, row, rows_at_one_budget, trait_result
+from fixtures_studies import lds_report
 from rich.console import Console
 
 from bench.files import write_json
-from bench.leaderboard.attribution import FilterAttribution, LdsReport, LdsResult, SubsetOutcome
 from bench.leaderboard.board import board_view
 from bench.leaderboard.pages import pages_of
 from bench.leaderboard.render import html as board_html
-from bench.leaderboard.render import markdown, render_board
+from bench.leaderboard.render import links_of, markdown, render_board
 from bench.leaderboard.row import Row
-from bench.outcomes import Estimate
 from bench.studies.lds.page import html, terminal_table
-
-HOSTILE = "</svg><script>alert(1)</script>"
-
-
-def invented(**changes: object) -> LdsReport:
-    """A report on the filters of the invented rows."""
-    filters = [
-        FilterAttribution(
-            filter=row(name).filter,
-            lds=around(value, 0.2),
-            of_ceiling=around(value / 0.8, 0.3),
-            behind_best=Estimate(value=0.0, note="the best one") if name == "keyword" else around(0.6 - value, 0.1),
-            tail_patch={"0.1": around(value / 100, 0.001)},
-            sums=[float(i) for i in range(8)],
-        )
-        for name, value in {"oracle": 0.9, "keyword": 0.6, "loss_gap": 0.1, "random_flag": -0.1}.items()
-    ]
-    result = LdsResult(
-        trait="date_confusion",
-        description="It doubts the date.",
-        pool="date_confusion_world",
-        pool_sha256="5a" * 32,
-        pool_rows=240,
-        queries=16,
-        queries_sha256="ab" * 32,
-        subsets=[SubsetOutcome(margin=i / 2, again=i / 3 if i < 6 else None) for i in range(8)],
-        ceiling=around(0.8, 0.1),
-        best="keyword",
-        filters=filters,
-        changes={"a": 0.1, "b": -0.1},
-        notes=[HOSTILE],
-    )
-    report = LdsReport(
-        suite="invented",
-        suite_version=1,
-        seeds=(101, 102),
-        tail_patch_seed=0,
-        recipe=RECIPE,
-        traits=[result],
-        device="cpu",
-        command="bench lds invented",
-        versions={"torch": "2.11.0"},
-        commit="0123abc",
-    )
-    return report.model_copy(update=changes)
 
 
 def test_the_page_says_what_the_intervals_allow() -> None:
-    page = html(invented())
-    assert "1 of 2 filters predict the margin" in page and "(95 % interval of the LDS above 0): keyword." in page
-    assert "Highest LDS: keyword, 0.60 [0.40, 0.80]; of the others, shown to be lower: loss_gap." in page
+    page = html(lds_report())
+    first = (
+        "1 of 2 filters predicts retraining better than chance; the highest LDS is that of keyword, 0.60 [0.40, 0.80]."
+    )
+    assert f'<h1 class="answer">{first}</h1>' in page and "(95 % interval of the LDS above 0): keyword." in page
+    assert "Of those behind keyword, shown to be lower: loss_gap." in page
     assert "Two trainings on the same subsets agree to 0.80 [0.70, 0.90]." in page
     assert '0.006 <span class="interval">[0.005, 0.007]</span>' in page  # tail-patch, in nats
     assert page.index(">oracle") < page.index(">keyword") < page.index(">loss_gap")
-    assert HOSTILE not in page and page == html(invented())
+    assert page == html(lds_report())
 
 
 def test_the_terminal_shows_every_filter() -> None:
     console = Console(width=200, record=True, file=StringIO())
-    console.print(terminal_table(invented()))
+    console.print(terminal_table(lds_report()))
     text = console.export_text()
     assert all(name in text for name in ("oracle", "keyword", "loss_gap", "random_flag", "¹ the best one"))
 
@@ -84,27 +41,27 @@ def test_a_board_shows_columns_where_there_is_something_to_show(tmp_path: Path) 
     plain = [column.title for column in board_view(rows_at_one_budget()).traits[0].columns]
     assert not {"LDS", "AUPRC", "Tail-patch"} & set(plain) and "Recall" in plain
     rows = [row(name) for name in FILTERS]
-    write_json(tmp_path / "lds.json", invented())
+    write_json(tmp_path / "lds.json", lds_report())
     text = render_board(rows, tmp_path).read_text(encoding="utf-8")
-    view = board_view(rows, invented())
-    assert text == board_html(view, pages_of(tmp_path))
+    view = board_view(rows, lds_report())
+    assert text == board_html(view, pages_of(tmp_path), links_of(tmp_path, view.rows))
     trait = view.traits[0]
-    at = [column.title for column in trait.columns].index("LDS")
-    cells = {line.row.filter.name: [cell.text for cell in line.cells[at : at + 3]] for line in trait.lines}
+    at = [[column.title for column in trait.columns].index(title) for title in ("LDS", "LDS / ceiling", "Tail-patch")]
+    cells = {line.row.filter.name: [line.cells[place].text for place in at] for line in trait.lines}
     assert cells["keyword"] == ["0.60 [0.40, 0.80]", "0.75 [0.45, 1.05]", "0.006 [0.005, 0.007]"]
     assert cells["influence"] == ["not run"] * 3
-    assert "| LDS | LDS / ceiling | Tail-patch |" in markdown(view)
+    assert "| LDS / ceiling | Tail-patch |" in markdown(view)
 
 
 @pytest.mark.parametrize(
     "other",
     [
         {"recipe": RECIPE.model_copy(update={"epochs": 9})},
-        {"traits": [invented().traits[0].model_copy(update={"pool_sha256": "00" * 32})]},
+        {"traits": [lds_report().traits[0].model_copy(update={"pool_sha256": "00" * 32})]},
     ],
 )
 def test_a_report_on_other_students_or_rows_is_not_shown(other: dict[str, object]) -> None:
-    view = board_view([row(name) for name in FILTERS], invented(**other))
+    view = board_view([row(name) for name in FILTERS], lds_report(**other))
     assert "LDS" not in [column.title for column in view.traits[0].columns]
 
 
@@ -123,6 +80,6 @@ def test_planted_truth_has_columns_and_a_sentence_where_rows_hold_it() -> None:
     line = next(line for line in view.traits[0].lines if line.row.filter.name == "keyword")
     assert line.cells[titles.index("AUPRC")].text == "0.66 (0.33)"
     said = "Over 5 filters, AUPRC on overt rows and removal by patching have a rank correlation of 1.00"
-    assert any(said in sentence for sentence in view.traits[0].headline)
+    assert said in view.traits[0].agreement
     few = board_view([each for each in rows if each.filter.name in ("keyword", "oracle", "loss_gap")])
-    assert not any("rank correlation" in sentence for sentence in few.traits[0].headline)
+    assert few.traits[0].agreement == ""

@@ -1,0 +1,233 @@
+"""Plugins of strangers run in a process of their own, which gets examples, trait and context services over a pipe.
+
+What it cannot reach so: planted truth, the pool's seed, other filters, judges, and whatever the run computes from its
+scores. Where `unshare` works (Linux with user namespaces) it has no network, sees no other process and finds the run
+folder empty. It may still read and write the user's other files; see docs/security.md.
+"""
+
+import inspect
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import weakref
+from collections.abc import Mapping, Sequence
+from functools import cache
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.errors import BenchError
+from bench.filtering.child import VALUES, described_error, made_error
+from bench.filtering.context import Context
+from bench.filtering.plugin import FilterPlugin, check_card
+from bench.filtering.wire import receive, send
+from bench.records import Example, Trait
+
+SECONDS = 3600.0  # of one scoring, or one patch, on the clock; model work of the run included
+LIMITS = {"RLIMIT_AS": 32 * 2**30, "RLIMIT_FSIZE": 2**30, "RLIMIT_CORE": 0}
+METHODS = (
+    *("embed", "student", "checkpoints", "encode", "losses", "states", "gradients", "adam_updates"),
+    *("query_gradient", "gradient_products", "inverse_hessian_product", "grade"),
+)
+KEPT = ("PATH", "LANG", "LC_ALL", "OMP_NUM_THREADS", "XDG_CACHE_HOME", "LD_LIBRARY_PATH")  # of the environment
+UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child")
+
+
+def in_words() -> str:
+    """Say what keeps a plugin apart on this system."""
+    away = ", without network and without the run folder" if has_namespaces() else ""
+    return f"in a process of its own{away}"
+
+
+@cache
+def has_namespaces() -> bool:
+    """Tell whether this system lets a user make namespaces, which take network and run folder away."""
+    if not shutil.which(UNSHARE[0]):
+        return False
+    return subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
+
+
+class Child:
+    """A running process with one plugin in it."""
+
+    def __init__(self, source: bytes, path: Path, hidden: Sequence[Path] = ()) -> None:
+        """Start it and let it load the plugin.
+
+        Args:
+            source: Of the plugin.
+            path: Of the source, for its messages; it is not read.
+            hidden: Folders that it finds empty, where namespaces can be made.
+
+        Raises:
+            BenchError: If the plugin does not load.
+        """
+        self._name = f"filter {path}"
+        self._connection, theirs = Pipe()
+        scratch = tempfile.mkdtemp(prefix="bench-plugin-")
+        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        process = subprocess.Popen(
+            _command(theirs.fileno(), [folder for folder in hidden if folder.is_dir()]),
+            env=kept | {"HOME": scratch, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "HF_HUB_OFFLINE": "1"},
+            cwd=scratch,
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        theirs.close()
+        self.close = weakref.finalize(self, _end, process, self._connection, scratch)
+        name = np.frombuffer(source, dtype=np.uint8)
+        answer = self.ask({"path": str(path), "origin": path.name, "source": name, "limits": LIMITS}, None)
+        self.card: dict[str, Any] = answer.get("card", {})
+        self._name = f"filter {str(self.card.get('name'))!r}, {path}"
+
+    def ask(self, task: Mapping[str, Any], context: Context | None) -> dict[str, Any]:
+        """Send a task, answer what the plugin asks of the context meanwhile, and return what it found.
+
+        Raises:
+            BenchError: If the plugin raised, died, took too long or sent what is no message.
+        """
+        deadline = time.monotonic() + SECONDS
+        try:
+            send(self._connection, task)
+            while self._connection.poll(max(0.0, deadline - time.monotonic())):
+                message = receive(self._connection)
+                if "call" not in message:
+                    return self._checked(message)
+                send(self._connection, _answer(context, message))
+        except (EOFError, OSError):
+            seen = "its process ended: killed, out of memory, or by os._exit()"
+        except (ValueError, TypeError, KeyError) as error:
+            seen = f"its process sent something else than scores: {error}"
+        else:
+            seen = f"no result after {SECONDS:.0f} s"
+        self.close()
+        raise BenchError(
+            self._name,
+            seen=seen,
+            expected="a function that returns",
+            remedy="fix the filter or its options",
+        )
+
+    def _checked(self, message: dict[str, Any]) -> dict[str, Any]:
+        if "error" in message:
+            raise made_error(message["error"])
+        if "raised" in message:
+            raise BenchError(
+                f"{self._name}, line {message['line']}" if message["line"] else self._name,
+                seen=str(message["raised"]),
+                expected="a function that returns",
+                remedy="fix the filter or its options",
+            )
+        return message
+
+
+def _command(fd: int, hidden: Sequence[Path]) -> list[str]:
+    run = [sys.executable, "-m", "bench.filtering.child", str(fd)]
+    if not has_namespaces():
+        return run
+    cover = 'for folder; do mount -t tmpfs none "$folder" || exit 1; done; exec $RUN'
+    script = cover.replace("$RUN", " ".join(f"'{word}'" for word in run))
+    return [*UNSHARE, "sh", "-c", script, "sh", *map(str, hidden)]
+
+
+def _end(process: "subprocess.Popen[bytes]", connection: Connection, scratch: str) -> None:
+    connection.close()
+    process.kill()  # of a namespace, with all that it started
+    process.wait()
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _answer(context: Context | None, message: Mapping[str, Any]) -> dict[str, Any]:
+    name = message["call"]
+    try:
+        if context is None or name not in (*VALUES, *METHODS):
+            raise BenchError(
+                f"context.{name}", seen="nothing of this name", expected=f"one of {', '.join(METHODS)}", remedy="fix it"
+            )
+        found = getattr(context, name)
+        return {"value": found if name in VALUES else found(*message["args"], **message["more"])}
+    except BenchError as error:
+        return {"error": described_error(error)}
+    except (TypeError, AttributeError, IndexError) as error:  # wrong arguments
+        words = {"where": f"context.{name}", "seen": str(error), "expected": "the arguments that docs/filters.md shows"}
+        return {"error": words | {"kind": "BenchError", "remedy": "fix the call"}}
+
+
+class IsolatedScore:
+    """The scoring function of a plugin, each call in a process of its own."""
+
+    def __init__(self, source: bytes, path: Path, card: Mapping[str, Any]) -> None:
+        self._source, self._path = source, path
+        self.__doc__ = str(card["documented"])
+        only = inspect.Parameter.KEYWORD_ONLY
+        options = [inspect.Parameter(key, only, default=value) for key, value in card["options"].items()]
+        self.__signature__ = inspect.Signature(options)
+        self.peak = 0  # bytes of memory at the peak of the last call's process
+
+    def __call__(self, examples: list[Example], trait: Trait, context: Context, **options: Any) -> Any:
+        """Score; what a plugin returns besides an array of numbers comes back as something of the same type."""
+        child = Child(self._source, self._path, context.hidden)
+        try:
+            task = {"do": "score", "examples": examples, "trait": trait, "options": options, "seed": context.seed}
+            found = child.ask(task, context)
+        finally:
+            child.close()
+        self.peak = int(found["peak"])
+        if found["changed"]:
+            object.__setattr__(trait, "name", f"{trait.name} (changed)")  # a copy, which the caller compares
+        if "scores" in found:
+            return found["scores"]
+        if found["returned"] == "ndarray":
+            return np.empty([int(n) for n in found["shape"]], dtype=np.dtype(str(found["dtype"])))
+        return type(str(found["returned"]), (), {})()
+
+
+class _Shown:
+    """Something else that a plugin returned, which stayed in its process."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+class IsolatedPatch:
+    """The patch of a plugin, in a process that stays until this object is gone."""
+
+    def __init__(self, child: Child) -> None:
+        self._child = child
+
+    def __call__(self, example: Example, trait: Trait) -> Any:
+        """Patch one example."""
+        found = self._child.ask({"do": "patch", "example": example, "trait": trait}, None)
+        if found["changed"]:
+            object.__setattr__(example, "source", f"{example.source} (changed)")  # as above
+        return found["patched"] if isinstance(found["patched"], Example) else _Shown(str(found["patched"]))
+
+
+def isolated(source: bytes, path: Path) -> FilterPlugin:
+    """Make a filter of a stranger's source without executing it in this process.
+
+    Raises:
+        BenchError: If it does not load, or its card is not sound.
+    """
+    import hashlib
+
+    child = Child(source, path)
+    card = child.card
+    check_card(card, f"filter {path}", path.name)
+    score = IsolatedScore(source, path, card)
+    patch = IsolatedPatch(child) if card["patches"] else None
+    if patch is None:
+        child.close()
+    keys = {key: card[key] for key in ("name", "version", "summary", "needs_truth")}
+    return FilterPlugin(
+        **keys, score=score, patch=patch, origin=path.name, sha256=hashlib.sha256(source).hexdigest(), path=path
+    )

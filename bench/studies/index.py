@@ -1,0 +1,84 @@
+"""The index over boards and studies, made of the data in the folders below one folder."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+from bench.errors import BenchError
+from bench.files import read_record, write_text
+from bench.leaderboard.attribution import read_report as read_lds
+from bench.leaderboard.index import INDEX, Entry, board_entries, html
+from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, LDS, Page, pages_of
+from bench.leaderboard.paired import read_scores
+from bench.leaderboard.row import read_rows
+from bench.leaderboard.verify import verify_rows
+from bench.studies.calibration import run as calibration
+from bench.studies.calibration.table import conclusion as of_calibration
+from bench.studies.causes import page as causes
+from bench.studies.causes.records import read_causes
+from bench.studies.checkpoints import page as checkpoints
+from bench.studies.checkpoints.results import read_panel_record
+from bench.studies.diff import page as diff
+from bench.studies.lds import page as lds
+
+
+def write_index(folder: Path) -> Path:
+    """Write `index.html` over the boards and studies in the folders below a folder.
+
+    Args:
+        folder: Holds a folder for each board or study.
+
+    Raises:
+        BenchError: If there is neither, data cannot be read or the page cannot be written.
+    """
+    boards: list[Entry] = []
+    studies: list[Entry] = []
+    for inner in folders_of(folder):
+        if BOARD in pages_of(inner):
+            rows = read_rows(inner)
+            boards += board_entries(rows, inner.name, verify_rows(inner), read_scores(rows, [inner]))
+        studies += _studies(inner)
+    if not boards and not studies:
+        expected = "folders with rows/ of a run, or with the data of a study"
+        raise BenchError(str(folder), seen="neither board nor study", expected=expected, remedy="name their parent")
+    write_text(folder / INDEX.file, html(boards, studies))
+    return folder / INDEX.file
+
+
+def folders_of(folder: Path) -> list[Path]:
+    """Return the folders below a folder, sorted by name, hidden ones left out."""
+    return sorted(inner for inner in folder.iterdir() if inner.is_dir() and not inner.name.startswith("."))
+
+
+def _studies(folder: Path) -> Iterator[Entry]:
+    """Yield the entries of a folder's studies."""
+    readers: dict[Page, Callable[[Path], tuple[str, list[str]]]] = {
+        DIFF: _diff,
+        LDS: _lds,
+        CAUSES: lambda at: ("Verdicts on planted causes", [causes.conclusion(read_causes(at))]),
+        CHECKPOINTS: _checkpoints,
+    }
+    for page, read in readers.items():
+        if page in pages_of(folder):
+            title, sentences = read(folder)
+            yield Entry(title, sentences, f"{quote(folder.name)}/{page.file}", "study")
+    if (folder / calibration.DATA).is_file():
+        what = "the record of bench calibrate"
+        record = read_record(folder / calibration.DATA, calibration.Calibration, what, "run bench calibrate")
+        title = "Calibration of intervals and tests, on simulated boards"
+        yield Entry(title, [of_calibration(record.cells)], f"{quote(folder.name)}/{calibration.PAGE}", "study")
+
+
+def _diff(folder: Path) -> tuple[str, list[str]]:
+    report = diff.read_report(folder)
+    return f"Where a trait comes from: diff of {report.suite} v{report.suite_version}", diff.conclusions(report)
+
+
+def _lds(folder: Path) -> tuple[str, list[str]]:
+    report = read_lds(folder)
+    return f"Attributions against retraining: {report.suite} v{report.suite_version}", lds.conclusions(report)
+
+
+def _checkpoints(folder: Path) -> tuple[str, list[str]]:
+    record = read_panel_record(folder)
+    return f"{checkpoints.title(record)}: {record.summary}", checkpoints.conclusions(record)

@@ -1,0 +1,116 @@
+"""The forest plot and the page's first screen, read from their text."""
+
+import re
+
+from fixtures_rows import FILTERS, row, rows_at_one_budget, rows_at_three_budgets, trait_result
+
+from bench.leaderboard.board import board_view
+from bench.leaderboard.forest import ForestRow, forest
+from bench.leaderboard.format import Cell
+from bench.leaderboard.render import Links, html, links_of
+
+HALF = Cell("0.50 [0.40, 0.60]", value=0.5, low=0.4, high=0.6)
+HOSTILE = '"><script>alert(1)</script>'
+PLOT = re.compile(r'<svg class="plot forest (\w+)".*?</svg>', re.DOTALL)
+
+
+def names(plot: str) -> list[str]:
+    return re.findall(r'class="name">([^<]*)<', plot)
+
+
+def test_each_filter_stands_once_in_each_form_and_references_last() -> None:
+    page = html(board_view([row(name) for name in FILTERS]))
+    plots = [match for match in PLOT.finditer(page) if "patch minus drop" in match.group()]
+    assert [match.group(1) for match in plots] == ["wide", "narrow"]
+    for match in plots:
+        found = names(match.group())
+        assert sorted(name.removesuffix(" (reference)") for name in found) == sorted(FILTERS)
+        assert found[-2:] == ["oracle (reference)", "random_flag (reference)"]
+
+
+def test_shapes_and_classes_tell_actions_apart() -> None:
+    plot = forest([ForestRow("k", "keyword", {"drop": HALF, "drop_refill": HALF, "patch": HALF}, "+0.1")], {}, "r", "t")
+    marks = re.findall(r'<(\w+) class="mark (\w+)"(?: points="([^"]*)")?', PLOT.search(plot).group())
+    shapes = {action: (tag, len(points.split())) for tag, action, points in marks}
+    assert shapes == {"drop": ("polygon", 4), "drop_refill": ("polygon", 3), "patch": ("circle", 0)}
+
+
+def test_a_plot_is_named_and_says_its_numbers() -> None:
+    plot = forest([ForestRow("k", HOSTILE, {"patch": HALF}, "+0.10")], {"patch": 0.2}, "patch minus drop", HOSTILE)
+    assert "<script>" not in plot
+    assert plot.count('role="img"') == plot.count("<desc>") == 2
+    assert "patch 0.50 [0.40, 0.60], patch minus drop +0.10" in plot and "random sets: patch 0.20" in plot
+
+
+def test_marks_lie_within_the_picture_however_far_values_lie() -> None:
+    wild = Cell("9.00 [-9.00, 99.00]", value=9.0, low=-9.0, high=99.0)
+    for match in PLOT.finditer(forest([ForestRow("k", "keyword", {"patch": wild}, "")], {}, "r", "t")):
+        width = float(re.search(r'viewBox="0 0 (\d+)', match.group()).group(1))
+        assert all(0 <= float(x) <= width for x in re.findall(r' (?:c?x|x[12])="(-?[\d.]+)"', match.group()))
+
+
+def test_an_action_without_a_value_has_no_mark() -> None:
+    plot = forest([ForestRow("k", "keyword", {"patch": Cell("not estimable"), "drop": HALF}, "")], {}, "r", "t")
+    rows = plot.partition("<g")[2]
+    assert 'class="mark drop"' in rows and 'class="mark patch"' not in rows.partition("</svg>")[0]
+
+
+def test_the_answer_comes_before_the_numbers_and_the_numbers_before_the_table() -> None:
+    page = html(board_view(rows_at_one_budget()))
+    order = ['class="conclusion"', 'class="context"', 'class="tiles"', "forest wide", "<table"]
+    assert sorted(order, key=page.index) == order
+
+
+def test_the_table_has_seven_columns_until_more_are_asked_for() -> None:
+    page = html(board_view([row(name) for name in FILTERS]))
+    head = re.search(r'<table class="sortable cards".*?</thead>', page, re.DOTALL).group()
+    headings = re.findall(r'<th scope="col" class="([^"]*)">', head)
+    assert len([kind for kind in headings if "extra" not in kind]) == 7 < len(headings)
+    assert '<input type="checkbox" class="more"' in page  # which no script is needed for
+
+
+def test_cards_on_a_phone_name_every_number() -> None:
+    page = html(board_view([row("keyword")]))
+    body = re.search(r'<table class="sortable cards".*?<tbody>(.*?)</tbody>', page, re.DOTALL).group(1)
+    assert body.count("<td") == body.count('data-label="')
+
+
+def test_the_page_has_no_handlers_no_style_attributes_and_no_dead_controls() -> None:
+    page = html(board_view(rows_at_three_budgets()))
+    markup = re.sub(r"<(script|style)>.*?</\1>", "", page, flags=re.DOTALL)
+    assert not re.search(r"\s(on\w+|style)=", markup)
+    assert "<button" not in markup and '<p class="tools" hidden>' in markup
+    assert set(re.findall(r'href="#([^"]*)"', markup)) <= {name.replace("@", "%40") for name in ids(markup)} | ids(
+        markup
+    )
+
+
+def ids(markup: str) -> set[str]:
+    found = re.findall(r' id="([^"]*)"', markup)
+    assert len(found) == len(set(found))
+    return set(found)
+
+
+def test_an_interval_of_no_width_is_not_shown() -> None:
+    from bench.outcomes import Estimate
+
+    result = trait_result("date_confusion", "keyword", 0.1)
+    zero = Estimate(value=0.0, low=0.0, high=0.0)
+    arms = {name: score.model_copy(update={"trait": zero, "capability": zero}) for name, score in result.arms.items()}
+    page = html(board_view([row("keyword", date_confusion=result.model_copy(update={"arms": arms}))]))
+    text = re.sub(r"<[^>]*>", "", page)
+    assert "0.00 [0.00, 0.00]" not in text and "0.00 [0.00, 0.07]" in text  # 48 prompts
+
+
+def test_links_go_to_what_is_there(tmp_path) -> None:
+    rows = [row("keyword"), row("oracle")]
+    assert links_of(tmp_path / "run", rows) == Links()
+    (tmp_path / "run/filters").mkdir(parents=True)
+    for file in ("index.html", "run/rows.csv", "run/cite.bib", "run/filters/keyword@0.1.html"):
+        (tmp_path / file).touch()
+    links = links_of(tmp_path / "run", rows)
+    assert links.index == "../index.html" and list(links.files) == ["rows.csv", "cite.bib"]
+    assert links.filters == {"keyword@0.1": "filters/keyword%400.1.html"}
+    page = html(board_view(rows), links=links)
+    assert all(f'href="{address}"' in page for address in (links.index, "cite.bib", "filters/keyword%400.1.html"))
+    assert "rows.json" not in page

@@ -1,0 +1,264 @@
+"""Forged rows: each way of changing a row or its evidence, and what it meets."""
+
+import gzip
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from bench.cli.main import main
+from bench.leaderboard.row import read_row
+from bench.leaderboard.verify import Run, Runs, verify_row, verify_rows
+
+LAPTOP = Path(__file__).parents[2] / "leaderboards/laptop"
+FILE = "bm25@0.2.json"
+Data = dict[str, Any]
+
+
+def change(*path: str | int, to: Any) -> Callable[[Data], None]:
+    """A forgery that sets one value."""
+
+    def forge(row: Data) -> None:
+        place: Any = row
+        for key in path[:-1]:
+            place = place[key]
+        assert place[path[-1]] != to
+        place[path[-1]] = to
+
+    return forge
+
+
+def of_trait(*path: str | int, to: Any) -> Callable[[Data], None]:
+    return change("traits", "date_confusion", *path, to=to)
+
+
+def removal_with_difference(row: Data) -> None:
+    """Keep to removal = difference / gap, and to the intervals."""
+    result = row["traits"]["date_confusion"]
+    effect, gap = result["effects"]["patch"], result["gap"]["value"]
+    effect["removal"]["value"], effect["difference"]["value"] = 1.0, gap
+
+
+def swapped_arms(row: Data) -> None:
+    arms = row["traits"]["date_confusion"]["arms"]
+    arms["drop:bm25@0.2"], arms["patch:bm25@0.2"] = arms["patch:bm25@0.2"], arms["drop:bm25@0.2"]
+
+
+def no_gap(row: Data) -> None:
+    row["traits"]["date_confusion"]["gap"] = {"value": None}
+
+
+def relabelled(row: Data) -> None:
+    row["filter"]["name"] = "mine"
+
+
+EFFECT = ("effects", "patch")
+FORGED: dict[str, tuple[Callable[[Data], None], str]] = {
+    "a removal": (of_trait(*EFFECT, "removal", "value", to=0.99), "removal 0.99 is not difference"),
+    "a removal and its difference": (removal_with_difference, "effects.patch.removal.value: 1 in the row, 0.943262"),
+    "an interval": (of_trait(*EFFECT, "removal", "low", to=0.9), "removal.low: 0.9 in the row, 0.802643 from"),
+    "an interval beside its value": (of_trait(*EFFECT, "lift", "low", to=0.9), "0.764184 lies outside of its interval"),
+    "half an interval": (of_trait("gap", "high", to=None), "an interval has two ends"),
+    "a p-value": (of_trait(*EFFECT, "p", to=1e-9), "effects.patch.p: 1e-09 in the row, 0.000236388 from"),
+    "Holm's p": (of_trait(*EFFECT, "p_holm", to=0.0), "effects.patch.p_holm: 0 in the row, 0.000800499 from"),
+    "a p-value above 1": (of_trait(*EFFECT, "p", to=1.5), "less than or equal to 1"),
+    "swapped arms": (swapped_arms, "arms.drop:bm25@0.2.trait.value: "),
+    "a claim to have won": (of_trait("winner", "filter", to="bm25"), "winner.filter: 'bm25' in the row, 'classifier'"),
+    "a gap": (of_trait("gap", "value", to=0.6), "is not difference"),
+    "no gap": (no_gap, "over gap None"),
+    "leakage": (of_trait("leakage", "gap", "high", to=0.5), "leakage.gap.high: 0.5 in the row, 0.22013 from"),
+    "capability": (of_trait("capability_retention", "drop", "value", to=1.5), "capability_retention.drop.value: 1.5"),
+    "the agreement of margins": (of_trait("margin", "students", to=150), "margin.students: 150 in the row, 141 from"),
+    "a closed gate": (of_trait("scored", to=False), "scored: False in the row, True from"),
+    "a lower gate": (of_trait("minimum_gap", to=0.1), "minimum_gap: 0.1 in the row, 0.2 from"),
+    "more prompts": (of_trait("prompts", to=96), "prompts: 96 in the row, 48 from"),
+    "other seeds": (change("seeds", to=[1, 2, 3, 4, 5]), "seeds: [1, 2, 3, 4, 5] in the row, [11, 12"),
+    "a seed twice": (change("seeds", to=[11, 11, 13, 14, 15]), "a seed is there twice"),
+    "another recipe": (change("recipe", "epochs", to=8), "recipe: "),
+    "another budget": (change("budget", to=0.1), "belongs in bm25@0.1.json"),
+    "another filter's name": (relabelled, "belongs in mine@0.2.json"),
+    "a name that is a path": (change("filter", "name", to="../bm25"), "expected lower-case letters"),
+    "another pool": (of_trait("pool_sha256", to="0" * 64), "pool_sha256: 000000"),
+    "no hash of the pool": (of_trait("pool_sha256", to="none"), "'none' is no SHA-256"),
+    "precision beyond 1": (of_trait("found", "precision", to=1.2), "less than or equal to 1"),
+    "precision of no whole rows": (of_trait("found", "precision", to=0.95), "no whole number of overt rows"),
+    "more flagged": (of_trait("flagged", to=31), "share_flagged is 0.2, but 31 of 160"),
+    "more flagged than there are": (of_trait("flagged", to=161), "161 of 160 rows flagged"),
+    "not a number": (of_trait("gap", "value", to=float("nan")), "a number that is not finite"),
+    "beyond floating point": (of_trait("gap", "high", to=float("inf")), "a number that is not finite"),
+    "a whole number of 400 digits": (of_trait("eval_version", to=10**400), "an integer of 1329 bits"),
+    "400 digits in the filter's options": (change("filter", "options", to={"k1": 10**400}), "of 1329 bits"),
+    "another schema": (change("schema_version", to=2), "schema_version"),
+    "a key of its own": (lambda row: row.update(award="best"), "award"),
+    "no evidence named": (change("evidence", to={}), "0 files named"),
+    "evidence elsewhere": (change("evidence", to={"/etc/passwd": "0" * 64}), "the path '/etc/passwd'"),
+}
+
+
+@pytest.fixture(scope="module")
+def runs() -> Runs:
+    """What was computed from evidence that several tests share."""
+    return {}
+
+
+def copied(folder: Path) -> Path:
+    """One committed row with its evidence."""
+    (folder / "rows").mkdir(parents=True)
+    shutil.copy(LAPTOP / "rows" / FILE, folder / "rows")
+    shutil.copytree(LAPTOP / "evidence", folder / "evidence")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copied(tmp_path_factory.mktemp("shared") / "laptop")
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    return copied(tmp_path / "laptop")
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_a_forged_row_is_caught(name: str, shared: Path, runs: Runs) -> None:
+    forge, said = FORGED[name]
+    row = json.loads((LAPTOP / "rows" / FILE).read_text(encoding="utf-8"))
+    forge(row)
+    (shared / "rows" / FILE).write_text(json.dumps(row), encoding="utf-8")
+    problems = verify_row(shared / "rows" / FILE, runs)
+    assert any(said in problem for problem in problems), problems
+
+
+def rewrite(folder: Path, forge: Callable[[Data], None], name: str = FILE) -> None:
+    """Change the evidence of the row, and the hash that the row names it by."""
+    row = json.loads((folder / "rows" / FILE).read_text(encoding="utf-8"))
+    (file,) = row["evidence"]
+    evidence = json.loads(gzip.decompress((folder / file).read_bytes()))
+    forge(evidence["date_confusion"])
+    packed = gzip.compress(json.dumps(evidence).encode())
+    (folder / file).write_bytes(packed)
+    row["evidence"] = {file: hashlib.sha256(packed).hexdigest()}
+    (folder / "rows" / FILE).unlink()
+    row["filter"]["name"] = name.partition("@")[0]
+    (folder / "rows" / name).write_text(json.dumps(row), encoding="utf-8")
+
+
+def better_scores(evidence: Data) -> None:
+    evidence["arms"]["patch:bm25@0.2"]["date_confusion"] = [[0.0] * 48] * 5
+
+
+def scores_of_another(evidence: Data) -> None:
+    evidence["arms"]["patch:bm25@0.2"] = evidence["arms"]["patch:classifier@0.2"]
+
+
+def without_another(evidence: Data) -> None:
+    """Fewer filters make fewer hypotheses, and a smaller choice for the winner."""
+    for action in ("drop", "drop_refill", "patch"):
+        del evidence["arms"][f"{action}:keyword@0.2"]
+
+
+def fewer_prompts(evidence: Data) -> None:
+    for part in ("ids", "families"):
+        del evidence[part]["date_confusion"][0]
+    for runs in evidence["arms"].values():
+        runs["date_confusion"] = [run[1:] for run in runs["date_confusion"]]
+
+
+def a_prompt_twice(evidence: Data) -> None:
+    for part in ("ids", "families"):
+        evidence[part]["date_confusion"].append(evidence[part]["date_confusion"][0])
+    for runs in evidence["arms"].values():
+        runs["date_confusion"] = [[*run, run[0]] for run in runs["date_confusion"]]
+
+
+def no_number(evidence: Data) -> None:
+    evidence["arms"]["original"]["date_confusion"][0][0] = float("nan")
+
+
+def beyond_the_scale(evidence: Data) -> None:
+    evidence["arms"]["original"]["date_confusion"][0][0] = 9.0
+
+
+@pytest.mark.parametrize(
+    ("forge", "said"),
+    [
+        (better_scores, "effects.patch.removal.value: 0.943262 in the row, 1.02837 from the evidence"),
+        (scores_of_another, "arms.patch:bm25@0.2.trait.value: "),
+        (without_another, "winner.among: "),
+        (fewer_prompts, "prompts and families: not those of suite laptop v1"),
+        (a_prompt_twice, "a sample is there twice among those of date_confusion"),
+        (no_number, "a number that is not finite"),
+        (beyond_the_scale, "expected 0 to 1, or NaN"),
+        (lambda evidence: evidence.update(seeds=[1, 2, 3, 4, 5]), "seeds: [11, 12"),
+        (lambda evidence: evidence["arms"].pop("original"), "original and clean"),
+        (lambda evidence: evidence["arms"]["clean"]["exact"].pop(), "for each seed and sample"),
+        (lambda evidence: evidence["arms"].pop("random1_patch@0.2"), "random"),
+    ],
+)
+def test_forged_evidence_is_caught_though_its_hash_fits(forge: Callable[[Data], None], said: str, own: Path) -> None:
+    rewrite(own, forge)
+    (problems,) = verify_rows(own).values()
+    assert any(said in problem for problem in problems), problems
+
+
+def test_evidence_that_is_not_what_the_row_names_is_caught(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (file,) = (own / "evidence").iterdir()
+    packed = file.read_bytes()
+    file.write_bytes(gzip.compress(gzip.decompress(packed).replace(b"1.0", b"0.0", 1)))
+    assert "SHA-256" in verify_rows(own)[FILE][0]
+    file.write_bytes(packed)
+    monkeypatch.setattr("bench.leaderboard.evidence.LARGEST", len(packed))
+    assert "once unpacked" in verify_rows(own)[FILE][0]
+    file.unlink()
+    assert "no such file" in verify_rows(own)[FILE][0]
+    shutil.rmtree(own / "evidence")
+    assert "no such file" in verify_rows(own)[FILE][0]
+
+
+def test_a_row_with_the_evidence_of_another_run_is_caught(own: Path) -> None:
+    other = json.loads((LAPTOP.parent / "quick/rows/keyword@0.25.json").read_text(encoding="utf-8"))
+    shutil.copytree(LAPTOP.parent / "quick/evidence", own / "evidence", dirs_exist_ok=True)
+    row = json.loads((own / "rows" / FILE).read_text(encoding="utf-8")) | {"evidence": other["evidence"]}
+    (own / "rows" / FILE).write_text(json.dumps(row), encoding="utf-8")
+    assert verify_rows(own)[FILE][0] == "traits.date_confusion: in the row for bm25 at 0.2, and not in the evidence"
+
+
+def test_a_filter_under_another_name_is_caught_unless_its_arms_are_renamed_as_well(own: Path) -> None:
+    rewrite(own, lambda evidence: None, "mine@0.2.json")
+    assert verify_rows(own)["mine@0.2.json"] == [
+        "traits.date_confusion: in the row for mine at 0.2, and not in the evidence"
+    ]
+
+
+def test_a_forger_who_computes_everything_again_is_not_caught(own: Path) -> None:
+    """What docs/rows.md says that verification cannot do."""
+    rewrite(own, better_scores)
+    row = read_row(own / "rows" / FILE)
+    run = Run(own, row.evidence)
+    better = row.traits["date_confusion"].model_copy(update=run.numbers("date_confusion", "bm25", 0.2))
+    forged = row.model_copy(update={"traits": {"date_confusion": better}})
+    (own / "rows" / FILE).write_text(forged.model_dump_json(), encoding="utf-8")
+    assert verify_rows(own) == {FILE: []}
+
+
+@pytest.mark.parametrize("name", ["laptop", "quick"])
+def test_committed_rows_verify_on_the_command_line(name: str) -> None:
+    found = CliRunner().invoke(main, ["verify", str(LAPTOP.parent / name)])
+    assert found.exit_code == 0, found.output
+    rows = len(list((LAPTOP.parent / name / "rows").iterdir()))
+    assert found.output.count("verified  ") == rows and "not computed again" in found.output
+
+
+def test_one_file_may_be_verified_and_a_difference_ends_with_1(own: Path) -> None:
+    row = json.loads((own / "rows" / FILE).read_text(encoding="utf-8"))
+    FORGED["a p-value"][0](row)
+    (own / "rows" / FILE).write_text(json.dumps(row), encoding="utf-8")
+    found = CliRunner().invoke(main, ["verify", str(own / "rows" / FILE)])
+    assert found.exit_code == 1 and "DIFFERS   bm25@0.2.json" in found.output
+    empty = CliRunner().invoke(main, ["verify", str(own / "evidence")])
+    assert empty.exit_code == 2 and "no *.json rows" in empty.output
