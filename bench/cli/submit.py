@@ -16,6 +16,7 @@ from bench.execution.session import Options
 from bench.filtering.check import CheckLine, check_filter
 from bench.filtering.plugin import BUILT_IN, FilterPlugin
 from bench.leaderboard.board import board_view
+from bench.leaderboard.paired import read_scores
 from bench.leaderboard.submission import Credits, read_submission, write_submission
 from bench.leaderboard.submission_check import check_plan, check_submission
 from bench.leaderboard.terminal import terminal_table
@@ -56,7 +57,8 @@ def submit(filter_: Path, name: str, out: Path | None, board: Path | None, **opt
         run_options = Options(suite, out, filters=(str(filter_),), only=plugin.name, command=command, **options)
         results = run(run_options, progress)
     _must_have_rows(results, plugin)
-    console.print(terminal_table(board_view(results.rows), console.width))
+    scores = read_scores(results.rows, [results.folder])
+    console.print(terminal_table(board_view(results.rows, scores=scores), console.width))
     folder = out / "submission" / plugin.name
     write_submission(results.rows, filter_, results.folder, folder, credits)
     _must_pass(check_submission(folder, board))

@@ -18,7 +18,6 @@ from bench.leaderboard.row import Row, read_rows, row_file
 from bench.records import Action
 
 CARD = "card.md"
-EXAMPLES = "examples"  # beside `rows/`: what a run writes of flagged and missed examples, where it does
 NOT_NAMED = "not named"
 
 
@@ -55,11 +54,7 @@ class Submission:
     def expected_files(self) -> set[str]:
         """Return the names that the folder must hold, relative to it."""
         rows = {f"rows/{row_file(row)}" for row in self.rows}
-        return {self.source.name, CARD, *rows, *(file for row in self.rows for file in row.evidence)}
-
-    def optional_files(self) -> set[str]:
-        """Return further names that it may hold."""
-        return {f"{EXAMPLES}/{row_file(row)}" for row in self.rows}
+        return {self.source.name, CARD, *rows, *(file for row in self.rows for file in (*row.evidence, *row.examples))}
 
 
 def write_submission(rows: Sequence[Row], source: Path, results: Path, folder: Path, credits: Credits) -> Submission:
@@ -87,10 +82,9 @@ def write_submission(rows: Sequence[Row], source: Path, results: Path, folder: P
     with replacing(folder) as partial:
         partial.mkdir()
         shutil.copyfile(source, partial / made.source.name)
-        for file in sorted((made.expected_files() | made.optional_files()) - {made.source.name, CARD}):
-            if file in made.expected_files() or (results / file).is_file():
-                (partial / file).parent.mkdir(exist_ok=True)
-                shutil.copyfile(results / file, partial / file)
+        for file in sorted(made.expected_files() - {made.source.name, CARD}):
+            (partial / file).parent.mkdir(exist_ok=True)
+            shutil.copyfile(results / file, partial / file)
         write_text(partial / CARD, card(rows, read_text(source), credits))
     return made
 

@@ -10,7 +10,8 @@ from bench.errors import BenchError, unknown
 from bench.files import read_text
 from bench.filtering.check import CheckLine, check_filter, failed
 from bench.leaderboard.comparable import differences
-from bench.leaderboard.row import Row, read_rows
+from bench.leaderboard.example_files import read_examples
+from bench.leaderboard.row import Row, read_rows, row_file
 from bench.leaderboard.submission import NOT_NAMED, Credits, Submission, card, read_submission
 from bench.leaderboard.verify import verify_rows
 from bench.run_folder.provenance import source_commit
@@ -105,8 +106,7 @@ def _files(submission: Submission) -> CheckLine:
     folder, needed = submission.folder, submission.expected_files()
     found = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*"))}
     plain = {name for name, path in found.items() if path.is_file() and not path.is_symlink()}
-    allowed = needed | submission.optional_files()
-    allowed |= {Path(name).parent.as_posix() for name in allowed} - plain
+    allowed = needed | {Path(name).parent.as_posix() for name in needed} - plain
     problems = [f"{name} is missing" for name in sorted(needed - plain)]
     problems += [f"{name} is not expected" for name in found if name not in allowed]
     problems += [f"{name} is a link" for name, path in found.items() if path.is_symlink()]
@@ -118,9 +118,12 @@ def _files(submission: Submission) -> CheckLine:
 
 
 def _verified(submission: Submission) -> tuple[Sequence[str], str, str]:
-    """Recompute every number of the rows from their evidence."""
+    """Recompute every number of the rows from their evidence; their examples are those that they name."""
     found = verify_rows(submission.folder)
     problems = [f"{file}: {problem}" for file, of in sorted(found.items()) for problem in of]
+    for row in submission.rows:
+        if row.examples and (reason := read_examples(submission.folder, row)[1]):
+            problems.append(f"{row_file(row)}: {reason}")
     return problems, f"{len(found)} rows follow from their evidence", AGAIN
 
 
@@ -136,9 +139,9 @@ def _suite(submission: Submission) -> tuple[Sequence[str], str, str]:
     rows, name = submission.rows, submission.rows[0].suite
     if name not in built_in_suites():  # a row may name any path
         raise unknown("suite", name, built_in_suites())
-    suite, problems, (parent, board, *_) = load_suite(name), [], submission.folder.resolve().parents
-    if parent.name == "submissions" and board.name != name:
-        problems.append(f"rows of {name} in {board.name}/submissions")
+    suite, problems, home = load_suite(name), [], submission.folder.resolve().parent
+    if home.name == "submissions" and home.parent.name != name:
+        problems.append(f"rows of {name} in {home.parent.name}/submissions")
     file = suite.file
     for what, seen, expected in (
         ("version", {row.suite_version for row in rows}, {file.version}),

@@ -78,7 +78,7 @@ def test_a_new_filter_becomes_a_folder_for_a_pull_request(submitted: tuple[Path,
     assert "FAILED" not in result.output and trained <= 3  # drop, refill and patch; arms with the same rows share one
     (row,) = read_rows(folder)
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert found - {"examples/my_words@0.1.json"} == FILES | row.evidence.keys()
+    assert found == FILES | row.evidence.keys() | row.examples.keys()
     assert (row.filter.name, row.filter.origin) == ("my_words", "my_words.py")
     assert row.command == "bench submit my_words.py --suite smoke"
     assert (folder / "my_words.py").read_bytes() == (folder.parents[2] / "my_words.py").read_bytes()
@@ -177,6 +177,11 @@ def add_file(folder: Path) -> None:
     (folder / "helper.py").write_text("")
 
 
+def change_examples(folder: Path) -> None:
+    with (folder / "examples/my_words@0.1.json").open("a") as examples:
+        examples.write(" ")
+
+
 def lose_evidence(folder: Path) -> None:
     shutil.rmtree(folder / "evidence")
 
@@ -198,6 +203,7 @@ def link_source(folder: Path) -> None:
         (take_author_out, "card", "no authors"),
         (change_source, "source is the one that was run", "SHA-256"),
         (add_file, "the expected files and no others", "helper.py is not expected"),
+        (change_examples, "rows verify", "examples/my_words@0.1.json does not have the SHA-256"),
         (lose_evidence, "the expected files and no others", "is missing"),
         (link_source, "the expected files and no others", "my_words.py is a link"),
     ],
