@@ -145,7 +145,7 @@ def test_an_examples_file_is_small_and_names_no_folder_of_this_machine(
 
 def test_pages_of_a_run_are_made_again_of_its_files(smoke_run: tuple[Path, dict[str, int]], tmp_path: Path) -> None:
     out = smoke_run[0]
-    for part in ("rows", "examples"):
+    for part in ("rows", "examples", "evidence"):
         shutil.copytree(out / part, tmp_path / part)
     write_pages(tmp_path)
     made = {file.name: file.read_bytes() for file in (tmp_path / "filters").iterdir()}
