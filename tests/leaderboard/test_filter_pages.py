@@ -6,6 +6,7 @@ from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import pytest
 from fixtures_rows import row, trait_result
@@ -151,7 +152,7 @@ def test_pages_of_a_run_are_made_again_of_its_files(smoke_run: tuple[Path, dict[
     made = {file.name: file.read_bytes() for file in (tmp_path / "filters").iterdir()}
     assert made == {file.name: file.read_bytes() for file in (out / "filters").iterdir()} and len(made) == 3
     board = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert all(f'href="filters/{name}"' in board for name in made)
+    assert all(f'href="filters/{quote(name)}"' in board for name in made)
 
 
 def test_the_page_says_first_what_became_of_the_filter(tmp_path: Path) -> None:
