@@ -6,7 +6,7 @@ from bench.leaderboard.board import board_view
 from bench.leaderboard.filter_pages import write_filter_pages
 from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, LDS, pages_of
 from bench.leaderboard.render import render_board
-from bench.leaderboard.row import read_rows
+from bench.leaderboard.row import read_rows, row_file
 from bench.leaderboard.verify import verify_rows
 from bench.studies.causes import page as causes
 from bench.studies.checkpoints import page as checkpoints
@@ -28,7 +28,8 @@ def write_pages(folder: Path) -> list[Path]:
     pages = pages_of(folder)
     if BOARD in pages:
         rows, problems = read_rows(folder), verify_rows(folder)
-        write_filter_pages(folder, board_view(rows, problems=problems).rows, pages, problems)
+        unverified = [row for row in rows if problems.get(row_file(row))]
+        write_filter_pages(folder, [*board_view(rows, problems=problems).rows, *unverified], pages, problems)
         render_board(rows, folder, problems)
     for page, write in STUDIES.items():
         if page in pages:

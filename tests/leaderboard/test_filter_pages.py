@@ -6,6 +6,7 @@ from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
+from urllib.parse import quote
 
 import pytest
 from fixtures_rows import row, trait_result
@@ -145,13 +146,13 @@ def test_an_examples_file_is_small_and_names_no_folder_of_this_machine(
 
 def test_pages_of_a_run_are_made_again_of_its_files(smoke_run: tuple[Path, dict[str, int]], tmp_path: Path) -> None:
     out = smoke_run[0]
-    for part in ("rows", "examples"):
+    for part in ("rows", "examples", "evidence"):
         shutil.copytree(out / part, tmp_path / part)
     write_pages(tmp_path)
     made = {file.name: file.read_bytes() for file in (tmp_path / "filters").iterdir()}
     assert made == {file.name: file.read_bytes() for file in (out / "filters").iterdir()} and len(made) == 3
     board = (tmp_path / "report.html").read_text(encoding="utf-8")
-    assert all(f'href="filters/{name}"' in board for name in made)
+    assert all(f'href="filters/{quote(name)}"' in board for name in made)
 
 
 def test_the_page_says_first_what_became_of_the_filter(tmp_path: Path) -> None:
@@ -223,6 +224,7 @@ def test_a_row_without_examples_has_a_page_of_what_is_there(tmp_path: Path) -> N
     write_rows([row("keyword")], {}, tmp_path)
     assert write_pages(tmp_path) == [tmp_path / "report.html"]
     shown = (tmp_path / "filters/keyword@0.1.html").read_text(encoding="utf-8")
+    assert "This row does not verify" in shown  # it comes without evidence
     assert "written without examples" in shown and "Patching removed 0.66" in shown
     assert "Kept rows closest to flagged ones" in shown and "calendar-041" in shown
     assert "The students&#39; answers" not in shown and 'href="#answers-1"' not in shown
@@ -405,7 +407,8 @@ def test_the_command_line_passes_on_whether_examples_are_wanted(
 def test_the_source_of_a_filter_is_found_by_its_hash_and_not_executed(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     file.write_text("raise SystemExit('executed')", encoding="utf-8")
-    card = row("mine").filter.model_copy(update={"origin": "mine.py", "sha256": sha256(file.read_bytes()).hexdigest()})
+    digest = sha256(file.read_bytes()).hexdigest()
+    card = row("keyword").filter.model_copy(update={"origin": "mine.py", "sha256": digest})
     suite = load_suite("smoke")
     session = SimpleNamespace(suite=suite, options=Options(suite, tmp_path, filters=(str(file),)))
     assert filter_source(session, card) == FilterSource(file="mine.py", text=file.read_text())  # type: ignore[arg-type]
