@@ -16,7 +16,7 @@ from bench.cli.rows import ROWS
 from bench.cli.studies import STUDIES
 from bench.cli.submit import SUBMISSIONS
 from bench.cli.tools import TOOLS
-from bench.config.suite import Suite, built_in_suites, load_suite, with_judge, with_pool
+from bench.config.suite import Suite, built_in_suites, load_suite, with_judge, with_pool, with_pool_seed
 from bench.errors import BenchError
 from bench.execution.cost import suite_seconds
 from bench.execution.memory import GIB, suite_memory
@@ -40,6 +40,11 @@ POOL = click.option(
     type=click.Path(path_type=Path),
     help="Pool file or folder to use in place of the one that the suite file names.",
 )
+POOL_SEED = click.option(
+    "--pool-seed",
+    metavar="SECRET",
+    help="Draw synthetic pools from this secret, so that no filter's author can draw them too (docs/security.md).",
+)
 EXAMPLES = click.option(
     "--no-examples",
     "examples",
@@ -62,6 +67,11 @@ class _Group(click.Group):
                 raise
             errors.print(f"error: {error}", style="red", markup=False, highlight=False)
             ctx.exit(2)
+        except (OSError, RecursionError, UnicodeError) as error:
+            if ctx.params.get("debug"):
+                raise
+            errors.print(f"error: {error}; bench --debug shows where", style="red", markup=False, highlight=False)
+            ctx.exit(2)
         except KeyboardInterrupt:
             errors.print("stopped; run the same command again to go on", style="yellow")
             ctx.exit(130)
@@ -80,11 +90,12 @@ def main(debug: bool) -> None:
 @DEVICE
 @FILTERS
 @POOL
+@POOL_SEED
 @EXAMPLES
 @execution_options
-def run(suite: str, pool: Path | None, **options: Any) -> None:
+def run(suite: str, pool: Path | None, pool_seed: str | None, **options: Any) -> None:
     """Run a suite (name, or path of a .toml file) and write its leaderboard."""
-    _run(_suite(suite, pool), **options)
+    _run(_suite(suite, pool, pool_seed), **options)
 
 
 @main.command()
@@ -95,10 +106,13 @@ def run(suite: str, pool: Path | None, **options: Any) -> None:
 @DEVICE
 @FILTERS
 @POOL
+@POOL_SEED
 @EXAMPLES
-def rejudge(suite: str, pool: Path | None, judge: str, grader: str | None, **options: Any) -> None:
+def rejudge(
+    suite: str, pool: Path | None, pool_seed: str | None, judge: str, grader: str | None, **options: Any
+) -> None:
     """Score a finished run's stored outputs with another judge; no student answers again."""
-    _run(with_judge(_suite(suite, pool), judge, grader), rejudging=True, **options)
+    _run(with_judge(_suite(suite, pool, pool_seed), judge, grader), rejudging=True, **options)
 
 
 @main.command()
@@ -145,8 +159,9 @@ def _detectable(suite: Suite) -> str:
     return "none" if lift is None else f"{lift:.2f}"
 
 
-def _suite(name: str, pool: Path | None) -> Suite:
+def _suite(name: str, pool: Path | None, secret: str | None = None) -> Suite:
     suite = load_suite(name)
+    suite = with_pool_seed(suite, secret) if secret is not None else suite
     return with_pool(suite, pool) if pool else suite
 
 

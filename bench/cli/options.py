@@ -70,10 +70,12 @@ def command_line() -> str:
     """Return the command as it was typed, for the records, without secrets and the output folder, a path of here."""
     words, kept = iter(sys.argv[1:]), ["bench"]
     for word in words:
-        if word == "--out":
+        name, equals, _ = word.partition("=")
+        if name in ("--out", "--pool-seed") and not equals:
             next(words, None)
-        elif not word.startswith("--out="):
-            name, equals, _ = word.partition("=")
+        if name == "--pool-seed":
+            kept.append(f"{name}={REDACTED}")
+        elif name != "--out":
             kept.append(f"{name}={REDACTED}" if equals and SECRET.search(name) else word)
     return shlex.join(kept)
 

@@ -15,7 +15,6 @@ from bench.leaderboard.row import Found, Row, TraitResult, Winner, read_row, row
 
 RELATIVE, ABSOLUTE = 1e-6, 1e-9  # between what two builds of NumPy and SciPy compute from the same scores
 WHOLE = 1e-6  # of a count that precision or recall makes
-ADDED = ("over_patch",)  # fields that rows written before they were measured lack, without another schema
 NOT_RECOMPUTED = (
     "not computed again, as scores of students do not tell it: what was flagged, agreement with planted truth, "
     "neighbours, overlaps, cost, memory, versions, commit, command, the filter's source; settings, pool and prompts "
@@ -121,8 +120,7 @@ def _compare(stored: object, found: object, path: str) -> Iterator[str]:
     stored, found = (each.model_dump() if isinstance(each, BaseModel) else each for each in (stored, found))
     if isinstance(stored, dict) and isinstance(found, dict):
         for key in {**found, **stored}:
-            if key not in ADDED or stored.get(key) is not None:
-                yield from _compare(stored.get(key), found.get(key), f"{path}.{key}")
+            yield from _compare(stored.get(key), found.get(key), f"{path}.{key}")
     elif isinstance(stored, float) and isinstance(found, float):
         if not isclose(stored, found, rel_tol=RELATIVE, abs_tol=ABSOLUTE):
             yield f"{path}: {stored:.6g} in the row, {found:.6g} from the evidence"

@@ -147,3 +147,6 @@ def test_the_recorded_command_names_no_output_folder(monkeypatch: pytest.MonkeyP
         assert command_line() == "bench run quick"
     monkeypatch.setattr("sys.argv", ["bench", "rollouts", "p.jsonl", "--arg", "api_key=sk-1", "--arg", "max_tokens=5"])
     assert command_line() == "bench rollouts p.jsonl --arg api_key=redacted --arg max_tokens=5"
+    for words in (["--pool-seed", "abc", "run", "quick"], ["--pool-seed=abc", "run", "quick"]):
+        monkeypatch.setattr("sys.argv", ["bench", *words])
+        assert command_line() == "bench --pool-seed=redacted run quick"

@@ -57,8 +57,9 @@ def one_budget() -> dict[str, str]:
 def test_same_rows_give_same_bytes_in_any_order(make, tmp_path: Path) -> None:
     assert render_board(make(), tmp_path / "new/a") == tmp_path / "new/a/report.html"
     render_board(make()[::-1], str(tmp_path / "new/b"))
-    assert sorted(file.name for file in (tmp_path / "new/a").iterdir()) == ["report.html", "report.md"]
-    for name in ("report.html", "report.md"):
+    names = sorted(file.name for file in (tmp_path / "new/a").iterdir())
+    assert names == ["cite.bib", "report.html", "report.md", "rows.csv", "rows.json"]
+    for name in names:
         assert (tmp_path / "new/a" / name).read_bytes() == (tmp_path / "new/b" / name).read_bytes()
 
 

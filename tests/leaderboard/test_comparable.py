@@ -94,4 +94,4 @@ def test_no_best_is_named_over_filters_that_no_run_compared() -> None:
     joined = [each for each in ROWS if each.filter.name != "influence"]
     for rows in (fewer[:3], joined):
         (view,) = board_view(rows).traits
-        assert not any("Largest lift" in sentence for sentence in view.headline)
+        assert not any("winner" in sentence for sentence in view.conclusion.sentences)

@@ -21,6 +21,7 @@ from bench.leaderboard import render
 from bench.leaderboard.board import board_view
 from bench.leaderboard.pages import HIDDEN, picture
 from bench.leaderboard.row import Row
+from bench.leaderboard.terminal import terminal_table
 from bench.outcomes import FlagOverlap
 from bench.studies.causes import page as causes
 from bench.studies.checkpoints import page as checkpoints
@@ -54,7 +55,7 @@ READERS = {
         a_row(),
         html=lambda given: render.html(board()(given)),
         markdown=lambda given: render.markdown(board()(given)),
-        terminal=lambda given: render.terminal_table(board()(given)),
+        terminal=lambda given: terminal_table(board()(given)),
     ),
     "board with attributions": Reader(
         lds_report(), html=lambda given: render.html(board_view([row("keyword"), row("oracle")], given))
