@@ -72,7 +72,7 @@ class Child:
         scratch = tempfile.mkdtemp(prefix="bench-plugin-")
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
         process = subprocess.Popen(
-            _command(theirs.fileno(), [folder for folder in hidden if folder.is_dir()]),
+            _command(theirs.fileno(), [folder.resolve() for folder in hidden if folder.is_dir()]),
             env=kept | {"HOME": scratch, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "HF_HUB_OFFLINE": "1"},
             cwd=scratch,
             pass_fds=[theirs.fileno()],

@@ -42,6 +42,7 @@ class EkFac:
             prefix: Its frozen layers, where the fast paths know its layout.
         """
         self._model, self._prefix = model, prefix
+        rows = sorted(rows, key=lambda row: row.ids)  # sums do not depend on the order that they come in
         head = model.get_output_embeddings()
         self._layers = {f"{name}.weight": m for name, m in model.named_modules() if _is_trained(m) and m is not head}
         bases = self._eigenbases(rows)
