@@ -8,22 +8,36 @@ import pytest
 from bench.config.suite import load_suite
 from bench.leaderboard.attribution import report_beside
 from bench.leaderboard.board import board_view
+from bench.leaderboard.index import INDEX
 from bench.leaderboard.pages import BOARD, DIFF, pages_of
 from bench.leaderboard.paired import read_scores
 from bench.leaderboard.render import markdown
 from bench.leaderboard.row import read_rows
+from bench.studies.index import write_index
 from bench.studies.pages import write_pages
 
-FOLDERS = [f for f in sorted((Path(__file__).parents[2] / "leaderboards").iterdir()) if f.is_dir() and pages_of(f)]
+ROOT = Path(__file__).parents[2] / "leaderboards"
+FOLDERS = [f for f in sorted(ROOT.iterdir()) if f.is_dir() and pages_of(f)]
 BOARDS = [f for f in FOLDERS if BOARD in pages_of(f)]
 DIFFS = [f for f in FOLDERS if DIFF in pages_of(f)]
 by_name = {"ids": lambda folder: folder.name}
 
 
+@pytest.fixture(scope="module")
+def made_again(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data of all boards and studies, with an index made of them."""
+    copy = tmp_path_factory.mktemp("made") / "leaderboards"
+    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("*.html", "report.md"))
+    return write_index(copy).parent
+
+
+def test_the_index_is_what_its_data_give(made_again: Path) -> None:
+    assert (made_again / INDEX.file).read_text(encoding="utf-8") == (ROOT / INDEX.file).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("folder", FOLDERS, **by_name)
-def test_pages_are_what_their_data_give(folder: Path, tmp_path: Path) -> None:
-    copy = tmp_path / folder.name
-    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.html", "report.md"))
+def test_pages_are_what_their_data_give(folder: Path, made_again: Path) -> None:
+    copy = made_again / folder.name
     pages = write_pages(copy)
     assert pages
     for page in pages:
