@@ -5,6 +5,7 @@ scores. Where `unshare` works (Linux with user namespaces) it has no network, se
 folder empty. It may still read and write the user's other files; see docs/security.md.
 """
 
+import hashlib
 import inspect
 import os
 import shutil
@@ -218,8 +219,6 @@ def isolated(source: bytes, path: Path) -> FilterPlugin:
     Raises:
         BenchError: If it does not load, or its card is not sound.
     """
-    import hashlib
-
     child = Child(source, path)
     card = child.card
     check_card(card, f"filter {path}", path.name)
