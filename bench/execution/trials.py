@@ -81,7 +81,10 @@ class Trials:
 
     def base_for_filters(self) -> tuple[Any, Any]:
         """Return copies of model and tokenizer: what a filter changes in them must not reach the students."""
-        return copy.deepcopy(self.trainer.base())
+        from bench.models.packed_linear import unpack_linears  # loads torch
+
+        model, tokenizer = copy.deepcopy(self.trainer.base())
+        return unpack_linears(model), tokenizer
 
     def keys(self, job: Job) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Return the store keys of a job's training (None for the untrained base) and of its evaluation."""
