@@ -148,7 +148,9 @@ class Trainer:
             from bench.models.multi_lora import MultiLora  # loads torch
 
             fresh = trained_tensors(trainable_copy(prefix.base, self.recipe, seed=0))  # adapters that change nothing
-            tensors = [stored_tensors(folder) if folder else fresh for folder in students]
-            return MultiLoraEngine(MultiLora(prefix.base, tensors, training=False), names, tokenizer, prefix, most)
+            by_name = dict(sorted(zip(names, students, strict=True)))  # the order in which batches are laid out
+            tensors = [stored_tensors(folder) if folder else fresh for folder in by_name.values()]
+            stacked = MultiLora(prefix.base, tensors, training=False)
+            return MultiLoraEngine(stacked, list(by_name), tokenizer, prefix, most)
         (folder,) = students
         return StudentEngine(load_student(base, self.recipe, folder) if folder else base, tokenizer, prefix, most)
