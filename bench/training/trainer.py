@@ -138,8 +138,8 @@ class Trainer:
     def engine(self, students: Sequence[Path | None], names: Sequence[str]) -> Engine:
         """Load students to answer, or the untrained base where there is none; several only with multi-LoRA.
 
-        LoRA students keep their adapters beside the weights, also one alone: what it answers and the likelihoods that it
-        gives are then the same numbers whoever shares its batches.
+        LoRA students keep their adapters beside the weights, one alone too: its answers and likelihoods are then the
+        same numbers whoever shares its batches.
         """
         base, tokenizer = self.base()
         most = min(MOST_AT_ONCE, ROWS_AT_ONCE * len(students))
