@@ -38,6 +38,7 @@ class TrialSettings:
         plain_template: Take a model without a chat template, see `bench.models.encode.PLAIN_TEMPLATE`.
         multi_lora: Train LoRA students side by side; on a GPU unless given. See `bench.training.methods.training_path`.
         rejudging: Where only the judge differs, score stored outputs again instead of generating.
+        compiled: Whether LoRA students train with compiled layers and recorded steps, see `bench.training.trainer`.
     """
 
     recipe: Recipe
@@ -45,6 +46,7 @@ class TrialSettings:
     plain_template: bool = False
     multi_lora: bool | None = None
     rejudging: bool = False
+    compiled: bool | None = None
 
 
 class Trials:
@@ -71,6 +73,7 @@ class Trials:
             path,
             plain_template=settings.plain_template,
             states_budget=lambda: memory_share * states_budget(self.device),
+            compiled=settings.compiled,
         )
         self.memory: MemoryEstimate | None = None
 
@@ -146,6 +149,7 @@ class Trials:
             at_once if at_once < self.recipe.batch_size else None,
             facts.get("memory_estimated"),
             max(peaks, default=None),
+            facts.get("note", ""),
         )
 
     def do(self, job: Job) -> None:
@@ -202,6 +206,8 @@ class Trials:
             "losses": trained.losses,
             "tokens": trained.tokens,
             "seconds": trained.seconds,
+            "compile_seconds": trained.compile_seconds,
+            "note": trained.note,
             "rows": rows,
             "rows_at_once": self.trainer.rows_at_once,
             "students_at_once": trained.students,

@@ -61,7 +61,9 @@ def cuda_recorder() -> Recorder:
 
     def record(work: Callable[[], torch.Tensor]) -> tuple[Callable[[], None], torch.Tensor]:
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool, stream=torch.cuda.current_stream()):
+        # Threads beside this one may use the device meanwhile.
+        here = torch.cuda.current_stream()
+        with torch.cuda.graph(graph, pool=pool, stream=here, capture_error_mode="thread_local"):
             result = work()
         return graph.replay, result
 
