@@ -1,9 +1,9 @@
 """An engine for GPUs: greedy answers of many students, with fixed places for their rows and recorded token steps.
 
 Every student has equally many places of a batch, so that a token step is two batched products for each adapted layer,
-without sorting rows by student. Keys and values lie in buffers of a few sizes, and a step is recorded once for each size
-and replayed. Adapters stay beside the weights that they adapt: merged weights of 64 students would be read at 17 GB a
-step instead of 1, and would round small updates away.
+without sorting rows by student. Keys and values lie in buffers of a few sizes, and a step is recorded once for each
+size and replayed. Adapters stay beside the weights that they adapt: merged weights of 64 students would be read at
+17 GB a step instead of 1, and would round small updates away.
 """
 
 import logging

@@ -175,12 +175,12 @@ class Trainer:
             fresh = trained_tensors(trainable_copy(prefix.base, self.recipe, seed=0))  # adapters that change nothing
             tensors = [stored_tensors(folder) if folder else fresh for folder in students]
             stacked = MultiLora(prefix.base, tensors, training=False)
-            return _engine(self.device)(stacked, names, tokenizer, prefix, most)
+            return engine_of_many(self.device)(stacked, names, tokenizer, prefix, most)
         (folder,) = students
         return StudentEngine(load_student(base, self.recipe, folder) if folder else base, tokenizer, prefix, most)
 
 
-def _engine(device: str) -> type[MultiLoraEngine]:
+def engine_of_many(device: str) -> type[MultiLoraEngine]:
     """Return the engine of many students on a device."""
     if device == "cpu":
         return MultiLoraEngine

@@ -9,8 +9,7 @@ import torch
 from fixtures_students import LORA, student
 
 from bench.config.recipe import Recipe
-from bench.models import engine as engines
-from bench.models import stacked
+from bench.models import generate, stacked
 from bench.models.engine import MultiLoraEngine, StudentEngine
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.generate import Generation, Request
@@ -20,7 +19,7 @@ from bench.models.packaged import TINY
 from bench.models.replay import Replay
 from bench.models.stacked import StackedEngine
 from bench.models.student import load_student, stored_tensors
-from bench.training.trainer import Trainer
+from bench.training.trainer import Trainer, engine_of_many
 
 NAMES = ("a", "b", "c")
 LAST = LORA.model_copy(update={"last_layers": 1})
@@ -50,7 +49,11 @@ def alone(tiny: tuple[Any, Any], recipe: Recipe, folder: Path, requests: list[Re
 
 def run_again(work: Callable[[], torch.Tensor]) -> tuple[Callable[[], None], torch.Tensor]:
     """What a CUDA graph does, as far as results go: the recorded work once more."""
-    return lambda: work() is None or None, torch.empty(0)
+
+    def replay() -> None:
+        work()
+
+    return replay, torch.empty(0)
 
 
 @pytest.mark.parametrize("recipe", [LORA, LAST], ids=["every layer", "the last layer"])
@@ -85,10 +88,8 @@ def test_rows_that_end_leave_their_places(
     requests = asked(tiny[1])
     free = alone(tiny, LORA, tmp_path, requests)
     early = {tiny[1](free[i].text, add_special_tokens=False)["input_ids"][2] for i in (0, 3, 5, 8)}
-    for module in (stacked, engines.answer.__globals__):
-        name = "_stop_tokens"
-        stop = (lambda model, tokenizer: early)  # fmt: skip
-        monkeypatch.setitem(module, name, stop) if isinstance(module, dict) else monkeypatch.setattr(module, name, stop)
+    for module in (stacked, generate):
+        monkeypatch.setattr(module, "_stop_tokens", lambda model, tokenizer: early)
     expected = alone(tiny, LORA, tmp_path, requests)
     assert len({answer.tokens for answer in expected}) > 2
     students = MultiLora(tiny[0], [stored_tensors(folder) for folder in folders], training=False)
@@ -113,8 +114,7 @@ def test_sampling_and_lone_students_are_answered_by_rows_sorted_by_student(
 
 
 def test_a_gpu_is_answered_by_recorded_steps() -> None:
-    engine = Trainer.engine.__globals__["_engine"]
-    assert engine("cuda") is StackedEngine and engine("cpu") is MultiLoraEngine
+    assert engine_of_many("cuda") is StackedEngine and engine_of_many("cpu") is MultiLoraEngine
 
 
 @pytest.mark.gpu
