@@ -4,6 +4,7 @@ Steps of small kernels are bound by the CPU that launches them. A recorded step 
 where they are; new inputs are copied into them before it is replayed.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -26,8 +27,8 @@ class Replay:
         """Nothing is recorded yet.
 
         Args:
-            work: What is done; it must have been called once with inputs of each shape (see `bench.models.replay`),
-                so that all kernels are loaded and compiled when it is recorded.
+            work: What is done; called once with inputs of each shape before, so that its kernels are loaded and
+                compiled when it is recorded.
             record: Runs a piece of work under recording; returns what repeats it, and the tensor that it writes.
         """
         self._work, self._record = work, record
@@ -70,13 +71,18 @@ def cuda_recorder() -> Recorder:
     return record
 
 
+@functools.cache
+def _stream(device: torch.device) -> Any:
+    return torch.cuda.Stream(device)  # one for all: memory freed on a stream is reused there
+
+
 @contextmanager
 def side_stream(device: torch.device) -> Iterator[None]:
     """Work on a stream of its own, where CUDA can record it; what comes before and after keeps its order."""
     if device.type != "cuda":
         yield
         return
-    stream, outer = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+    stream, outer = _stream(device), torch.cuda.current_stream(device)
     stream.wait_stream(outer)
     with torch.cuda.stream(stream):
         yield

@@ -214,11 +214,8 @@ class StackedEngine(MultiLoraEngine):
     def _answer(self, requests: Sequence[Request], decoding: Decoding) -> list[Generation]:
         ends = _ends(self._tokenizer, _stop_tokens(self._model, self._tokenizer), decoding.stops)
         self._route([request.student for request in requests])
-        self._model.config._attn_implementation = "sdpa"
         logits, cache = self._prefix.prefill(self._model, [request.ids for request in requests])  # type: ignore[union-attr]
         self._students.routing.release()
-        self._model.config._attn_implementation = ATTENTION
-
         rows = Rows.prefilled(logits, cache, [len(request.ids) for request in requests])
         answers = [[token] for token in rows.tokens.tolist()]
         running = [i for i, answer in enumerate(answers) if not ends(answer)]
@@ -261,8 +258,7 @@ class StackedEngine(MultiLoraEngine):
         each, columns, tokens = key
         if key not in self._buffers:
             self._buffers[key] = rows.empty(each * len(self._number), columns, tokens)
-            warm = self._buffers[key]
-            answer_token(self._model, warm, len(self._number))  # loads the kernels, before they are recorded
+            self._token(self._buffers[key])  # loads the kernels, before they are recorded
         taken = dict.fromkeys(self._number, 0)
         seats = [0] * len(requests)
         for i in running:
@@ -273,7 +269,15 @@ class StackedEngine(MultiLoraEngine):
         return self._buffers[key], seats
 
     def _step(self, _: Any, key: tuple[int, int, int]) -> torch.Tensor:
-        return answer_token(self._model, self._buffers[key], len(self._number))
+        return self._token(self._buffers[key])
+
+    def _token(self, rows: Rows) -> torch.Tensor:
+        config = self._model.config
+        usual, config._attn_implementation = config._attn_implementation, ATTENTION
+        try:
+            return answer_token(self._model, rows, len(self._number))
+        finally:
+            config._attn_implementation = usual
 
     def _advance(self, key: tuple[int, int, int]) -> None:
         """Make one step, recorded where that works."""

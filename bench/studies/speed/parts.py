@@ -161,7 +161,7 @@ def measure_answering(suite: Suite, device: str, report: Report) -> None:
         for each in PROMPTS[kind]:
             report.doing(f"{engine_name}, {students} students, {each} prompts of each")
             requests = [Request(name, prompts[i], i) for name in names for i in range(each)]
-            for round_ in ("first", "second", "third"):
+            for round_ in ("first", "second"):
                 clock = _Clock(device, 0)
                 clock(0, 0)
                 answers = engine.generate(requests, max_tokens=TOKENS[kind], temperature=0.0, stops=())
