@@ -42,6 +42,13 @@ EXECUTION = (
         type=click.IntRange(min=1),
         help="LoRA students trained and evaluated side by side by --executor local; on a GPU as many as fit, else 1.",
     ),
+    click.option(
+        "--compile/--no-compile",
+        "compiled",
+        default=None,
+        help="Train LoRA students with compiled layers and recorded steps; on a GPU unless --no-compile is given, "
+        "layers where the work is worth it.",
+    ),
 )
 
 
@@ -56,9 +63,10 @@ def execution_options(command: Callable[..., None]) -> Callable[..., None]:
         cpus_per_task: int,
         gpus_per_task: float | None,
         students_at_once: int | None,
+        compiled: bool | None,
         **others: Any,
     ) -> None:
-        execution = Execution(executor, address, cpus_per_task, gpus_per_task, students_at_once)
+        execution = Execution(executor, address, cpus_per_task, gpus_per_task, students_at_once, compiled)
         command(execution=execution, **others)
 
     for option in reversed(EXECUTION):

@@ -108,6 +108,7 @@ class Session:
                 plain_template=recipe.model != self.suite.recipe.model,
                 multi_lora=self.options.execution.multi_lora,
                 rejudging=self.options.rejudging,
+                compiled=self.options.execution.compiled,
             )
             self._trials[key] = Trials(settings, self.store, self.progress)
         return self._trials[key]

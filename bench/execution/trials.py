@@ -43,6 +43,7 @@ class TrialSettings:
         plain_template: Take a model without a chat template, see `bench.models.encode.PLAIN_TEMPLATE`.
         multi_lora: Train LoRA students side by side; on a GPU unless given. See `bench.training.methods.training_path`.
         rejudging: Where only the judge differs, score stored outputs again instead of generating.
+        compiled: Whether LoRA students train with compiled layers and recorded steps, see `bench.training.trainer`.
     """
 
     recipe: Recipe
@@ -50,6 +51,7 @@ class TrialSettings:
     plain_template: bool = False
     multi_lora: bool | None = None
     rejudging: bool = False
+    compiled: bool | None = None
 
 
 class Trials:
@@ -76,6 +78,7 @@ class Trials:
             path,
             plain_template=settings.plain_template,
             states_budget=lambda: memory_share * states_budget(self.device),
+            compiled=settings.compiled,
         )
         self.memory: MemoryEstimate | None = None
 
@@ -154,6 +157,7 @@ class Trials:
             at_once if at_once < self.recipe.batch_size else None,
             facts.get("memory_estimated"),
             max(peaks, default=None),
+            facts.get("note", ""),
         )
 
     def do(self, job: Job) -> None:
@@ -210,6 +214,8 @@ class Trials:
             "losses": trained.losses,
             "tokens": trained.tokens,
             "seconds": trained.seconds,
+            "compile_seconds": trained.compile_seconds,
+            "note": trained.note,
             "rows": rows,
             "rows_at_once": self.trainer.rows_at_once,
             "students_at_once": trained.students,
