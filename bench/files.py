@@ -160,7 +160,7 @@ def find_toml(kind: str, name: str, built_in: Path, folder: Path = Path()) -> Pa
             raise unknown(kind, name, toml_names(built_in))
         return built_in / f"{name}.toml"
     path = folder / name
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise BenchError(
             f"{kind} {name}",
             seen="no such file",

@@ -2,7 +2,9 @@
 
 import json
 import math
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from hypothesis import strategies as st
@@ -54,14 +56,32 @@ def changed(value: Any, path: tuple[Any, ...], how: str, new: Any) -> Any:
     return copy
 
 
+def at(value: Any, path: tuple[Any, ...]) -> Any:
+    """What stands at a place."""
+    for key in path:
+        value = value[key]
+    return value
+
+
+def alike(value: Any) -> list[Any]:
+    """Other values of the same type, which a schema is likelier to let through."""
+    if isinstance(value, list):
+        return [[], value[:1], value[1:], value * 2, value[::-1]]
+    if isinstance(value, dict):
+        return [{}, dict(list(value.items())[:1]), dict(list(value.items())[1:])]
+    kind = int | float if isinstance(value, int | float) and not isinstance(value, bool) else type(value)
+    return [each for each in HOSTILE if isinstance(each, kind) and isinstance(each, bool) == isinstance(value, bool)]
+
+
 @st.composite
 def broken(draw: st.DrawFn, documents: list[Any]) -> Any:
     """One of the documents with one to three changes; some stay valid."""
     value = draw(st.sampled_from(documents))
-    for _ in range(draw(st.integers(1, 3))):
+    for _ in range(draw(st.sampled_from([1, 1, 1, 2, 3]))):
         path = draw(st.sampled_from(list(places(value))[1:] or [()]))
-        how = draw(st.sampled_from(["replace", "replace", "replace", "remove", "add", "double"]))
-        value = changed(value, path, how, draw(st.sampled_from(HOSTILE)))
+        how = draw(st.sampled_from(["replace", "alike", "alike", "remove", "add", "double"]))
+        news = alike(at(value, path)) if how == "alike" else HOSTILE
+        value = changed(value, path, how, draw(st.sampled_from(news)))
         if not isinstance(value, dict | list):
             break
     return value
@@ -80,3 +100,40 @@ def _inline(value: Any) -> str:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return json.dumps(value, ensure_ascii="\ud800" in value if isinstance(value, str) else True)
+
+
+@st.composite
+def damaged(draw: st.DrawFn, documents: list[Any]) -> bytes:
+    """A broken document as JSON; one in four is damaged as text as well: cut off, a byte changed, a key twice."""
+    data = json.dumps(draw(broken(documents)), ensure_ascii=draw(st.booleans())).encode(errors="surrogatepass")
+    how = draw(st.sampled_from(["whole"] * 6 + ["cut off", "a byte"]))
+    at = draw(st.integers(0, max(len(data) - 1, 0)))
+    if how == "cut off":
+        return data[:at]
+    if how == "a byte":
+        return (
+            data[:at]
+            + draw(st.sampled_from([b"\xff", b"\0", b"{", b'"', b"\xef\xbb\xbf", b"9" * 5000]))
+            + data[at + 1 :]
+        )
+    return data
+
+
+@contextmanager
+def returns_soon(seconds: float = 20.0) -> Iterator[None]:
+    """Fail what takes longer than this on the processor's clock, or ten times as long on the wall's."""
+
+    def stop(number: int, frame: object) -> None:
+        raise AssertionError(f"no end after {seconds:g} s")
+
+    clocks = {signal.ITIMER_PROF: (signal.SIGPROF, seconds), signal.ITIMER_REAL: (signal.SIGALRM, 10 * seconds)}
+    before = {number: signal.signal(number, stop) for number, _ in clocks.values()}
+    for clock, (_, after) in clocks.items():
+        signal.setitimer(clock, after)
+    try:
+        yield
+    finally:
+        for clock in clocks:
+            signal.setitimer(clock, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
