@@ -3,7 +3,7 @@
 import json
 import math
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,6 +25,7 @@ TEXTS = [
     "{{7*7}}",
 ]
 NUMBERS = [0, -1, 1, 2**31, 2**63, 10**400, -(10**400), 0.5, -0.0, 1e308, math.nan, math.inf, -math.inf]
+BYTES = [b"\xff", b"\0", b"{", b'"', b",", b"\xef\xbb\xbf", b"9" * 5000]
 DEEP: Any = json.loads("[" * 200 + "]" * 200)
 HOSTILE = [*TEXTS, *NUMBERS, None, True, False, [], {}, [[]], {"": {}}, {"a": None}, [None], ["a"] * 3, DEEP]
 
@@ -103,19 +104,25 @@ def _inline(value: Any) -> str:
 
 
 @st.composite
-def damaged(draw: st.DrawFn, documents: list[Any]) -> bytes:
-    """A broken document as JSON; one in four is damaged as text as well: cut off, a byte changed, a key twice."""
-    data = json.dumps(draw(broken(documents)), ensure_ascii=draw(st.booleans())).encode(errors="surrogatepass")
-    how = draw(st.sampled_from(["whole"] * 6 + ["cut off", "a byte"]))
-    at = draw(st.integers(0, max(len(data) - 1, 0)))
+def damaged(draw: st.DrawFn, documents: list[Any], write: Callable[[Any], bytes] | None = None) -> bytes:
+    """A broken document as a file, JSON unless `write` makes another; one in four is cut off or has a byte changed."""
+    return draw(mangled((write or as_json)(draw(broken(documents)))))
+
+
+def as_json(value: Any) -> bytes:
+    """Write plain data as JSON, half surrogate pairs included."""
+    return json.dumps(value, ensure_ascii=False).encode(errors="surrogatepass")
+
+
+@st.composite
+def mangled(draw: st.DrawFn, data: bytes) -> bytes:
+    """Bytes as they are, or in one of four cases cut off or with one of them changed."""
+    how = draw(st.sampled_from(["whole"] * 6 + ["cut off", "changed"]))
+    place = draw(st.integers(0, max(len(data) - 1, 0)))
     if how == "cut off":
-        return data[:at]
-    if how == "a byte":
-        return (
-            data[:at]
-            + draw(st.sampled_from([b"\xff", b"\0", b"{", b'"', b"\xef\xbb\xbf", b"9" * 5000]))
-            + data[at + 1 :]
-        )
+        return data[:place]
+    if how == "changed":
+        return data[:place] + draw(st.sampled_from(BYTES)) + data[place + 1 :]
     return data
 
 
