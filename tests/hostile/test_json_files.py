@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from io import StringIO
@@ -281,3 +282,36 @@ def test_no_json_file_ends_in_a_traceback(name: str, count: int, tmp_path: Path)
     outcomes = attempts(KINDS[name], tmp_path, count)
     print(name, outcomes)
     assert outcomes["refused"] > count / 10 and outcomes["taken"] > 0
+
+
+def link_to_itself(file: Path) -> None:
+    file.symlink_to(file)
+
+
+PLACES: dict[str, Callable[[Path], object]] = {
+    "nothing": lambda file: None,
+    "a folder": Path.mkdir,
+    "a pipe": os.mkfifo,
+    "a link to itself": link_to_itself,
+    "a link to a device": lambda file: file.symlink_to("/dev/zero"),
+    "no bytes": Path.touch,
+    "nested": lambda file: file.write_bytes(b"[" * 100_000),
+    "a key twice": lambda file: file.write_bytes(b'{"a": 1, "a": 2}'),
+}
+READ = [name for name in KINDS if name not in ("evidence", "key.json", "files.json")]
+
+
+@pytest.mark.parametrize("what", PLACES)
+@pytest.mark.parametrize("name", READ)
+def test_what_is_no_file_of_its_kind_is_said_to_be_so(name: str, what: str, tmp_path: Path) -> None:
+    kind = KINDS[name]
+    file = tmp_path / kind.file
+    file.parent.mkdir(parents=True, exist_ok=True)
+    PLACES[what](file)
+    with returns_soon():
+        if (name, what) == ("provenance", "nothing"):
+            kind.use(tmp_path, b"")  # a pool without rollouts has none
+            return
+        with pytest.raises(BenchError) as caught:
+            kind.use(tmp_path, b'{"a": 1, "a": 2}')
+    assert caught.value.seen and caught.value.remedy

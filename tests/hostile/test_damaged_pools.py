@@ -95,7 +95,9 @@ FORMATS: dict[str, Callable[[Any], bytes]] = {
     ".parquet": as_parquet,
 }
 KINDS = [(layout, ".jsonl") for layout in LAYOUTS]
-KINDS += [("flat" if ".csv" in ending or ".tsv" in ending else "pool", ending) for ending in FORMATS]
+KINDS += [
+    ("flat" if ".csv" in ending or ".tsv" in ending else "pool", ending) for ending in FORMATS if ending != ".jsonl"
+]
 
 
 def three(layout: str) -> list[dict[str, Any]]:
