@@ -159,8 +159,8 @@ class TraitExamples(Strict):
             raise ValueError(f"groups hold {flagged} of {self.flagged} flagged rows, bins {counted} of {self.rows}")
         if len(self.answers) > self.prompts:
             raise ValueError(f"answers to {len(self.answers)} of {self.prompts} prompts")
-        lists = [a.scores for prompt in self.answers for a in prompt.answers.values()]
-        if any(len(each) != len(self.seeds) for each in [*lists, *self.logs.values()]):
+        lengths = {len(answer.scores) for prompt in self.answers for answer in prompt.answers.values()}
+        if (lengths | set(map(len, self.logs.values()))) - {len(self.seeds)}:
             raise ValueError(f"answers and logs: expected one of each arm for each of the {len(self.seeds)} seeds")
         return self
 
