@@ -71,12 +71,22 @@ def parse_json(text: str) -> Any:
     """Parse JSON from outside.
 
     Raises:
-        ValueError: If it is no JSON, or holds what `plain_data` refuses.
+        ValueError: If it is no JSON, an object has a key twice, or it holds what `plain_data` refuses.
     """
     try:
-        return plain_data(json.loads(text))
+        return plain_data(json.loads(text, object_pairs_hook=_object))
     except RecursionError as error:
         raise ValueError(f"nested more than {MAX_DEPTH} deep") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its keys and values; of a key that is there twice, readers would see one value each."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!a:.60} is there twice in one object")
+    return made
 
 
 def plain_data(value: Any) -> Any:
@@ -160,7 +170,7 @@ def find_toml(kind: str, name: str, built_in: Path, folder: Path = Path()) -> Pa
             raise unknown(kind, name, toml_names(built_in))
         return built_in / f"{name}.toml"
     path = folder / name
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise BenchError(
             f"{kind} {name}",
             seen="no such file",

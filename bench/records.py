@@ -219,6 +219,8 @@ class PoolRow(Strict):
     @model_validator(mode="after")
     def _ends_with_the_user(self) -> "PoolRow":
         _check_prompt(self.prompt)
+        if any(not teacher.strip() for teacher in self.completions):
+            raise ValueError("completions: the name of a teacher is empty")
         for teacher, text in self.completions.items():
             if not text.strip():
                 raise ValueError(f"the completion of teacher {teacher!r} is empty")
@@ -237,7 +239,7 @@ class PoolCard(Strict):
     name: str
     version: str = "1"
     licence: str = "unstated"
-    original: str
+    original: str = Field(min_length=1)
     clean: str = ""  # none: there is nothing to patch with
     rows: int | None = None
     sha256: str | None = None

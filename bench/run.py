@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, get_args
 from bench.arms import CLEAN, ORIGINAL, filter_arm, make_jobs
 from bench.config.suite import Suite, load_suite, with_pool
 from bench.data.experiment import Experiment
+from bench.errors import BenchError
 from bench.execution.progress import Progress, progress_for
 from bench.execution.session import Options, as_specs, open_session
 from bench.filtering.confounds import add_overlaps, check_names
+from bench.filtering.plugin import FilterPlugin
 from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.assemble import make_rows
 from bench.leaderboard.row import Row
@@ -144,11 +146,28 @@ def run(options: Options, progress: Progress) -> Results:
             resources = session.resources(experiment)
             select_all(plugins, experiment, suite, resources, session.store)
             add_overlaps(plugins, experiment, suite, resources, session.store)
+        _check_any_selected(plugins, experiments)
         session.do([(experiment, job) for experiment in experiments for job in make_jobs(experiment, suite)])
         write_arms(options.out, [entry for experiment in experiments for entry in _students(experiment)])
         rows = make_rows(session, experiments)
     write_pages(options.results)
     return Results(rows, options.results)
+
+
+def _check_any_selected(plugins: Sequence[FilterPlugin], experiments: Sequence[Experiment]) -> None:
+    """Refuse, before anything is trained, a run that would end without a row.
+
+    Raises:
+        BenchError: If every filter was left out of every experiment.
+    """
+    if not any(experiment.selections for experiment in experiments):
+        reasons = [note for experiment in experiments for note in experiment.notes if ": left out" in note]
+        raise BenchError(
+            f"filters {', '.join(plugin.name for plugin in plugins)}",
+            seen="; ".join(["all are left out", *reasons]),
+            expected="at least one filter that can score the pool",
+            remedy="add one to `filters` or with --filter, such as keyword or bm25, which need neither truth nor model",
+        )
 
 
 def _students(experiment: Experiment) -> list[ArmEntry]:

@@ -8,12 +8,15 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pytest
 from fixtures_run import run_quietly
 
 from bench.config.recipe import load_recipe
-from bench.config.suite import load_suite, with_pool
+from bench.config.suite import Suite, load_suite, with_pool
 from bench.data.trait import load_trait
+from bench.errors import BenchError
 
 EXAMPLE = Path(__file__).parents[1] / "docs" / "bring_your_own"
 
@@ -65,20 +68,25 @@ def test_the_example_runs_on_a_pool_given_by_path(tmp_path: Path) -> None:
     assert any("completions in the pool that show it" in note for note in rows[0].notes)
 
 
-def test_a_pool_with_one_teacher_is_dropped_and_refilled_but_not_patched(tmp_path: Path) -> None:
-    lines = [json.loads(line) for line in small_pool(tmp_path).read_text(encoding="utf-8").splitlines()]
+def one_teacher_suite(folder: Path, **changes: Any) -> Suite:
+    """The example's suite on its pool without the clean teacher, with further changes."""
+    lines = [json.loads(line) for line in small_pool(folder).read_text(encoding="utf-8").splitlines()]
     rows = [
         line | {"completions": {"llama-2-13b-chat-hf": line["completions"]["llama-2-13b-chat-hf"]}} for line in lines
     ]
-    (tmp_path / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    suite = with_pool(load_suite(str(EXAMPLE / "suite.toml")), tmp_path / "pool.jsonl")
+    (folder / "pool.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    suite = with_pool(load_suite(str(EXAMPLE / "suite.toml")), folder / "pool.jsonl")
     (one,) = suite.file.experiments
     assert one.pool is not None and one.pool.card is not None
     card = one.pool.card.model_copy(update={"clean": ""})
     pool = one.pool.model_copy(update={"card": card})
     experiment = one.model_copy(update={"eval_prompts": 8, "capability_prompts": 2, "pool": pool, "reserve": 20})
-    changes = {"experiments": (experiment,), "actions": ("drop", "drop_refill", "patch"), "budgets": (0.25,)}
-    suite = replace(suite, file=suite.file.model_copy(update=changes), recipe=load_recipe("smoke", Path()))
+    file = suite.file.model_copy(update={"experiments": (experiment,), "budgets": (0.25,), **changes})
+    return replace(suite, file=file, recipe=load_recipe("smoke", Path()))
+
+
+def test_a_pool_with_one_teacher_is_dropped_and_refilled_but_not_patched(tmp_path: Path) -> None:
+    suite = one_teacher_suite(tmp_path, actions=("drop", "drop_refill", "patch"))
     found, lines_said = run_quietly(suite, tmp_path / "out")
     assert {row.filter.name for row in found} == {"keyword", "classifier"}  # teacher_swap compares two teachers
     assert any("teacher_swap: left out" in line for line in lines_said)
@@ -88,3 +96,11 @@ def test_a_pool_with_one_teacher_is_dropped_and_refilled_but_not_patched(tmp_pat
         assert not any("patch" in arm for arm in result.arms)
         assert result.arms["clean"] == result.arms["base"]  # which stands in for it
         assert any("bench rollouts" in note for note in row.notes)
+
+
+def test_a_run_whose_filters_are_all_left_out_stops_before_anything_is_trained(tmp_path: Path) -> None:
+    suite = one_teacher_suite(tmp_path, filters=("teacher_swap", "oracle"), actions=("drop",))
+    with pytest.raises(BenchError, match="teacher_swap, oracle: all are left out") as caught:
+        run_quietly(suite, tmp_path / "out")
+    assert "teacher_swap: left out" in caught.value.seen and "keyword" in caught.value.remedy
+    assert not (tmp_path / "out/store/students").exists()

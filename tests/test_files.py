@@ -136,6 +136,7 @@ HOSTILE_JSON = {
     "a number beyond float64": ('{"x": 1e999}', "not finite"),
     "not a number": ('{"x": NaN}', "not finite"),
     "half a surrogate pair": ('{"x": "\\ud800"}', "half of a surrogate pair"),
+    "a key twice": ('{"x": 1, "y": {"z": 1, "z": 2}}', "the key 'z' is there twice in one object"),
     "half a pair in a key": ('{"\\ud800": 1}', "half of a surrogate pair"),
 }
 

@@ -88,7 +88,8 @@ def _pair(text: str, where: str, shape: str) -> tuple[str, str]:
 def _summary_lines(reading: Reading, summary: PoolSummary) -> Iterator[str]:
     for layout in dict.fromkeys(layout for layout in reading.layouts if layout):
         yield f"layout: {layout.name} ({', '.join(layout.keys)})"
-    bad = f", and {len(reading.problems)} bad ones, named below" if reading.problems else ""
+    wrong = len(reading.problems)
+    bad = f", and {wrong} bad one{'s' * (wrong > 1)}, named below" if wrong else ""
     yield f"rows: {summary.rows:,}{bad}"
     for what, counts in (("teachers", summary.teachers), ("sources", summary.sources)):
         yield f"{what}: {_listed([f'{name} ({count:,})' for name, count in counts.items()], counted=False)}"

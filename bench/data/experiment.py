@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -118,7 +119,7 @@ def load_experiment(settings: ExperimentSettings, suite: Suite, tokenizer: Calla
         )
     check_scope(trait, file.judge, synthetic=bool(settings.world))
     # A task of the user's that keeps its own prompts has none to compare.
-    prompts = read_prompts(trait.prompts, settings.eval_prompts) if trait.prompts.is_file() else []
+    prompts = read_prompts(trait.prompts, settings.eval_prompts) if os.path.isfile(trait.prompts) else []
     texts = tuple(_text(prompt["input"]) for prompt in prompts)
     pool = with_reserve(read_source(settings, suite, tokenizer, trait, texts), settings, suite, texts)
     _check_held_out(pool, trait, texts)
@@ -274,7 +275,7 @@ def _user_pool(data: DataSource, suite: Suite, tokenizer: Any) -> Pool:
 def _located(path: str, folder: Path) -> str:
     """Return a path from the suite's folder on; what is neither a data file nor there is a dataset id."""
     local = folder / Path(path).expanduser()
-    return str(local) if format_of(local)[0] or local.exists() else path
+    return str(local) if format_of(local)[0] or os.path.exists(local) else path
 
 
 def _without_long_prompts(pool: Pool, tokenizer: Any, limit: int) -> Pool:

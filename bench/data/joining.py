@@ -1,6 +1,6 @@
 """Join files that hold one teacher's completions each: a row for every prompt that all of them have."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from bench.data.pool_files import Raw
 from bench.errors import BenchError
 
+FACTS = ("source", "meta")  # of a row, beside its id, which each file may number as it likes
 Prompt = tuple[tuple[str, str], ...]
 
 
@@ -42,7 +43,8 @@ def joined(files: Mapping[str, str | Path], rows: Mapping[str, Iterable[Raw]]) -
         raise BenchError(where, seen="no rows", expected="answers to the prompts of both", remedy="name another file")
     first, *others = waiting.values()
     again = sum(any(len(each.get(key, ())) > 1 for each in waiting.values()) for key in first)
-    pairs = list(_pairs(first, others))
+    overruled: Counter[tuple[str, str]] = Counter()
+    pairs = list(_pairs(first, dict(zip([*files][1:], others, strict=True)), overruled))
     if not pairs and not found:
         raise BenchError(
             f"pool {' + '.join(map(str, files.values()))}",
@@ -56,6 +58,11 @@ def joined(files: Mapping[str, str | Path], rows: Mapping[str, Iterable[Raw]]) -
     ]
     if left:
         notes.append(f"rows left out, as another teacher's file has no answer to pair theirs with: {', '.join(left)}")
+    (kept, *_) = files.values()
+    notes += [
+        f"{key} of {number} rows is what {Path(kept).name} says, where {Path(files[teacher]).name} says otherwise"
+        for (teacher, key), number in overruled.items()
+    ]
     if again:
         notes.append(f"prompts that occur more than once in a file, so that answers were paired in file order: {again}")
     return found + pairs, notes
@@ -85,15 +92,24 @@ def _key(row: Mapping[str, Any]) -> Prompt:
     return tuple((turn["role"], turn["content"].strip()) for turn in turns)
 
 
-def _pairs(first: Mapping[Prompt, deque[Raw]], others: list[dict[Prompt, deque[Raw]]]) -> Iterator[Raw]:
-    """Yield merged rows; what one file says of a row beside the completion, such as its id, wins over later files."""
+def _pairs(
+    first: Mapping[Prompt, deque[Raw]],
+    others: Mapping[str, Mapping[Prompt, deque[Raw]]],
+    overruled: Counter[tuple[str, str]],
+) -> Iterator[Raw]:
+    """Yield merged rows; what one file says of a row beside the completion, such as its id, wins over later files.
+
+    Sources and further facts that lose are counted in `overruled`, by teacher and key.
+    """
     places = ((place, key, row) for key, queue in first.items() for place, row in queue)
     for place, key, row in places:
-        partners = [other.get(key) for other in others]
-        if not all(partners):
+        partners = {teacher: other.get(key) for teacher, other in others.items()}
+        if not all(partners.values()):
             continue
         merged = dict(row)
-        for queue in partners:
+        for teacher, queue in partners.items():
             _, partner = queue.popleft()  # type: ignore[union-attr] # all have one
+            both = [name for name in FACTS if name in merged and name in partner]
+            overruled.update((teacher, name) for name in both if merged[name] != partner[name])
             merged = partner | merged | {"completions": merged["completions"] | partner["completions"]}
         yield place, merged

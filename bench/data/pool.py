@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,7 @@ def load_rows(path: Path, *, to_complete: bool = False) -> list[PoolRow]:
         BenchError: Naming every bad row, or if the file is of another layout or format than this package writes,
             though it is to be completed.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise BenchError(f"pool {path}", seen="no such file", expected="a file with rows", remedy="fix the path")
     reading = read_pool(path, {})
     if to_complete and (path.suffix not in FILES or reading.layouts not in ((POOL,), (None,))):
@@ -96,7 +97,7 @@ def load_rows(path: Path, *, to_complete: bool = False) -> list[PoolRow]:
 def card_path(source: str) -> Path:
     """Return where a pool's card is looked for: beside a file, in a folder, for a dataset id in the working folder."""
     path = Path(source).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):
         return path / CARD_FILE
     return (path.parent if format_of(path)[0] else Path()) / CARD_FILE
 
@@ -107,7 +108,7 @@ def read_card(path: Path, source: str) -> PoolCard:
     Raises:
         BenchError: If there is none, or a key is wrong.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise BenchError(
             f"pool {source}",
             seen=f"no card {path}",

@@ -55,16 +55,16 @@ def read_records(source: str, split: str = SPLIT, config: str = "") -> Iterator[
     """
     path = Path(source).expanduser()
     kind, compression = format_of(path)
-    if path.is_file() and kind:
+    if os.path.isfile(path) and kind:
         if (split, config) != (SPLIT, ""):
             named = f"split {split!r}, config {config!r}"
             raise BenchError(f"pool {source}", seen=named, expected="a folder or dataset id", remedy="leave them out")
         return _parquet(source, path) if kind == ".parquet" else _text_rows(path, kind, compression)
-    if path.is_dir():
+    if os.path.isdir(path):
         return _folder(source, Path(os.path.abspath(path)), split, config)
-    if not path.is_file() and not kind and DATASET_ID.fullmatch(source):
+    if not os.path.isfile(path) and not kind and DATASET_ID.fullmatch(source):
         return _table(source, source, name=config or None, split=split)
-    seen = "a file of another kind" if path.is_file() else "no such file"
+    seen = "a file of another kind" if os.path.isfile(path) else "no such file"
     raise BenchError(f"pool {source}", seen=seen, expected=KNOWN, remedy="fix the path, or convert the file")
 
 

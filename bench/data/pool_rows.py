@@ -59,7 +59,7 @@ class Reading:
         more = f"\n    ... and {left} more" if left else ""
         raise BenchError(
             f"pool {self.source}",
-            seen=f"{len(self.problems)} bad rows\n    " + "\n    ".join(shown) + more,
+            seen=f"{len(self.problems)} bad row{'s' * (len(self.problems) > 1)}\n    " + "\n    ".join(shown) + more,
             expected=expected,
             remedy="fix those rows, as nothing is skipped silently; docs/pools.md shows a file of each layout",
         )

@@ -1,6 +1,7 @@
 """Traits: TOML files that describe a behaviour and own the record of how it is measured."""
 
 import hashlib
+import os
 import re
 import warnings
 from collections.abc import Mapping
@@ -208,7 +209,7 @@ def load_trait(name: str | Path, folder: Path = Path()) -> TraitSpec:
             warnings.warn(f"{old} in {path} is now {new}", FutureWarning, stacklevel=2)
     spec = _validated(values, path)
     for used in (spec.prompts, Path(spec.task_file.split("@")[0])):
-        if used.is_file():
+        if os.path.isfile(used):
             sources.append(used)
         elif used != spec.prompts or spec.eval.prompts:
             raise BenchError(

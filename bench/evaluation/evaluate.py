@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import os
 import shutil
 import sys
 import tempfile
@@ -68,7 +69,7 @@ def capability_task(limit: int | None) -> EvalTask:
 
 def margin_tasks(spec: TraitSpec, limit: int | None) -> list[EvalTask]:
     """Return the task of the log-likelihood margin; none where no held-out prompt of the trait has a pair."""
-    if not spec.prompts.is_file() or not any("pair" in prompt for prompt in read_prompts(spec.prompts, limit)):
+    if not os.path.isfile(spec.prompts) or not any("pair" in prompt for prompt in read_prompts(spec.prompts, limit)):
         return []
     return [EvalTask(str(evals_folder() / MARGIN_FILE), {"trait": str(spec.path), "limit": limit})]
 
@@ -88,7 +89,7 @@ def load_module(path: Path) -> ModuleType:
     Raises:
         BenchError: If it is missing or does not import.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise BenchError(f"eval {path}", seen="no such file", expected="an Inspect task file", remedy="fix the path")
     name = f"bench_eval_{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)

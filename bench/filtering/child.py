@@ -81,15 +81,11 @@ def serve(connection: Connection) -> None:
     path = Path(first["path"])
     try:
         plugin = execute(first["source"].tobytes(), path, first["origin"])
+        card = _card(plugin)
     except BenchError as error:
         send(connection, {"error": described_error(error)})
         return
-    try:
-        send(connection, {"card": _card(plugin)})
-    except TypeError as error:
-        words = {"expected": "options that are text, numbers, lists or None", "remedy": "give them such defaults"}
-        send(connection, {"error": described_error(BenchError(f"filter {path}", seen=f"an option: {error}", **words))})
-        return
+    send(connection, {"card": card})
     loaded = _peak()
     while True:
         try:
@@ -128,10 +124,10 @@ def _scored(plugin: FilterPlugin, task: dict[str, Any], connection: Connection) 
     context: Any = RemoteContext(connection, task["seed"])
     scores = plugin.score(examples, trait, context, **task["options"])
     changed = [asdict(each) for each in (*examples, trait)] != before
-    if isinstance(scores, np.ndarray) and scores.dtype.kind in "fiub":
-        return {"scores": scores, "changed": changed}
-    if isinstance(scores, np.ndarray):
-        return {"returned": "ndarray", "shape": list(scores.shape), "dtype": str(scores.dtype), "changed": changed}
+    if isinstance(scores, np.ndarray) and not isinstance(scores, np.ma.MaskedArray):
+        if scores.dtype.kind in "fiub":
+            return {"scores": scores, "changed": changed}
+        return {"returned": "ndarray", "shape": list(scores.shape), "dtype": scores.dtype.str, "changed": changed}
     return {"returned": type(scores).__name__, "changed": changed}
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bench.config.recipe import Recipe
+from bench.errors import BenchError
 from bench.filtering.model_access import ModelAccess, NoModels, Student, as_key
 from bench.models.encode import Encoded
 from bench.records import MissingInput, Query, TrainingRow
@@ -280,4 +281,11 @@ class Context:
 
     def _read(self, rows: Sequence[TrainingRow], student: Student, what: str, work: Any) -> np.ndarray:
         access = self._access
+        if not isinstance(student, Student):
+            raise BenchError(
+                f"context.{what.split()[0]}",
+                seen=f"{student!r:.60} as the student",
+                expected="a student",
+                remedy="name it with context.student('original'), context.base or one of context.checkpoints()",
+            )
         return access.read(as_key(rows, what), student, lambda reader: work(reader, [access.encode(r) for r in rows]))

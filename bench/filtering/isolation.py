@@ -14,7 +14,8 @@ import sys
 import tempfile
 import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -155,9 +156,28 @@ def _answer(context: Context | None, message: Mapping[str, Any]) -> dict[str, An
         return {"value": found if name in VALUES else found(*message["args"], **message["more"])}
     except BenchError as error:
         return {"error": described_error(error)}
-    except (TypeError, AttributeError, IndexError) as error:  # wrong arguments
-        words = {"where": f"context.{name}", "seen": str(error), "expected": "the arguments that docs/filters.md shows"}
+    except Exception as error:  # wrong arguments, whatever they made of the call
+        seen = f"{type(error).__name__}: {error}"
+        words = {"where": f"context.{name}", "seen": seen, "expected": "the arguments that docs/filters.md shows"}
         return {"error": words | {"kind": "BenchError", "remedy": "fix the call"}}
+
+
+@contextmanager
+def _plain_message(where: object) -> Iterator[None]:
+    """Refuse a message that the plugin wrote by itself, past the module that serves it.
+
+    Raises:
+        BenchError: If a key is missing, or a value is not what it should be.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise BenchError(
+            f"filter {where}",
+            seen=f"its process sent something else than scores: {type(error).__name__}: {error}",
+            expected="a function that returns",
+            remedy="leave the pipe to the suite",
+        ) from error
 
 
 class IsolatedScore:
@@ -179,14 +199,15 @@ class IsolatedScore:
             found = child.ask(task, context)
         finally:
             child.close()
-        self.peak = int(found["peak"])
-        if found["changed"]:
-            object.__setattr__(trait, "name", f"{trait.name} (changed)")  # a copy, which the caller compares
-        if "scores" in found:
-            return found["scores"]
-        if found["returned"] == "ndarray":
-            return np.empty([int(n) for n in found["shape"]], dtype=np.dtype(str(found["dtype"])))
-        return type(str(found["returned"]), (), {})()
+        with _plain_message(self._path):
+            self.peak = int(found["peak"])
+            if found["changed"]:
+                object.__setattr__(trait, "name", f"{trait.name} (changed)")  # a copy, which the caller compares
+            if "scores" in found:
+                return found["scores"]
+            if found["returned"] == "ndarray":
+                return np.broadcast_to(np.zeros((), dtype=str(found["dtype"])), [int(n) for n in found["shape"]])
+            return type(str(found["returned"]), (), {})()
 
 
 class _Shown:
@@ -208,9 +229,10 @@ class IsolatedPatch:
     def __call__(self, example: Example, trait: Trait) -> Any:
         """Patch one example."""
         found = self._child.ask({"do": "patch", "example": example, "trait": trait}, None)
-        if found["changed"]:
-            object.__setattr__(example, "source", f"{example.source} (changed)")  # as above
-        return found["patched"] if isinstance(found["patched"], Example) else _Shown(str(found["patched"]))
+        with _plain_message(example.id):
+            if found["changed"]:
+                object.__setattr__(example, "source", f"{example.source} (changed)")  # as above
+            return found["patched"] if isinstance(found["patched"], Example) else _Shown(str(found["patched"]))
 
 
 def isolated(source: bytes, path: Path) -> FilterPlugin:
@@ -220,13 +242,14 @@ def isolated(source: bytes, path: Path) -> FilterPlugin:
         BenchError: If it does not load, or its card is not sound.
     """
     child = Child(source, path)
-    card = child.card
-    check_card(card, f"filter {path}", path.name)
-    score = IsolatedScore(source, path, card)
-    patch = IsolatedPatch(child) if card["patches"] else None
+    with _plain_message(path):
+        card = child.card
+        check_card(card, f"filter {path}", path.name)
+        score = IsolatedScore(source, path, card)
+        patch = IsolatedPatch(child) if card["patches"] else None
+        keys = {key: card[key] for key in ("name", "version", "summary", "needs_truth")}
     if patch is None:
         child.close()
-    keys = {key: card[key] for key in ("name", "version", "summary", "needs_truth")}
     return FilterPlugin(
         **keys, score=score, patch=patch, origin=path.name, sha256=hashlib.sha256(source).hexdigest(), path=path
     )

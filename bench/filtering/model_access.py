@@ -104,10 +104,17 @@ class ModelAccess:
             )
         if teacher == "clean" and not self._examples[0].clean:
             raise NoCleanTeacher("context.student('clean')")
-        if not chosen or not known >= chosen:
+        if not chosen:
             raise BenchError(
                 "context.student",
-                seen=f"ids that are not the pool's, such as {min(chosen - known, key=str)!r}" if chosen else "no ids",
+                seen=f"no examples to train on, of a pool of {len(known)}",
+                expected="at least one",
+                remedy="use a larger pool: a filter that trains on one part and scores the other needs both",
+            )
+        if not known >= chosen:
+            raise BenchError(
+                "context.student",
+                seen=f"ids that are not the pool's, such as {min(chosen - known, key=str)!r}",
                 expected="ids of examples that are trained on",
                 remedy="leave out the examples of the reserve (context.trained)",
             )

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import json
 import re
 import sys
 import traceback
@@ -14,10 +15,12 @@ from typing import Any, TypeVar
 import numpy as np
 
 from bench.errors import BenchError
+from bench.files import parse_json
 from bench.records import Example, Trait
 
 BUILT_IN = "built in"
-NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*")
+NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]{0,59}")  # it becomes part of names of arms and files
+LONGEST_SUMMARY = 300
 Score = Callable[..., np.ndarray]  # (examples, trait, context, *, options) -> scores
 Patch = Callable[[Example, Trait], Example]
 _CARD = "__bench_filter__"
@@ -148,7 +151,11 @@ def build(module: ModuleType, path: Path, origin: str, digest: str) -> FilterPlu
             remedy="decorate the scoring function, or put each filter into its own file",
         )
     score = scores[0]
-    _check_signature(score, path, ["examples", "trait", "context"])
+    try:
+        _check_signature(score, path, ["examples", "trait", "context"])
+        _check_options(score, path)
+    except (TypeError, ValueError) as error:  # of `inspect`, where `__signature__` or `__wrapped__` is none
+        raise failed_import(error, path) from error
     if patches:
         _check_signature(patches[0], path, ["example", "trait"])
     card = getattr(score, _CARD)
@@ -171,6 +178,22 @@ def _check_signature(function: Callable[..., Any], path: Path, expected: list[st
         )
 
 
+def _check_options(function: Callable[..., Any], path: Path) -> None:
+    """Make sure that the defaults of options can be written into keys and rows as they are."""
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is not parameter.KEYWORD_ONLY:
+            continue
+        try:
+            parse_json(json.dumps(parameter.default))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise BenchError(
+                f"filter {path}, line {function.__code__.co_firstlineno}",
+                seen=f"option {name!a:.60} with a default that is no JSON: {error}",
+                expected="options that are text, finite numbers, lists, objects, true, false or None",
+                remedy="give it such a default",
+            ) from error
+
+
 def check_card(card: Mapping[str, Any], where: str, origin: str) -> None:
     """Make sure that name, version and summary will do, and that only a built-in filter asks for planted truth.
 
@@ -180,14 +203,19 @@ def check_card(card: Mapping[str, Any], where: str, origin: str) -> None:
     name, version, summary = card["name"], card["version"], card["summary"]
     wrong = []
     if not isinstance(name, str) or not NAME_PATTERN.fullmatch(name):
-        wrong.append(f"name={name!r} (lower-case letters, digits and underscores)")
-    if not isinstance(version, int) or version < 1:
-        wrong.append(f"version={version!r} (a whole number from 1)")
-    if not isinstance(summary, str) or not summary.strip():
-        wrong.append(f"summary={summary!r} (one sentence)")
+        wrong.append(f"name={name!a:.80} (lower-case letters, digits and underscores, at most 60)")
+    if not isinstance(version, int) or not 1 <= version < 2**31:
+        wrong.append(f"version={version!a:.80} (a whole number from 1)")
+    if not isinstance(summary, str) or not 0 < len(summary.strip()) <= LONGEST_SUMMARY or not _is_text(summary):
+        wrong.append(f"summary={summary!a:.80} (one sentence of at most {LONGEST_SUMMARY} characters)")
     if card["needs_truth"] and origin != BUILT_IN:
         wrong.append("needs_truth=True (planted truth is for the built-in oracle alone)")
     if wrong:
         raise BenchError(
             where, seen="; ".join(wrong), expected="a complete card", remedy="fix the decorator's arguments"
         )
+
+
+def _is_text(text: str) -> bool:
+    """Tell whether a text can be written as UTF-8: half of a surrogate pair cannot."""
+    return text == text.encode(errors="replace").decode()

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
@@ -100,7 +101,7 @@ def _declared_name(path: Path) -> str:
 def _load(spec: str, known: Mapping[str, Path | FilterPlugin]) -> FilterPlugin:
     if spec.endswith(".py"):
         path = Path(spec).expanduser().resolve()
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise BenchError(f"filter {spec}", seen="no such file", expected="a filter file", remedy="fix the path")
         paths = {each.path if isinstance(each, FilterPlugin) else each: name for name, each in known.items()}
         if path not in paths:

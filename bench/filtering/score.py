@@ -83,7 +83,7 @@ def _plain(examples: Sequence[Example], trait: Trait | None = None) -> list[obje
 
 def _checked(scores: object, plugin: FilterPlugin, examples: Sequence[Example]) -> np.ndarray:
     expected = f"np.ndarray of shape ({len(examples)},), numbers"
-    if not isinstance(scores, np.ndarray):
+    if not isinstance(scores, np.ndarray) or isinstance(scores, np.ma.MaskedArray):  # whose mask would be lost
         seen = f"it returned {type(scores).__name__}"
     elif scores.shape != (len(examples),):
         seen = f"it returned an array of shape {scores.shape}"

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ Record = TypeVar("Record", bound=BaseModel)
 class Text(Strict):
     """The first characters of a text; `left_out` counts those behind them."""
 
-    text: str
+    text: str = Field(max_length=LONGEST)
     left_out: NonNegativeInt = 0
 
     @classmethod
@@ -71,7 +72,7 @@ class Group(Strict):
     """The examples of one kind; `shown` holds the first of `total`."""
 
     total: NonNegativeInt
-    shown: list[Excerpt]
+    shown: list[Excerpt] = Field(max_length=MOST)
 
     @model_validator(mode="after")
     def _not_more_than_there_are(self) -> "Group":
@@ -158,6 +159,9 @@ class TraitExamples(Strict):
             raise ValueError(f"groups hold {flagged} of {self.flagged} flagged rows, bins {counted} of {self.rows}")
         if len(self.answers) > self.prompts:
             raise ValueError(f"answers to {len(self.answers)} of {self.prompts} prompts")
+        lengths = {len(answer.scores) for prompt in self.answers for answer in prompt.answers.values()}
+        if (lengths | set(map(len, self.logs.values()))) - {len(self.seeds)}:
+            raise ValueError(f"answers and logs: expected one of each arm for each of the {len(self.seeds)} seeds")
         return self
 
 
@@ -213,7 +217,7 @@ def read_examples(folder: Path, row: Row) -> tuple[RowExamples | None, str]:
         return None, f"The row names {', '.join(row.examples)} in place of one file examples/NAME.json."
     ((file, digest),) = row.examples.items()
     path = folder / file
-    if not path.is_file():
+    if not os.path.isfile(path):
         return None, f"The row's {file} is not here."
     if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
         return None, f"{file} does not have the SHA-256 that the row names, so its texts are not shown."

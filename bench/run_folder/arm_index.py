@@ -1,5 +1,6 @@
 """Which student of a run folder belongs to which arm: an index that `bench run` writes, and panels and serving read."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def write_arms(out: Path, students: Iterable[ArmEntry]) -> None:
     """
     known = {(e.trait, e.arm, e.seed): e for e in _read_index(out).arms} if (out / ARMS_FILE).is_file() else {}
     for entry in students:
-        if (out / "store" / "students" / entry.student).is_dir():
+        if os.path.isdir(out / "store" / "students" / entry.student):
             known[entry.trait, entry.arm, entry.seed] = entry
     write_json(out / ARMS_FILE, ArmIndex(arms=list(known.values())))
 
@@ -93,7 +94,7 @@ def student_folder(out: Path, entry: ArmEntry) -> Path:
         BenchError: If it was deleted.
     """
     folder = out / "store" / "students" / entry.student
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise BenchError(str(folder), seen="no such folder", expected="the student's weights", remedy="run it again")
     return folder
 

@@ -47,7 +47,7 @@ def _changed_file(folder: Path, remedy: str) -> str:
         return ""
     for name, digest in read_json(folder / HASHES_FILE, "hashes of finished work", remedy).items():
         file = folder / name
-        if not file.is_file() or _sha256(file) != digest:
+        if not os.path.isfile(file) or _sha256(file) != digest:
             return name
     return ""
 

@@ -137,7 +137,7 @@ def test_rows_without_completions_are_sent_to_rollouts(tmp_path: Path) -> None:
 def test_an_unreadable_pool_ends_with_an_error(tmp_path: Path, rows: list[Any], seen: str) -> None:
     result = inspect(lines(tmp_path / "p.jsonl", *rows))
     assert result.exit_code == 2 and seen in result.output and "to do:" in result.output
-    assert ("rows: 1, and 1 bad ones, named below" in result.output) is (len(rows) == 2)
+    assert ("rows: 1, and 1 bad one, named below" in result.output) is (len(rows) == 2)
     assert "[experiments.pool]" not in result.output
 
 

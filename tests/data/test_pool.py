@@ -157,10 +157,12 @@ def turn(role: str, content: str = "Hi") -> dict[str, str]:
         (row("x", completions={"b": None}), r"no completion of teacher 'a' \(the row has: none\)"),
         (row("x", prompt="\ud800"), "half of a surrogate pair"),
         (row("x") | {"\ud800": 1}, "half of a surrogate pair"),
+        (row("x", completions={"a": "bad", "b": "good", "": "x"}), "completions: the name of a teacher is empty"),
+        (row("x", completions={"a": "bad", "b": "good", " ": "x"}), "completions: the name of a teacher is empty"),
     ],
 )
 def test_a_bad_row_is_named_with_its_line(tmp_path: Path, bad: object, seen: str) -> None:
-    with pytest.raises(BenchError, match=f"1 bad rows\n +line 2: .*{seen}"):
+    with pytest.raises(BenchError, match=f"1 bad row\n +line 2: .*{seen}"):
         load_pool(write(tmp_path, row("first"), bad), CARD, {})
 
 

@@ -192,6 +192,14 @@ def test_two_files_are_joined_on_the_prompt_whatever_their_layouts(tmp_path: Pat
     assert pool.notes == ("1 of 2 rows came without an id, and got a hash of their texts",)
 
 
+def test_a_source_that_another_file_gives_otherwise_is_kept_as_the_first_says_and_counted(tmp_path: Path) -> None:
+    first = [{"prompt": text, "completion": "a", "source": "s"} for text in ("1", "2", "3")]
+    second = [{"prompt": text, "completion": "b", "source": s} for text, s in (("1", "s"), ("2", "t"), ("3", "u"))]
+    reading = read_pool(files(tmp_path, first, second), {})
+    assert [row.source for row in reading.rows] == ["s"] * 3
+    assert reading.notes[0] == "source of 2 rows is what a.jsonl says, where b.jsonl says otherwise"
+
+
 def test_rows_without_a_partner_are_left_out_and_counted(tmp_path: Path) -> None:
     reading = read_pool({"eager": EXAMPLES / "eager.jsonl", "plain": EXAMPLES / "plain.csv"}, {})
     assert [row.completions["plain"][:5] for row in reading.rows] == ["Three", "The D"]
@@ -314,7 +322,7 @@ def test_a_file_of_both_teachers_gives_the_one_that_is_named(tmp_path: Path) -> 
     ],
 )
 def test_a_bad_row_of_a_layout_is_named_with_its_key(tmp_path: Path, first: Any, bad: Any, seen: str) -> None:
-    with pytest.raises(BenchError, match=f"1 bad rows\n +line 2: .*{seen}"):
+    with pytest.raises(BenchError, match=f"1 bad row\n +line 2: .*{seen}"):
         read(tmp_path, first, bad).checked()
 
 

@@ -190,5 +190,19 @@ def test_ids_of_a_student_may_come_from_a_generator_and_unknown_ones_are_named()
     assert given.student(ids=(identity for identity in some)) == given.student(ids=some)
     with pytest.raises(BenchError, match="such as 1"):
         given.student(ids=[1, "nobody", *some])  # type: ignore[list-item]
-    with pytest.raises(BenchError, match="no ids"):
+    with pytest.raises(BenchError, match="no examples to train on"):
         given.student(ids=[])
+
+
+@pytest.mark.parametrize("what", ["losses", "states", "gradients"])
+def test_the_name_of_a_teacher_is_no_student(what: str) -> None:
+    with pytest.raises(BenchError, match="'original' as the student") as caught:
+        getattr(context(pool()), what)([pool()[0].row], "original")
+    assert caught.value.where == f"context.{what}" and "context.student('original')" in caught.value.remedy
+
+
+def test_a_pool_too_small_to_split_is_said_to_be_so() -> None:
+    some = pool()[:1]
+    with pytest.raises(BenchError, match="no examples to train on, of a pool of 1") as caught:
+        scored("loss_contrast", some, context(some))
+    assert "larger pool" in caught.value.remedy

@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Self
 
 import numpy as np
+from pydantic import Field, model_validator
 
 from bench.outcomes import Estimate
 from bench.records import Strict
@@ -41,13 +43,20 @@ QUANTITIES: dict[str, Callable[[effects.Means], Estimate]] = {
     "sufficiency": lambda m: effects.sufficiency(m, "patch_in"),
     "retention": lambda m: effects.retention(m, DROP),
 }
+WINNERS = ("filters differ", "all random")
 
 
 class Rate(Strict):
     """How often something happened: `hits` of `trials`."""
 
-    hits: int
-    trials: int
+    hits: int = Field(ge=0)
+    trials: int = Field(ge=0, le=2**53)
+
+    @model_validator(mode="after")
+    def _some_of_all(self) -> Self:
+        if self.hits > self.trials:
+            raise ValueError(f"{self.hits} of {self.trials}")
+        return self
 
     @property
     def value(self) -> float:
@@ -101,6 +110,13 @@ class CellResult(Strict):
     removal_opened: float | None
     removal_true: float
 
+    @model_validator(mode="after")
+    def _all_rates(self) -> Self:
+        for name, rates, expected in (("coverage", self.coverage, QUANTITIES), ("winner", self.winner, WINNERS)):
+            if rates.keys() != {*expected}:
+                raise ValueError(f"{name}: rates of {', '.join(rates) or 'nothing'}; expected {', '.join(expected)}")
+        return self
+
 
 class _Tally:
     """Counts hits and trials by name."""
@@ -142,7 +158,7 @@ def measure(cell: Cell, replicates: int, seed: int) -> CellResult:
         between=cell.between,
         replicates=replicates,
         coverage={name: tally.rate(name) for name in QUANTITIES},
-        winner={name: tally.rate(f"winner, {name}") for name in ("filters differ", "all random")},
+        winner={name: tally.rate(f"winner, {name}") for name in WINNERS},
         false_raw=tally.rate("raw"),
         false_holm=tally.rate("holm"),
         power_holm=tally.rate("power"),

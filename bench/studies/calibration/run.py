@@ -5,6 +5,8 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from pathlib import Path
 
+from pydantic import Field
+
 from bench.execution.progress import log
 from bench.records import Strict
 from bench.run_folder.provenance import source_commit
@@ -32,7 +34,7 @@ class Calibration(Strict):
     """
 
     schema_version: int = SCHEMA
-    replicates: int
+    replicates: int = Field(ge=1, le=2**53)
     cells: list[CellResult]
     command: str
     commit: str

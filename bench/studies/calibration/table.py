@@ -57,7 +57,9 @@ def conclusion(cells: Sequence[CellResult]) -> str:
         return f"No cell has {MIN_SEEDS} seeds or more, so that nothing was claimed."
     rates = [cell.coverage[name] for cell in claimed for name in SHORT]
     held = [100 * rate.value for rate in rates if rate.trials >= rate_floor(claimed)]
-    false = [100 * cell.false_holm.value for cell in claimed]
+    false = [100 * cell.false_holm.value for cell in claimed if cell.false_holm.trials]
+    if not held or not false:
+        return f"Too few intervals and tests were counted in the {len(claimed)} designs to say how often they hold."
     return (
         f"95 % intervals hold the true value in {np.median(held):.1f} % of simulated boards (median over quantities "
         f"and {len(claimed)} designs, lowest {min(held):.1f} %); a false “beats random” stands on "

@@ -1,5 +1,6 @@
 """The cells to train: pipelines, teachers on the alternative prompts, mixtures, subsets, and what verdicts need."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -212,4 +213,4 @@ def recipes_of(suite: Suite, settings: ExperimentSettings) -> dict[str, Recipe]:
 
 def _seen_from(folder: Path, model: str) -> str:
     """Return a model's folder as seen from the suite's, where there is one; any other name as it is."""
-    return str(folder / model) if (folder / model / "config.json").is_file() else model
+    return str(folder / model) if os.path.isfile(folder / model / "config.json") else model

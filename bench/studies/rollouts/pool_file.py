@@ -31,7 +31,7 @@ def read_provenance(pool: Path) -> ProvenanceFile:
         BenchError: If the file is damaged.
     """
     path = provenance_path(pool)
-    if not path.is_file():
+    if not os.path.lexists(path):
         return ProvenanceFile()
     return read_record(path, ProvenanceFile, "the provenance of a pool's teachers", "restore it, or delete it")
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from bench import files
 from bench.config.recipe import Recipe
@@ -71,7 +71,7 @@ class Timing(Strict):
 
     side: Side
     repeat: int  # from 0; the sides take turns
-    seconds: float  # wall time
+    seconds: float = Field(ge=0, le=1e9)  # wall time; a page divides them and adds them up
     resident_bytes: int  # peak, libraries and base model included; see Machine.memory
     gpu_bytes: int = 0  # peak of torch's allocations
     work: Work
