@@ -8,10 +8,10 @@ from bench.errors import BenchError
 from bench.leaderboard import format as words
 from bench.leaderboard import tables
 from bench.leaderboard.attribution import LdsReport, attribution_of
-from bench.leaderboard.comparable import adjust, comparable_groups, differences, distinct_rows
+from bench.leaderboard.comparable import adjust, comparable_groups, differences, distinct_rows, row_key
 from bench.leaderboard.headline import Conclusion, conclude, few_trainings, random_removal, truth_and_removal
 from bench.leaderboard.paired import Comparison, Scores, compare
-from bench.leaderboard.row import Row, TraitResult, row_file
+from bench.leaderboard.row import Row, TraitResult
 from bench.leaderboard.view import BoardView, Budget, Line, TraitView, curves, row_label
 from bench.stats.agreement import Agreement
 from bench.stats.effects import MIN_SEEDS
@@ -28,7 +28,7 @@ def board_view(
     Args:
         rows: Rows of one suite in any order; the same set always gives the same view.
         judged: What `bench lds` found of their filters, see `bench.leaderboard.attribution.report_beside`.
-        problems: File name of a row -> what its evidence does not bear out; such rows are listed and used for nothing.
+        problems: `row_key` of a row -> what its evidence does not bear out; such rows are listed and used for nothing.
         scores: Per-sample scores of the rows, see `bench.leaderboard.paired.read_scores`; without them differences of
             actions have no intervals.
 
@@ -38,8 +38,8 @@ def board_view(
     if not rows:
         raise BenchError("board", seen="no rows", expected="at least one row", remedy="run a suite first")
     ordered = distinct_rows(rows)
-    wrong = {file: list(found) for file, found in (problems or {}).items() if found}
-    sound = [row for row in ordered if row_file(row) not in wrong]
+    wrong = {key: list(found) for key, found in (problems or {}).items() if found}
+    sound = [row for row in ordered if row_key(row) not in wrong]
     groups = [adjust(group) for group in comparable_groups(sound)]
     parts = [(group, name) for group in groups for name in sorted({name for row in group for name in row.traits})]
     return BoardView(
@@ -52,7 +52,7 @@ def board_view(
         ],
         facts=_shared_facts(sound),
         rows=[row for group in groups for row in group],
-        unverified=[(row_label(row), wrong[row_file(row)]) for row in ordered if row_file(row) in wrong],
+        unverified=[(row_label(row), wrong[key]) for row in ordered if (key := row_key(row)) in wrong],
     )
 
 

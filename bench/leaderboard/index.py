@@ -46,7 +46,7 @@ def board_entries(
     Args:
         rows: Of the board, at least one.
         folder: Its name, for the links.
-        problems: File name of a row -> what its evidence does not bear out; such rows are used for nothing.
+        problems: `row_key` of a row -> what its evidence does not bear out; such rows are used for nothing.
         scores: Per-sample scores of the rows, see `bench.leaderboard.paired.read_scores`.
 
     Raises:

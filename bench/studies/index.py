@@ -11,7 +11,7 @@ from bench.leaderboard.index import INDEX, Entry, board_entries, html
 from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, LDS, Page, pages_of
 from bench.leaderboard.paired import read_scores
 from bench.leaderboard.row import read_rows
-from bench.leaderboard.verify import verify_rows
+from bench.leaderboard.verify import wrong_rows
 from bench.studies.calibration import run as calibration
 from bench.studies.calibration.table import conclusion as of_calibration
 from bench.studies.causes import page as causes
@@ -36,7 +36,7 @@ def write_index(folder: Path) -> Path:
     for inner in folders_of(folder):
         if BOARD in pages_of(inner):
             rows = read_rows(inner)
-            boards += board_entries(rows, inner.name, verify_rows(inner), read_scores(rows, [inner]))
+            boards += board_entries(rows, inner.name, wrong_rows([inner]), read_scores(rows, [inner]))
         studies += _studies(inner)
     if not boards and not studies:
         expected = "folders with rows/ of a run, or with the data of a study"

@@ -7,9 +7,10 @@ from fixtures_rows import FILTERS, around, row, rows_at_one_budget, rows_at_thre
 from fixtures_scores import scored
 
 from bench.leaderboard.board import board_view
+from bench.leaderboard.comparable import row_key
 from bench.leaderboard.evidence import write_evidence
 from bench.leaderboard.paired import compare, read_scores
-from bench.leaderboard.row import LeakageEffect, row_file
+from bench.leaderboard.row import LeakageEffect
 from bench.leaderboard.view import TraitView
 from bench.outcomes import Estimate
 
@@ -110,11 +111,11 @@ def test_the_largest_budget_leads_and_the_others_follow() -> None:
 
 def test_rows_with_problems_are_listed_and_used_for_nothing() -> None:
     rows = [row(name) for name in ("keyword", "seed_similarity", "oracle")]
-    wrong = {row_file(rows[1]): ["removal by patch does not follow"], row_file(rows[0]): []}
+    wrong = {row_key(rows[1]): ["removal by patch does not follow"], row_key(rows[0]): []}
     view, without = board_view(rows, problems=wrong), board_view([rows[0], rows[2]])
     assert view.unverified == [("seed_similarity@0.1", ["removal by patch does not follow"])]
     assert (view.traits, view.rows) == (without.traits, without.rows)
-    nothing = board_view(rows, problems={row_file(each): ["forged"] for each in rows})
+    nothing = board_view(rows, problems={row_key(each): ["forged"] for each in rows})
     assert nothing.traits == [] and len(nothing.unverified) == 3
 
 

@@ -14,6 +14,7 @@ from hostile import HARMLESS, HOSTILE, assert_inert, choices, with_text
 from bench.cli.main import main
 from bench.errors import BenchError
 from bench.files import write_json
+from bench.leaderboard.comparable import row_key
 from bench.leaderboard.index import Entry, board_entries, html
 from bench.leaderboard.row import Row, row_file
 from bench.studies.index import write_index
@@ -62,7 +63,7 @@ def test_rows_that_do_not_verify_are_used_for_nothing(tmp_path: Path) -> None:
     written([row("keyword")], tmp_path / "board")  # without scores
     page = text_of(write_index(tmp_path).read_text(encoding="utf-8"))
     assert "unverified None of 1 rows follows from its per-sample scores" in page and "Patch minus drop" not in page
-    some = board_entries([row("keyword"), row("influence")], "b", {"influence@0.1.json": ["no evidence"]})
+    some = board_entries([row("keyword"), row("influence")], "b", {row_key(row("influence")): ["no evidence"]})
     assert dict(some[0].facts)["Filters"] == dict(some[0].facts)["Unverified rows, left out"] == "1"
 
 
