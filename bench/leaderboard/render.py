@@ -12,6 +12,7 @@ from bench.leaderboard import format as words
 from bench.leaderboard import svg
 from bench.leaderboard.attribution import report_beside
 from bench.leaderboard.board import board_view
+from bench.leaderboard.calibration import calibration_near
 from bench.leaderboard.comparable import row_key
 from bench.leaderboard.curves import removal_by_budget
 from bench.leaderboard.export import write_exports
@@ -77,7 +78,8 @@ def render_board(
     if isinstance(rows, str | Path):
         beside = [Path(rows), *beside]
     read = read_rows(rows) if isinstance(rows, str | Path) else rows
-    view = board_view(read, report_beside(folder), problems, read_scores(read, [folder, *beside]))
+    scores = read_scores(read, [folder, *beside])
+    view = board_view(read, report_beside(folder), problems, scores, calibration_near(folder))
     write_exports(view.rows, folder)
     write_text(folder / BOARD.file, html(view, pages_of(folder), links_of(folder, read)))
     write_text(folder / "report.md", markdown(view))
