@@ -7,6 +7,7 @@ from fixtures_rows import FILTERS, row, rows_at_one_budget, rows_at_three_budget
 from fixtures_scores import scored
 
 from bench.leaderboard.board import board_view
+from bench.leaderboard.comparable import row_key
 from bench.leaderboard.forest import ForestRow, forest
 from bench.leaderboard.format import Cell
 from bench.leaderboard.render import Links, html, links_of
@@ -56,9 +57,8 @@ def test_a_row_of_a_plot_leads_to_its_row_of_the_table_and_says_its_numbers() ->
 
 
 def test_every_pair_of_filters_is_compared_with_an_interval_from_three_trainings() -> None:
-    rows, scores = scored(
-        {"keyword": {"drop": 0.5, "patch": 0.2, "drop_refill": 0.5}, "bm25": {"drop": 0.6, "patch": 0.6}}
-    )
+    rates = {"keyword": 0.2, "bm25": 0.6}
+    rows, scores = scored({name: {"drop": 0.5, "drop_refill": 0.5, "patch": rate} for name, rate in rates.items()})
     pairs = board_view(rows, scores=scores).traits[0].budgets[0].pairs
     by_name = {each.row.filter.name: each for each in board_view(rows, scores=scores).traits[0].lines}
     ((cell,),) = pairs.lines
@@ -86,7 +86,7 @@ def test_marks_lie_within_the_picture_however_far_values_lie() -> None:
 
 def test_an_action_without_a_value_has_no_mark() -> None:
     plot = forest([ForestRow("k", "keyword", {"patch": Cell("not estimable"), "drop": HALF}, "")], {}, "r", "t")
-    rows = plot.partition("<g")[2]
+    rows = plot.partition("data-row")[2]
     assert 'class="mark drop"' in rows and 'class="mark patch"' not in rows.partition("</svg>")[0]
 
 
@@ -145,7 +145,7 @@ def test_links_go_to_what_is_there(tmp_path) -> None:
         (tmp_path / file).touch()
     links = links_of(tmp_path / "run", rows)
     assert links.index == "../index.html" and list(links.files) == ["rows.csv", "cite.bib"]
-    assert links.filters == {"keyword@0.1": "filters/keyword%400.1.html"}
+    assert links.filters == {row_key(rows[0]): "filters/keyword%400.1.html"}
     page = html(board_view(rows), links=links)
     assert all(f'href="{address}"' in page for address in (links.index, "cite.bib", "filters/keyword%400.1.html"))
     assert "rows.json" not in page
