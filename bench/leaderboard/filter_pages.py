@@ -20,7 +20,7 @@ from bench.leaderboard.example_files import (
     read_examples,
 )
 from bench.leaderboard.filter_pictures import JUDGED, LABELS, compare, strips
-from bench.leaderboard.filter_words import action_of, answer_shares, counts, facts, verdict
+from bench.leaderboard.filter_words import action_of, answer_shares, counts, facts, verdict, why
 from bench.leaderboard.format import Cell
 from bench.leaderboard.pages import BOARD, Page, render
 from bench.leaderboard.row import Row, TraitResult
@@ -133,10 +133,11 @@ class AnswerView:
 
 @dataclass(frozen=True)
 class TraitSection:
-    """One trait's section; without examples only the first four attributes say anything."""
+    """One trait's section; without examples only the first five attributes say anything."""
 
     result: TraitResult
     verdict: str
+    why: list[str]
     lines: list[ActionLine]
     facts: list[tuple[str, str]]
     examples: TraitExamples | None
@@ -152,6 +153,7 @@ def trait_section(row: Row, result: TraitResult, examples: TraitExamples | None)
     return TraitSection(
         result=result,
         verdict=verdict(row, result),
+        why=why(result),
         lines=list(_lines(row, result)),
         facts=facts(row, result),
         examples=examples,
