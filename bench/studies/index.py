@@ -8,8 +8,8 @@ from bench.errors import BenchError
 from bench.files import write_text
 from bench.leaderboard import calibration
 from bench.leaderboard.attribution import read_report as read_lds
-from bench.leaderboard.index import INDEX, Entry, board_entries, html
-from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, LDS, Page, pages_of
+from bench.leaderboard.index import Entry, board_entries, html
+from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, INDEX, LDS, Page, pages_of
 from bench.leaderboard.paired import read_scores
 from bench.leaderboard.row import read_rows
 from bench.leaderboard.verify import wrong_rows

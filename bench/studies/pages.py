@@ -6,7 +6,7 @@ from pathlib import Path
 from bench.leaderboard.board import board_view
 from bench.leaderboard.comparable import distinct_rows, row_key
 from bench.leaderboard.filter_pages import write_filter_pages
-from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, LDS, pages_of
+from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, LDS, linked_pages, pages_of
 from bench.leaderboard.render import render_board
 from bench.leaderboard.row import Row, read_rows
 from bench.leaderboard.verify import wrong_rows
@@ -32,7 +32,7 @@ def write_pages(folder: Path) -> list[Path]:
         write_board(read_rows(folder), folder, wrong_rows([folder]))
     for page, write in STUDIES.items():
         if page in pages:
-            write(folder, pages)
+            write(folder, linked_pages(folder))
     return [folder / page.file for page in pages]
 
 
@@ -52,5 +52,5 @@ def write_board(
     """
     unverified = [row for row in distinct_rows(rows) if row_key(row) in problems]
     shown = [*board_view(rows, problems=problems).rows, *unverified]
-    write_filter_pages(folder, shown, pages_of(folder), problems, beside)
+    write_filter_pages(folder, shown, linked_pages(folder), problems, beside)
     render_board(rows, folder, problems, beside)

@@ -18,6 +18,7 @@ from bench.leaderboard.comparable import row_key
 from bench.leaderboard.index import Entry, board_entries, html
 from bench.leaderboard.row import Row, row_file
 from bench.studies.index import write_index
+from bench.studies.pages import write_pages
 
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
 
@@ -113,3 +114,15 @@ def test_the_committed_folders_have_an_index(tmp_path: Path) -> None:
     page = text_of(write_index(copy).read_text(encoding="utf-8"))
     for words in ("laptop v1", "quick v6", "Checkpoints: safety", "Calibration"):
         assert words in page
+
+
+def test_pages_of_studies_and_rows_lead_back_to_the_index(tmp_path: Path) -> None:
+    write_json(tmp_path / "s/lds.json", lds_report())
+    written([row("keyword")], tmp_path / "s")
+    alone = write_pages(tmp_path / "s")[1].read_text(encoding="utf-8")
+    assert "All boards" not in alone
+    write_index(tmp_path)
+    pages = write_pages(tmp_path / "s")
+    assert [page.name for page in pages] == ["report.html", "lds.html"]
+    for page, link in ((pages[1], "../index.html"), (tmp_path / "s/filters/keyword@0.1.html", "../../index.html")):
+        assert f'<a href="{link}">All boards</a>' in page.read_text(encoding="utf-8")
