@@ -108,7 +108,8 @@ def rate(given: Estimate, prompts: int) -> Cell:
     if value in (0.0, 1.0) and finite(given.low) == finite(given.high) and prompts > 0:
         far = 1 - 0.025 ** (1 / prompts)
         low, high = (0.0, far) if value == 0 else (1 - far, 1.0)
-        return estimate(given.model_copy(update={"low": low, "high": high}))
+        bound = {"low": low, "high": high, "note": "the scores do not vary: exact binomial bound"}
+        return estimate(given.model_copy(update=bound))
     return estimate(given)
 
 
