@@ -106,6 +106,7 @@ def run_suite(
     out: str | Path | None = None,
     device: str = "auto",
     progress: bool = False,
+    examples: bool = True,
 ) -> Results:
     """Run a suite, using whatever its run folder already holds.
 
@@ -117,6 +118,7 @@ def run_suite(
         device: `auto`, `cpu` or `cuda`.
         progress: Draw a bar on the error stream, and print there what is done. Without it, what is done is logged by
             the logger `bench` at level INFO, which Python leaves out unless told otherwise.
+        examples: Write texts of pool and students beside the rows, for the pages of the filters.
 
     Returns:
         The rows, and the folder that holds them and the report.
@@ -128,7 +130,8 @@ def run_suite(
     if pool is not None:
         loaded = with_pool(loaded, Path(pool))
     folder = Path(out) if out is not None else Path("out") / loaded.file.name
-    options = Options(loaded, folder, device, as_specs(filters), command=f"bench run {loaded.file.name}")
+    command = f"bench run {loaded.file.name}{'' if examples else ' --no-examples'}"
+    options = Options(loaded, folder, device, as_specs(filters), command=command, examples=examples)
     with progress_for(progress) as shown:
         return run(options, shown)
 

@@ -13,6 +13,8 @@ from bench.leaderboard.render import render_board
 ROOT = Path(__file__).parents[1]
 BOARD = ROOT / "leaderboards/laptop"
 PICTURE = ROOT / "docs/board.svg"
+LINK = r'<a href="[^"]*"( class="reference")? data-row="[^"]*" aria-label="[^"]*">'
+SAID = re.compile(r' aria-label="([^"]*)"')
 PLOT = re.compile(r'<svg class="plot forest.*?</svg>', re.DOTALL)
 
 
@@ -25,7 +27,15 @@ def board_picture(page: str) -> str:
     plot = PLOT.search(page)
     if plot is None:
         raise ValueError("the page has no <svg class='plot forest ...'>: has bench/leaderboard renamed it?")
-    return picture(plot.group().replace('class="plot forest wide"', 'class="plot forest"', 1))  # shown at any width
+    drawn = plot.group().replace('class="plot forest wide"', 'class="plot forest"', 1)  # shown at any width
+    said = "; ".join(SAID.findall(drawn))
+    for found, put in (
+        (LINK, r"<g\1>"),
+        ("</a>", "</g>"),
+        ('role="group"', 'role="img"'),
+    ):  # there is no table to go to
+        drawn = re.sub(found, put, drawn)
+    return picture(drawn.replace("</title>", f"</title><desc>{said}</desc>", 1) if said else drawn)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from fixtures_rows import RECIPE, around, row
 
 from bench.config.recipe import Recipe
 from bench.leaderboard.attribution import FilterAttribution, LdsReport, LdsResult, SubsetOutcome
+from bench.leaderboard.calibration import QUANTITIES, WINNERS, Calibration, CellResult, Rate
 from bench.outcomes import Estimate
 from bench.stats.equivalence import Comparison, Outcome
 from bench.studies.causes.records import CausesRecord, WorldRecord, matrix, rates
@@ -235,3 +236,16 @@ def speed_record(**changes: object) -> SpeedRecord:
         agreement=agreement,
     )
     return given.model_copy(update=changes)
+
+
+def calibration_record(**design: object) -> Calibration:
+    """Record of one cell with the design of `fixtures_scores.scored`, in which every rate is 96 of 100."""
+    rate = Rate(hits=96, trials=100)
+    cell = CellResult(
+        level="middle", kind="binary", seeds=3, prompts=40, families=10, between=0.25, replicates=100,
+        coverage=dict.fromkeys(QUANTITIES, rate), winner=dict.fromkeys(WINNERS, rate),
+        false_raw=rate, false_holm=rate, power_holm=rate, false_effect=rate, false_no_effect=rate, gate_opened=rate,
+        removal_opened=0.5, removal_true=0.5,
+    )  # fmt: skip
+    cells = [cell.model_copy(update=design), cell.model_copy(update={"seeds": 5})]
+    return Calibration(replicates=100, filters=7, controls=4, cells=cells, command="bench calibrate", commit="0123abc")

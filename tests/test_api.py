@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from fixtures_run import run_quietly
 
 import bench
 from bench.config.suite import load_suite
+from bench.execution.session import Options
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs/api.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -37,6 +39,15 @@ def test_the_examples_of_the_guide_run(
     assert any("nothing to train" in line for line in said)
     before = {row.filter.name: row.traits for row in rows}  # type: ignore[attr-defined]
     assert {row.filter.name: row.traits for row in again} == before
+
+
+def test_run_suite_leaves_examples_out_where_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Options] = []
+    monkeypatch.setattr(import_module("bench.run"), "run", lambda options, progress: seen.append(options))
+    bench.run_suite("smoke")
+    bench.run_suite("smoke", examples=False)
+    assert [options.examples for options in seen] == [True, False]
+    assert seen[1].command == "bench run smoke --no-examples"
 
 
 def test_the_api_is_quiet_unless_progress_is_wanted(tmp_path: Path) -> None:

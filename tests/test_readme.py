@@ -102,6 +102,11 @@ def test_the_picture_is_the_first_forest_plot_of_a_page() -> None:
     )
     made = board_picture(page)
     assert made.startswith('<svg class="plot forest" viewBox="0 0 9 9" xmlns=') and made.endswith("<g/></svg>\n")
+    row = '<a href="#k" data-row="k" aria-label="k: 1"></a>'
+    alone = board_picture(
+        f'<svg class="plot forest wide" role="group"><title>t</title>{row}</svg>'
+    )  # a picture of its own has no table to lead to
+    assert 'role="img"' in alone and "<desc>k: 1</desc><g></g></svg>" in alone and "<a " not in alone
     with pytest.raises(ValueError, match="renamed"):
         board_picture("<svg/>")
 

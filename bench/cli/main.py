@@ -1,6 +1,5 @@
 """The `bench` command: what runs a suite and shows its board; the files beside this one add what goes beyond it."""
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,14 +24,13 @@ from bench.execution.session import Options
 from bench.leaderboard.board import board_view
 from bench.leaderboard.pages import BOARD, pages_of
 from bench.leaderboard.paired import read_scores
-from bench.leaderboard.render import render_board
 from bench.leaderboard.row import Row, read_rows
 from bench.leaderboard.terminal import terminal_table
-from bench.leaderboard.verify import verify_rows
+from bench.leaderboard.verify import wrong_rows
 from bench.models.load import pick_device
 from bench.run import run as run_options
 from bench.stats.inference import BOUNDS, smallest_detectable_lift
-from bench.studies.pages import write_pages
+from bench.studies.pages import write_board, write_pages
 
 PROMPTS = 48  # assumed where a suite asks all of an eval's prompts
 POOL = click.option(
@@ -127,11 +125,9 @@ def board(folders: tuple[Path, ...], out: Path | None) -> None:
             say(f"page: {page}")
         return
     rows = [row for folder in folders for row in read_rows(folder)]
-    problems: dict[str, list[str]] = defaultdict(list)
-    for file, found in (pair for folder in folders for pair in verify_rows(folder).items()):
-        problems[file] += found
+    problems = wrong_rows(folders)
     if not made:
-        render_board(rows, target, problems, folders)
+        write_board(rows, target, problems, folders)
     _print_board(rows, target, folders, problems)
 
 

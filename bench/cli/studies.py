@@ -10,10 +10,11 @@ from bench.cli.options import DEVICE, FILTERS, OUT, command_line, console, execu
 from bench.config.suite import load_suite
 from bench.execution.progress import shown_on
 from bench.execution.session import Options
+from bench.leaderboard.calibration import PAGE
 from bench.leaderboard.pages import CAUSES, CHECKPOINTS, DIFF, LDS
 from bench.models.load import pick_device
 from bench.run import run
-from bench.studies.calibration.run import PAGE, run_calibration
+from bench.studies.calibration.run import run_calibration
 from bench.studies.causes.page import terminal_table as causes_table
 from bench.studies.causes.plans import CAUSES as KNOWN
 from bench.studies.causes.run import Place, run_causes

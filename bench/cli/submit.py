@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,15 @@ import click
 
 from bench.cli.options import DEVICE, OUT, console, execution_options, say
 from bench.cli.tools import print_lines
-from bench.config.suite import built_in_suites, load_suite
+from bench.config.suite import Suite, built_in_suites, load_suite
 from bench.errors import BenchError, unknown
+from bench.execution.cost import suite_seconds
 from bench.execution.progress import shown_on
 from bench.execution.session import Options
 from bench.filtering.check import CheckLine, check_filter
 from bench.filtering.plugin import BUILT_IN, FilterPlugin
 from bench.leaderboard.board import board_view
+from bench.leaderboard.format import duration
 from bench.leaderboard.paired import read_scores
 from bench.leaderboard.submission import Credits, read_submission, write_submission
 from bench.leaderboard.submission_check import check_plan, check_submission
@@ -51,7 +54,9 @@ def submit(filter_: Path, name: str, out: Path | None, board: Path | None, **opt
     credits = Credits(options.pop("authors"), options.pop("licence"))
     suite, board, out = load_suite(name), board or _board_of(name), out or Path("out") / name
     plugin = _checked(filter_)
-    _must_pass(check_plan(filter_, plugin.name, suite, pick_device(options["device"]), board))
+    place = pick_device(options["device"])
+    _must_pass(check_plan(filter_, plugin.name, suite, place, board))
+    say(_work(suite, plugin.name, out, place))
     command = shlex.join(["bench", "submit", filter_.name, "--suite", name])
     with shown_on(console) as progress:
         run_options = Options(suite, out, filters=(str(filter_),), only=plugin.name, command=command, **options)
@@ -97,6 +102,17 @@ def _checked(path: Path) -> FilterPlugin:
             remedy="copy the file, give the filter a name of its own in @filter_plugin, and name the copy",
         )
     return report.plugin
+
+
+def _work(suite: Suite, name: str, out: Path, device: str) -> str:
+    """Say before anything is run what a filter's row takes, and how long that should be on this machine."""
+    alone = replace(suite, file=suite.file.model_copy(update={"filters": [name]}))
+    seeds = len(suite.file.seeds)
+    return (
+        f"to do: score the pool, then at most {alone.trainings} trainings and evaluations of {seeds} "
+        f"seed{'s' if seeds > 1 else ''}, about {duration(suite_seconds(alone, device))} on {device}; "
+        f"what {out} holds already is not done again, and a stopped call goes on"
+    )
 
 
 def _must_pass(lines: Sequence[CheckLine]) -> None:

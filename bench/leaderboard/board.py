@@ -1,17 +1,18 @@
 """A board worked out from rows alone: correction, order, tables, and what it says in sentences."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bench.errors import BenchError
 from bench.leaderboard import format as words
 from bench.leaderboard import tables
 from bench.leaderboard.attribution import LdsReport, attribution_of
-from bench.leaderboard.comparable import adjust, comparable_groups, differences, distinct_rows
+from bench.leaderboard.calibration import Calibration, table_for
+from bench.leaderboard.comparable import adjust, comparable_groups, differences, distinct_rows, row_key
 from bench.leaderboard.headline import Conclusion, conclude, few_trainings, random_removal, truth_and_removal
 from bench.leaderboard.paired import Comparison, Scores, compare
-from bench.leaderboard.row import Row, TraitResult, row_file
+from bench.leaderboard.row import Row, TraitResult
 from bench.leaderboard.view import BoardView, Budget, Line, TraitView, curves, row_label
 from bench.stats.agreement import Agreement
 from bench.stats.effects import MIN_SEEDS
@@ -22,15 +23,17 @@ def board_view(
     judged: LdsReport | None = None,
     problems: Mapping[str, Sequence[str]] | None = None,
     scores: Scores | None = None,
+    calibration: Calibration | None = None,
 ) -> BoardView:
     """Work out everything the board shows.
 
     Args:
         rows: Rows of one suite in any order; the same set always gives the same view.
         judged: What `bench lds` found of their filters, see `bench.leaderboard.attribution.report_beside`.
-        problems: File name of a row -> what its evidence does not bear out; such rows are listed and used for nothing.
+        problems: `row_key` of a row -> what its evidence does not bear out; such rows are listed and used for nothing.
         scores: Per-sample scores of the rows, see `bench.leaderboard.paired.read_scores`; without them differences of
             actions have no intervals.
+        calibration: What `bench calibrate` measured, see `bench.leaderboard.calibration.calibration_near`.
 
     Raises:
         BenchError: If there are no rows.
@@ -38,31 +41,41 @@ def board_view(
     if not rows:
         raise BenchError("board", seen="no rows", expected="at least one row", remedy="run a suite first")
     ordered = distinct_rows(rows)
-    wrong = {file: list(found) for file, found in (problems or {}).items() if found}
-    sound = [row for row in ordered if row_file(row) not in wrong]
+    wrong = {key: list(found) for key, found in (problems or {}).items() if found}
+    sound = [row for row in ordered if row_key(row) not in wrong]
     groups = [adjust(group) for group in comparable_groups(sound)]
     parts = [(group, name) for group in groups for name in sorted({name for row in group for name in row.traits})]
+    beside = Beside(judged, scores or {}, calibration)
     return BoardView(
         title=f"Suite {', '.join(_distinct(f'{row.suite} v{row.suite_version}' for row in ordered))}",
         differences=differences(sound),
         notes=_row_notes(sound),
         traits=[
-            _trait_view(name, [row for row in group if name in row.traits], f"t{number}", judged, scores or {})
+            _trait_view(name, [row for row in group if name in row.traits], f"t{number}", beside)
             for number, (group, name) in enumerate(parts, 1)
         ],
         facts=_shared_facts(sound),
         rows=[row for group in groups for row in group],
-        unverified=[(row_label(row), wrong[row_file(row)]) for row in ordered if row_file(row) in wrong],
+        unverified=[(row_label(row), wrong[key]) for row in ordered if (key := row_key(row)) in wrong],
     )
 
 
-def _trait_view(name: str, rows: Sequence[Row], key: str, judged: LdsReport | None, scores: Scores) -> TraitView:
+@dataclass(frozen=True)
+class Beside:
+    """What lies beside rows and is read with them; see `board_view`."""
+
+    judged: LdsReport | None
+    scores: Scores
+    calibration: Calibration | None
+
+
+def _trait_view(name: str, rows: Sequence[Row], key: str, beside: Beside) -> TraitView:
     ordered = sorted(rows, key=lambda row: _rank(row, row.traits[name]))
     results = [row.traits[name] for row in ordered]
     shares = sorted({row.budget for row in ordered})
-    compared = [compare([row for row in ordered if row.budget == share], name, scores) for share in shares]
+    compared = [compare([row for row in ordered if row.budget == share], name, beside.scores) for share in shares]
     columns, lines = tables.shown_columns(
-        [tables.filter_line(row, c, attribution_of(judged, row, name), key) for c in compared for row in c.rows]
+        [tables.filter_line(row, c, attribution_of(beside.judged, row, name), key) for c in compared for row in c.rows]
     )
     found = [(c.rows[0].budget, conclude(scored)) for c in reversed(compared) if (scored := _scored(c))]
     largest = [row for row in ordered if row.budget == (found[0][0] if found else shares[-1])]
@@ -84,8 +97,9 @@ def _trait_view(name: str, rows: Sequence[Row], key: str, judged: LdsReport | No
         curves=curves(lines),
         truth=tables.truth_table(ordered, name),
         agreement=truth_and_removal(largest, name) if found else "",
-        neighbours=[(row_label(row), near) for row in ordered if (near := row.traits[name].neighbours)],
+        neighbours=[(row, near) for row in ordered if (near := row.traits[name].neighbours)],
         overlaps=tables.overlap_table(ordered, name),
+        calibration=table_for(beside.calibration, ordered, name, beside.scores),
     )
 
 
@@ -103,6 +117,7 @@ def _budget(compared: Comparison, lines: Sequence[Line]) -> Budget:
         lines=sorted(lines, key=lambda line: line.bound),
         guides={action: value for action, value in guides.items() if value is not None},
         actions=tables.action_lines(compared),
+        pairs=tables.pair_table(compared),
     )
 
 

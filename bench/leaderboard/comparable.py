@@ -1,5 +1,6 @@
 """Which rows compare: only those may be ranked, counted and corrected together."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 from bench.leaderboard.row import BOUNDS, Row, TraitResult
@@ -13,13 +14,15 @@ def distinct_rows(rows: Sequence[Row]) -> list[Row]:
     command they were made is not looked at, nor Holm's p, which depends on the rows around them.
     """
     ordered = sorted(rows, key=lambda row: (row.budget, row.filter.name, row.model_dump_json()))
-    return list({_identity(row): row for row in reversed(ordered)}.values())[::-1]
+    return list({row_key(row): row for row in reversed(ordered)}.values())[::-1]
 
 
-def _identity(row: Row) -> str:
+def row_key(row: Row) -> str:
+    """Return a hash that tells rows apart, and is the same for the same row as `distinct_rows` means it."""
     bare = adjusted_row(row, dict.fromkeys(row.traits))
     apart = {"cost", "command", "versions", "commit", "notes", "evidence"}
-    return bare.model_dump_json(exclude={**dict.fromkeys(apart, True), "filter": {"origin", "summary"}})
+    text = bare.model_dump_json(exclude={**dict.fromkeys(apart, True), "filter": {"origin", "summary"}})
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def comparable_groups(rows: Sequence[Row]) -> list[list[Row]]:

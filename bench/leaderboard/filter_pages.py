@@ -9,6 +9,7 @@ from typing import get_args
 from bench.arms import CLEAN, ORIGINAL, filter_arm
 from bench.files import write_text
 from bench.leaderboard import format as words
+from bench.leaderboard.comparable import row_key
 from bench.leaderboard.example_files import (
     Answer,
     Excerpt,
@@ -19,10 +20,10 @@ from bench.leaderboard.example_files import (
     read_examples,
 )
 from bench.leaderboard.filter_pictures import JUDGED, LABELS, compare, strips
-from bench.leaderboard.filter_words import action_of, answer_shares, counts, facts, verdict
+from bench.leaderboard.filter_words import action_of, answer_shares, counts, facts, verdict, why
 from bench.leaderboard.format import Cell
 from bench.leaderboard.pages import BOARD, Page, render
-from bench.leaderboard.row import Row, TraitResult, row_file
+from bench.leaderboard.row import Row, TraitResult
 from bench.leaderboard.view import row_label
 from bench.records import Action
 
@@ -35,39 +36,55 @@ TITLES: dict[Kind, str] = {  # in the order of the page
 }
 
 
-def page_file(row: Row) -> str:
-    """Return where the page of a row lies, from the board's folder on; names are not trusted as paths."""
-    return f"filters/{re.sub(r'[^A-Za-z0-9_.@-]', '_', row_label(row))}.html"
+def page_files(rows: Iterable[Row]) -> dict[str, str]:
+    """Return where the pages of a board's rows lie, by `row_key`, from the board's folder on.
+
+    Rows of one filter and budget, from several runs, have a part of their key in the name. Names are not trusted as
+    paths.
+    """
+    labels: dict[str, dict[str, None]] = {}  # keys, each once
+    for row in rows:
+        labels.setdefault(row_label(row), {})[row_key(row)] = None
+    return {
+        key: f"filters/{re.sub(r'[^A-Za-z0-9_.@-]', '_', label)}{f'-{key[:8]}' if len(keys) > 1 else ''}.html"
+        for label, keys in labels.items()
+        for key in keys
+    }
 
 
 def write_filter_pages(
-    folder: Path, rows: Iterable[Row], pages: Sequence[Page], problems: Mapping[str, Sequence[str]] | None = None
+    folder: Path,
+    rows: Sequence[Row],
+    pages: Sequence[Page],
+    problems: Mapping[str, Sequence[str]] | None = None,
+    beside: Sequence[Path] = (),
 ) -> list[Path]:
     """Write the page of each row.
 
     Args:
-        folder: Results folder, with `examples/` where the rows have any.
-        rows: Corrected together, as the board's view holds them.
+        folder: Of the board.
+        rows: All of the board, corrected together as its view holds them.
         pages: Of the whole report, for the links.
-        problems: File name of a row -> what its evidence does not bear out.
+        problems: `row_key` of a row -> what its evidence does not bear out.
+        beside: Folders that hold the rows' `examples/`, besides `folder`.
 
     Raises:
         BenchError: If a page cannot be written.
     """
-    written = []
+    files = page_files(rows)
     for row in rows:
-        path = folder / page_file(row)
-        write_text(path, html(folder, row, pages, (problems or {}).get(row_file(row), ())))
-        written.append(path)
-    return written
+        key = row_key(row)
+        write_text(folder / files[key], html([folder, *beside], row, pages, (problems or {}).get(key, ())))
+    return [folder / file for file in files.values()]
 
 
-def html(folder: Path, row: Row, pages: Sequence[Page], unverified: Sequence[str] = ()) -> str:
-    """Render the page of one row; `folder` holds its examples, the rest is as in `write_filter_pages`."""
-    examples, problem = read_examples(folder, row)
+def html(folders: Sequence[Path], row: Row, pages: Sequence[Page], unverified: Sequence[str] = ()) -> str:
+    """Render the page of one row; some folder holds its examples, the rest is as in `write_filter_pages`."""
+    found = [read_examples(folder, row) for folder in folders]
+    examples, problem = next((each for each in found if each[0]), found[0])
     parts = examples.traits if examples else {}
     return render(
-        Page(page_file(row), row_label(row), ""),
+        Page("", row_label(row), ""),
         "filter.html.j2",
         [replace(page, file=f"../{page.file}") for page in pages],
         row=row,
@@ -116,10 +133,11 @@ class AnswerView:
 
 @dataclass(frozen=True)
 class TraitSection:
-    """One trait's section; without examples only the first four attributes say anything."""
+    """One trait's section; without examples only the first five attributes say anything."""
 
     result: TraitResult
     verdict: str
+    why: list[str]
     lines: list[ActionLine]
     facts: list[tuple[str, str]]
     examples: TraitExamples | None
@@ -135,6 +153,7 @@ def trait_section(row: Row, result: TraitResult, examples: TraitExamples | None)
     return TraitSection(
         result=result,
         verdict=verdict(row, result),
+        why=why(result),
         lines=list(_lines(row, result)),
         facts=facts(row, result),
         examples=examples,

@@ -23,6 +23,28 @@ def verdict(row: Row, result: TraitResult) -> str:
     return f"{removals[:1].upper()}{removals[1:]} of the gap between original and clean; {_tested(row, result)}."
 
 
+def why(result: TraitResult) -> list[str]:
+    """Say what in the flagged set explains the verdict: what was missed, what was wrongly flagged, what it follows."""
+    found, said = result.found, []
+    if found:
+        overt, either = (round(share * result.flagged) for share in (found.precision, found.precision_any))
+        none, mild = result.flagged - either, either - overt
+        wrong = f"{none} of {result.flagged} flagged rows carry no trait, {mild} carry it mildly"
+        if found.recall:
+            known = round(overt / found.recall)
+            wrong = f"{known - overt} of {known} overt rows were missed; {wrong}"
+        elif not overt:
+            wrong = f"no overt row was found; {wrong}"
+        said.append(f"{wrong}.")
+    for each in result.overlaps:
+        if each.other.startswith("placebo"):
+            said.append(
+                f"For another trait ({each.other.partition(': ')[2]}) it flags a set that overlaps with this one by "
+                f"{words.decimal(each.jaccard)} (Jaccard; {words.decimal(each.by_chance)} by chance)."
+            )
+    return said
+
+
 def _removed(removal: Estimate) -> str:
     cell = words.estimate(removal)
     return f"removed {cell.text}" if cell.value is not None else f"removed an amount that is {cell.text}"

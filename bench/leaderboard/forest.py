@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -37,7 +38,7 @@ class ForestRow:
     """One row.
 
     Attributes:
-        key: Name of the table row that it belongs to.
+        key: Id of the table row that it leads to; empty where there is none.
         label: What stands at the left.
         marks: What is drawn.
         right: What stands at the right.
@@ -63,11 +64,9 @@ def forest(rows: Sequence[ForestRow], guides: Mapping[Action, float], right: str
     cells = [cell for row in rows for cell in row.marks.values()]
     low, high = extent([*cells, *(Cell("", value=value) for value in guides.values())], 0.0, 1.0)
     limits = max(low, WORST) - 0.03, min(high, BEST) + 0.03
-    described = "; ".join(_said(row, right) for row in rows)
-    return Markup("").join(
-        _picture(rows, guides, right, f"<title>{escape(title)}</title><desc>{escape(described)}</desc>", limits, layout)
-        for layout in (WIDE, NARROW)
-    )
+    described = "; ".join(_said(row, right) for row in rows if not row.key)  # a link says it itself
+    said = f"<title>{escape(title)}</title>{f'<desc>{escape(described)}</desc>' if described else ''}"
+    return Markup("").join(_picture(rows, guides, right, said, limits, layout) for layout in (WIDE, NARROW))
 
 
 def _said(row: ForestRow, right: str) -> str:
@@ -95,10 +94,11 @@ def _picture(
         parts += [text(x(tick), bottom + 15, "middle", f"{tick:g}")]
     parts += [line(f"guide {action}", x(value), top, x(value), bottom) for action, value in guides.items()]
     for number, row in enumerate(rows):
-        parts += _row(row, top + number * height, height, x, layout)
+        parts += [_opened(row, right), *_row(row, top + number * height, height, x, layout)]
     parts.append(text((x.start + x.end) / 2, bottom + 33, "middle", layout.axis))
+    role = "group" if any(row.key for row in rows) else "img"  # a picture hides the links in it
     size = f'viewBox="0 0 {layout.width:g} {bottom + 40:g}"'
-    return Markup(f'<svg class="plot forest {layout.kind}" {size} role="img">{words}{"".join(parts)}</svg>')
+    return Markup(f'<svg class="plot forest {layout.kind}" {size} role="{role}">{words}{"".join(parts)}</svg>')
 
 
 def _legend(actions: Sequence[Action], guides: Mapping[Action, float], layout: Layout) -> tuple[list[str], float]:
@@ -116,13 +116,21 @@ def _legend(actions: Sequence[Action], guides: Mapping[Action, float], layout: L
     return parts, y + (26 if layout.line else 12)
 
 
+def _opened(row: ForestRow, right: str) -> str:
+    """Open a row: a link to its row of the table, where there is one, which says its numbers."""
+    kind = ' class="reference"' if row.reference else ""
+    if not row.key:
+        return f"<g{kind}>"
+    key, said = escape(row.key), escape(_said(row, right))
+    return f'<a href="#{escape(quote(row.key))}"{kind} data-row="{key}" aria-label="{said}">'
+
+
 def _row(row: ForestRow, top: float, height: float, x: Scale, layout: Layout) -> list[str]:
     middle = top + layout.line + (height - layout.line) / 2
     base = top + 13 if layout.line else middle + 4
-    kind = ' class="reference"' if row.reference else ""
-    key = f' data-row="{escape(row.key)}"' if row.key else ""
     name = f"{row.label} (reference)" if row.reference else row.label
-    parts = [f"<g{kind}{key}>", line("rule", 0, top, layout.width, top)]
+    parts = [f'<rect class="hit" y="{top:g}" width="{layout.width:g}" height="{height:g}"/>'] if row.key else []
+    parts.append(line("rule", 0, top, layout.width, top))
     if layout.line:  # nothing runs through the words
         parts.append(f'<rect class="paper" y="{top + 1:g}" width="{layout.width:g}" height="{layout.line:g}"/>')
     parts.append(text(0, base, "start", name, ' class="name"'))
@@ -135,7 +143,7 @@ def _row(row: ForestRow, top: float, height: float, x: Scale, layout: Layout) ->
         if cell.low is not None and cell.high is not None:
             parts.append(line(f"whisker {action}", x(cell.low), y, x(cell.high), y))
         parts.append(mark(action, x(cell.value), y, escape(f"{name}, {TITLES.get(action, action)}: {cell.text}")))
-    return [*parts, "</g>"]
+    return [*parts, "</a>" if row.key else "</g>"]
 
 
 def mark(action: Action, x: float, y: float, title: str) -> str:

@@ -82,12 +82,20 @@ def estimate(given: Estimate) -> Cell:
 def signed(given: Estimate) -> Cell:
     """Write a difference as `estimate` does, with its sign.
 
-    >>> signed(Estimate(value=0.28, low=0.11, high=0.47)).text
-    '+0.28 [0.11, 0.47]'
+    A limit whose side of 0 two decimals would hide keeps as many as it needs.
+
+    >>> signed(Estimate(value=0.28, low=0.11, high=0.47)).text, signed(Estimate(value=0.09, low=0.004, high=0.2)).text
+    ('+0.28 [0.11, 0.47]', '+0.09 [0.004, 0.20]')
     """
     cell = estimate(given)
+    if cell.low is not None and cell.high is not None:
+        cell = replace(cell, text=f"{decimal(cell.value or 0.0)} [{_sided(cell.low)}, {_sided(cell.high)}]")
     plus = cell.value is not None and not cell.text.startswith(("-", "0.00"))
     return replace(cell, text=f"+{cell.text}") if plus else cell
+
+
+def _sided(limit: float) -> str:
+    return f"{limit:.1g}" if 0.0005 <= abs(limit) < 0.005 else decimal(limit)
 
 
 def rate(given: Estimate, prompts: int) -> Cell:
@@ -100,7 +108,8 @@ def rate(given: Estimate, prompts: int) -> Cell:
     if value in (0.0, 1.0) and finite(given.low) == finite(given.high) and prompts > 0:
         far = 1 - 0.025 ** (1 / prompts)
         low, high = (0.0, far) if value == 0 else (1 - far, 1.0)
-        return estimate(given.model_copy(update={"low": low, "high": high}))
+        bound = {"low": low, "high": high, "note": "the scores do not vary: exact binomial bound"}
+        return estimate(given.model_copy(update=bound))
     return estimate(given)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class Conclusion:
     """The answer of a board for one trait at one budget.
 
     Attributes:
-        sentences: What was found, one or two.
+        sentences: What was found, the most important first.
         advice: What follows for the owner of the data; empty where the rows do not support any.
     """
 
@@ -56,7 +57,8 @@ def conclude(compared: Comparison) -> Conclusion:
         return Conclusion([_removed(compared, acted, primary, claim=False) + ".", f"{clauses[0]}; {_no_claim(seeds)}."])
     clauses += [_leakage(compared, rows), _winner({row.filter.name: row.traits[trait] for row in rows})]
     first = f"{_removed(compared, acted, primary, claim=True)}; {_beats_random(rows, trait)}."
-    return Conclusion([first, "; ".join(filter(None, clauses)) + "."], _advice(acted, trait, primary))
+    others = _other_actions(compared, rows)
+    return Conclusion([first, "; ".join(filter(None, clauses)) + ".", *others], _advice(acted, trait, primary))
 
 
 def few_trainings(seeds: int) -> str:
@@ -65,7 +67,7 @@ def few_trainings(seeds: int) -> str:
         return ""
     return (
         f"{_trainings(seeds)} of each arm: intervals cover the choice of prompts, not the variation from training to "
-        f"training. Nothing is ranked, tested or claimed below {MIN_SEEDS} seeds."
+        f"training. Nothing is ranked, tested or claimed below {MIN_SEEDS} seeds; decide nothing about data by it."
     )
 
 
@@ -82,8 +84,9 @@ def _removed(compared: Comparison, rows: Sequence[Row], action: Action, *, claim
     values = [_value(row.traits[compared.trait].effects[action].removal) for row in rows]
     subject = f"{VERBS[action].capitalize()} the flagged examples removed"
     mean = compared.removal(action, rows)
-    if claim and len(rows) > 1 and mean.low is not None:
-        amount = f"{words.estimate(mean).text} of the trait (mean of {len(rows)} filters"
+    if claim and mean.low is not None:
+        of = f"mean of {len(rows)} filters" if len(rows) > 1 else rows[0].filter.name
+        amount = f"{words.estimate(mean).text} of the trait ({of}"
     else:
         amount = f"{words.spread(values)} of the trait ({_filters(len(rows))}"
     random = random_removal(rows, compared.trait, action)
@@ -109,6 +112,8 @@ def _beats_random(rows: Sequence[Row], trait: str) -> str:
     if not tested:
         return "no filter was tested against random sets"
     better = sum(p < SIGNIFICANT for p in tested)
+    if len(tested) == 1:
+        return f"it {'beats' if better else 'is not shown to beat'} random sets (Holm p {words.probability(tested[0])})"
     if not better:
         return f"no filter is shown to beat random sets ({len(tested)} tested)"
     return f"{better} of {_filters(len(tested))} beat random sets (Holm p < {SIGNIFICANT})"
@@ -140,7 +145,7 @@ def _leakage(compared: Comparison, rows: Sequence[Row]) -> str:
     """Say whether dropping leaves behind what patching removes, beyond what random sets show of it."""
     having = [row for row in rows if (leak := row.traits[compared.trait].leakage) and leak.gap.value is not None]
     if not having:
-        return "leakage was not measured (drop and refill, with controls)"
+        return "leakage was not measured (it takes refill, with controls)"
     mean = compared.leakage(having)
     if mean.low is not None:
         return f"leakage {'' if mean.low > 0 else 'not '}shown after controls ({words.signed(mean).text})"
@@ -149,6 +154,19 @@ def _leakage(compared: Comparison, rows: Sequence[Row]) -> str:
     if not above:
         return "leakage not shown after controls"
     return f"leakage after controls for {above} of {_filters(len(gaps))}, uncorrected for their number"
+
+
+def _other_actions(compared: Comparison, rows: Sequence[Row]) -> list[str]:
+    """Say how each action beside drop, refill and patch compares with patch; nothing where none was run."""
+    found: dict[str, list[str]] = {}
+    for action in get_args(Action):
+        both = [row for row in rows if compared.has(row, action, "patch")] if action not in VERBS else []
+        apart = compared.minus(action, "patch", both) if both else None
+        if apart and apart.low is not None and apart.high is not None:
+            side = "more" if apart.low > 0 else "less" if apart.high < 0 else ""
+            title = f"Removed {side} than patch" if side else "Not shown to differ from patch"
+            found.setdefault(title, []).append(f"{action} ({words.signed(apart).text})")
+    return [f"{title}: {', '.join(actions)}." for title, actions in found.items()]
 
 
 def _winner(results: dict[str, TraitResult]) -> str:
@@ -167,21 +185,33 @@ def _winner(results: dict[str, TraitResult]) -> str:
     return "no clear winner"
 
 
+def _enough(rows: Sequence[Row], trait: str, action: Action) -> list[Row]:
+    """Return the rows whose action surely removed half of the trait."""
+    effects = [(row, row.traits[trait].effects.get(action)) for row in rows]
+    return [row for row, effect in effects if effect and (words.finite(effect.removal.low) or 0.0) >= HALF]
+
+
 def _advice(rows: Sequence[Row], trait: str, action: Action) -> str:
-    """Count the filters that surely remove half of the trait, and say what that costs; empty where none does."""
-    enough = [r for r in rows if (words.finite(r.traits[trait].effects[action].removal.low) or 0.0) >= HALF]
+    """Say what follows for data like the pool: which actions surely remove half of the trait, and what that costs."""
+    enough = _enough(rows, trait, action)
     if not enough:
-        return ""
-    many = f"Of {_filters(len(rows))}, {len(enough)} remove{'s' if len(enough) == 1 else ''}"
+        return (
+            f"For data like this pool: {VERBS[action]} what a filter flags is not shown to remove half of the trait "
+            "for any of these filters."
+        )
+    many = f"For data like this pool: {len(enough)} of {_filters(len(rows))} remove{'s' if len(enough) == 1 else ''}"
     kept = [r.traits[trait].capability_retention.get(action) for r in enough]
     known = [e for e in kept if e and None not in (e.value, e.low, e.high)]
+    half = f"{many} at least half of the trait by {VERBS[action]} (lower end of the interval)"
+    if action == "patch" and (dropped := [row for row in rows if "drop" in row.traits[trait].effects]):
+        half += f", {len(_enough(dropped, trait, 'drop'))} by dropping, which needs no clean completions"
     if not known:
-        return f"{many} at least half of the trait by {VERBS[action]} (lower end of the interval)."
+        return f"{half}."
     values, low = [_value(e) for e in known], min(e.low for e in known if e.low is not None)
     lost = sum(e.high < 1 for e in known if e.high is not None)
     cost = f"capability falls for {lost} of them" if lost else "no loss of capability is shown"
     return (
-        f"{many} at least half of the trait by {VERBS[action]} (lower end of the interval); {cost} "
+        f"{half}; by {VERBS[action]}, {cost} "
         f"({words.spread(values)} of the original's exact answers, lowest limit {words.decimal(low)})."
     )
 

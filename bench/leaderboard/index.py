@@ -7,13 +7,11 @@ from urllib.parse import quote
 from bench.leaderboard import format as words
 from bench.leaderboard.board import board_view
 from bench.leaderboard.headline import contenders
-from bench.leaderboard.pages import BOARD, Page, render
+from bench.leaderboard.pages import BOARD, INDEX, render
 from bench.leaderboard.paired import Comparison, Scores, compare
 from bench.leaderboard.row import Row, TraitResult
 from bench.leaderboard.view import Budget, TraitView
 from bench.stats.effects import MIN_SEEDS
-
-INDEX = Page("index.html", "All boards", "")
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def board_entries(
     Args:
         rows: Of the board, at least one.
         folder: Its name, for the links.
-        problems: File name of a row -> what its evidence does not bear out; such rows are used for nothing.
+        problems: `row_key` of a row -> what its evidence does not bear out; such rows are used for nothing.
         scores: Per-sample scores of the rows, see `bench.leaderboard.paired.read_scores`.
 
     Raises:
@@ -101,7 +99,8 @@ def _patch_minus_drop(compared: Comparison) -> str:
     each = [compared.minus("patch", "drop", [row]).value or 0.0 for row in both]
     mean = words.signed(compared.minus("patch", "drop", both))
     alone = " (over prompts alone)" if mean.low is not None and min(len(row.seeds) for row in both) < MIN_SEEDS else ""
-    return f"{mean.text}{alone}, above 0 for {sum(value > 0 for value in each)} of {len(both)} filters"
+    above = f", above 0 for {sum(value > 0 for value in each)} of {len(both)} filters" if len(both) > 1 else ""
+    return f"{mean.text}{alone}{above}"
 
 
 def _best(rows: Sequence[Row], trait: str) -> str:
@@ -115,7 +114,8 @@ def _best(rows: Sequence[Row], trait: str) -> str:
     (best,) = found.values()
     if set(best.among) != set(results):
         return "not compared in one run"
-    return f"{best.filter}, {words.estimate(best.lift).text}, adjusted for the choice among {len(results)}"
+    chosen = f", adjusted for the choice among {len(results)}" if len(results) > 1 else ""
+    return f"{best.filter}, {words.estimate(best.lift).text}{chosen}"
 
 
 def html(boards: Sequence[Entry], studies: Sequence[Entry]) -> str:

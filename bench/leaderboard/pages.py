@@ -4,7 +4,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -27,6 +27,7 @@ class Page:
     data: str
 
 
+INDEX = Page("index.html", "All boards", "")
 BOARD = Page("report.html", "Board", "rows")
 DIFF = Page("diff.html", "Diff and verdicts", "diff.json")
 LDS = Page("lds.html", "Attribution", "lds.json")
@@ -46,6 +47,12 @@ def pages_of(folder: Path) -> list[Page]:
         return [page for page in PAGES if (folder / page.data).exists()]
     except OSError as error:
         raise unwritable(folder, error) from error
+
+
+def linked_pages(folder: Path) -> list[Page]:
+    """Return the pages that those of a folder link to: its own, and the index over it where there is one."""
+    above = (folder.parent / INDEX.file).is_file()
+    return [*([replace(INDEX, file=f"../{INDEX.file}")] if above else []), *pages_of(folder)]
 
 
 def render(page: Page, template: str, pages: Sequence[Page], **values: Any) -> str:

@@ -71,6 +71,11 @@ class Comparison:
         value = float(np.mean([one - two for one, two in pairs]))
         return self._share(value, less(self._mean(other, rows), self._mean(action, rows), 1.0))
 
+    def apart(self, action: Action, one: Row, other: Row) -> Estimate:
+        """Removal by an action on what one row's filter flagged, minus the same of another row's."""
+        value = (self._removal(one, action) or 0.0) - (self._removal(other, action) or 0.0)
+        return self._share(value, less(self._mean(action, [other]), self._mean(action, [one]), 1.0))
+
     def leakage(self, rows: Sequence[Row]) -> Estimate:
         """Mean over rows of removal by patch minus by refill, less the same of the random sets."""
         gaps = [row.traits[self.trait].leakage for row in rows]

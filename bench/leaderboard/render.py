@@ -12,8 +12,11 @@ from bench.leaderboard import format as words
 from bench.leaderboard import svg
 from bench.leaderboard.attribution import report_beside
 from bench.leaderboard.board import board_view
+from bench.leaderboard.calibration import calibration_near
+from bench.leaderboard.comparable import row_key
 from bench.leaderboard.curves import removal_by_budget
 from bench.leaderboard.export import write_exports
+from bench.leaderboard.filter_pages import page_files
 from bench.leaderboard.forest import TITLES, ForestRow, forest
 from bench.leaderboard.pages import BOARD, Page, environment, pages_of, render
 from bench.leaderboard.paired import read_scores
@@ -34,7 +37,7 @@ class Links:
     Attributes:
         index: Address of the index of all boards; empty where there is none.
         files: Address and title of each file of data.
-        filters: Label of a row -> address of its filter's page.
+        filters: `row_key` of a row -> address of its page.
     """
 
     index: str = ""
@@ -43,12 +46,11 @@ class Links:
 
 
 def links_of(folder: Path, rows: Sequence[Row]) -> Links:
-    """Return the links of a board in a folder to what is there."""
-    pages = {row_label(row): f"filters/{row_label(row)}.html" for row in rows}
+    """Return the links of a board of these rows in a folder to what is there."""
     return Links(
         index="../index.html" if (folder.parent / "index.html").is_file() else "",
         files={name: title for name, title in FILES.items() if (folder / name).is_file()},
-        filters={label: quote(page) for label, page in pages.items() if (folder / page).is_file()},
+        filters={key: quote(page) for key, page in page_files(rows).items() if (folder / page).is_file()},
     )
 
 
@@ -63,7 +65,7 @@ def render_board(
     Args:
         rows: Rows of one suite, of one run or of several; or the folder of a run.
         out: Folder for the two files; made where it is missing.
-        problems: File name of a row -> what its evidence does not bear out; such rows are shown as unverified.
+        problems: `row_key` of a row -> what its evidence does not bear out; such rows are shown as unverified.
         beside: Folders that hold the rows' per-sample scores, besides `out`; differences get their intervals from them.
 
     Returns:
@@ -76,9 +78,10 @@ def render_board(
     if isinstance(rows, str | Path):
         beside = [Path(rows), *beside]
     read = read_rows(rows) if isinstance(rows, str | Path) else rows
-    view = board_view(read, report_beside(folder), problems, read_scores(read, [folder, *beside]))
+    scores = read_scores(read, [folder, *beside])
+    view = board_view(read, report_beside(folder), problems, scores, calibration_near(folder))
     write_exports(view.rows, folder)
-    write_text(folder / BOARD.file, html(view, pages_of(folder), links_of(folder, view.rows)))
+    write_text(folder / BOARD.file, html(view, pages_of(folder), links_of(folder, read)))
     write_text(folder / "report.md", markdown(view))
     return folder / BOARD.file
 
@@ -93,6 +96,7 @@ def html(view: BoardView, pages: Sequence[Page] = (BOARD,), links: Links | None 
         links=links or Links(),
         words=words,
         label=row_label,
+        key=row_key,
         remark=_remark,
         filters_plot=_filters_plot,
         actions_plot=_actions_plot,

@@ -21,10 +21,12 @@ from bench.leaderboard.view import (
     EffectLine,
     Line,
     MatrixTable,
+    PairTable,
     Tile,
     row_label,
 )
 from bench.records import Action
+from bench.stats.effects import MIN_SEEDS
 
 ACTIONS: tuple[Action, ...] = get_args(Action)
 REFERENCES = (ORIGINAL.name, CLEAN.name, BASE.name, f"{TEACHER}original", f"{TEACHER}clean")  # these first, in order
@@ -159,6 +161,19 @@ def action_lines(compared: Comparison) -> list[ActionLine]:
             versus = words.signed(compared.minus(action, "patch", rows)) if action != "patch" else NOTHING
             lines.append(ActionLine(action, len(rows), removal, versus))
     return lines if len(lines) > 1 else []
+
+
+def pair_table(compared: Comparison) -> PairTable | None:
+    """Compare every filter with every other by the primary action; None from few trainings or without scores."""
+    action = compared.rows[0].traits[compared.trait].primary
+    rows = [row for row in compared.rows if row.traits[compared.trait].scored and compared.has(row, action)]
+    if compared.means is None or len(rows) < 2 or min(len(row.seeds) for row in rows) < MIN_SEEDS:
+        return None
+    lines = [
+        [words.signed(compared.apart(action, one, other)) for other in rows[place:]]
+        for place, one in enumerate(rows[:-1], 1)
+    ]
+    return PairTable(action, [row_label(row) for row in rows], lines)
 
 
 def tiles(rows: Sequence[Row], trait: str) -> list[Tile]:

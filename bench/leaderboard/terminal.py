@@ -1,5 +1,7 @@
 """Lay the board out for a terminal: what was found, and one table that no number or name is broken in."""
 
+import re
+import textwrap
 from collections.abc import Sequence
 
 from rich.cells import cell_len
@@ -13,6 +15,7 @@ from bench.leaderboard.view import BoardView, TraitView
 
 COLUMNS = ("Removal by patch", "Removal by drop", "Patch minus drop", "Lift of patch", "Leakage", "Flagged")
 GAP = 2  # between columns
+INTERVAL = re.compile(r"\S+ \[-?[\d.]+, -?[\d.]+\]")
 Rows = Sequence[tuple[str, Sequence[Cell]]]
 
 
@@ -23,21 +26,31 @@ def terminal_table(view: BoardView, width: int = 80) -> Group:
         view: What to show.
         width: Columns of the terminal.
     """
-    parts: list[RenderableType] = [Text(visible(view.title), style="bold")]
-    parts += [Text(visible(f"! {note}"), style="bold yellow") for note in view.differences]
+
+    def said(words: str, style: str = "") -> Text:
+        return Text(_wrapped(words, width), style=style)
+
+    parts: list[RenderableType] = [said(view.title, "bold")]
+    parts += [said(f"! {note}", "bold yellow") for note in view.differences]
     for label, problems in view.unverified:
-        parts.append(Text(visible(f"! {label} is unverified and not counted: {'; '.join(problems)}"), style="bold red"))
-    parts += [Text(visible(note), style="dim") for note in view.notes]
+        parts.append(said(f"! {label} is unverified and not counted: {'; '.join(problems)}", "bold red"))
+    parts += [said(note, "dim") for note in view.notes]
     for trait in view.traits:
-        context = ", ".join(f"{what} {value}" for what, value in trait.context[1:])
-        parts += [Text(), Text(visible(f"{trait.name}: {context}"), style="dim")]
-        parts += [Text(visible(why), style="bold yellow") for why in trait.closed]
-        parts += [Text(visible(sentence), style="bold") for sentence in trait.conclusion.sentences]
-        for share, other in trait.others:
-            parts.append(Text(visible(f"At {percent(share)}: {' '.join(other.sentences)}")))
-        parts += [Text(visible(words)) for words in (trait.conclusion.advice, trait.few) if words]
+        context = ", ".join(f"{what}\u00a0{value}" for what, value in trait.context[1:])
+        parts += [Text(), said(f"{trait.name}: {context}", "dim")]
+        parts += [said(why, "bold yellow") for why in trait.closed]
+        parts += [said(sentence, "bold") for sentence in trait.conclusion.sentences]
+        parts += [said(f"At {percent(share)}: {' '.join(other.sentences)}") for share, other in trait.others]
+        parts += [said(words) for words in (trait.conclusion.advice, trait.few) if words]
         parts += [Text(), _filter_table(trait, width) if _scored(trait) else _arm_table(trait, width)]
     return Group(*parts)
+
+
+def _wrapped(words: str, width: int) -> str:
+    """Break lines between words, and not within a number and its interval."""
+    whole = INTERVAL.sub(lambda found: found.group().replace(" ", "\u00a0"), visible(words))
+    lines = textwrap.wrap(whole, width, break_on_hyphens=False)  # which takes no no-break space for a space
+    return "\n".join(lines).replace("\u00a0", " ")
 
 
 def _scored(trait: TraitView) -> bool:

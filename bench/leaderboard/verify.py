@@ -1,6 +1,6 @@
 """Hold rows against their evidence: every number that follows from per-sample scores is computed again and compared."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import isclose
 from pathlib import Path
 from typing import Any
@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import BaseModel
 
 from bench.errors import BenchError
+from bench.leaderboard.comparable import row_key
 from bench.leaderboard.declared import against_suite
 from bench.leaderboard.evidence import read_evidence
 from bench.leaderboard.numbers import TESTED, Hypothesis, corrected, find_winner, numbers, read
-from bench.leaderboard.row import Found, Row, TraitResult, Winner, read_row, row_files
+from bench.leaderboard.row import Found, Row, TraitResult, Winner, read_row, read_rows, row_file, row_files
 
 RELATIVE, ABSOLUTE = 1e-6, 1e-9  # between what two builds of NumPy and SciPy compute from the same scores
 WHOLE = 1e-6  # of a count that precision or recall makes
@@ -65,6 +66,21 @@ def verify_rows(folder: Path) -> dict[str, list[str]]:
         BenchError: If the folder holds no rows.
     """
     return verify_files(row_files(folder), str(folder))
+
+
+def wrong_rows(folders: Sequence[Path]) -> dict[str, list[str]]:
+    """Return what is wrong with the rows of boards, by `row_key`; a row that verifies in one of the folders is sound.
+
+    Raises:
+        BenchError: If a folder holds no rows.
+    """
+    found: dict[str, list[str]] = {}
+    for folder in folders:
+        problems = verify_rows(folder)
+        for row in read_rows(folder):
+            key, wrong = row_key(row), problems[row_file(row)]
+            found[key] = wrong if key not in found or not wrong else found[key]
+    return {key: wrong for key, wrong in found.items() if wrong}
 
 
 def verify_files(files: list[Path], where: str) -> dict[str, list[str]]:

@@ -65,12 +65,14 @@ class Budget:
         lines: In table order.
         guides: What random sets remove by each action that they got.
         actions: Every action's mean over filters; empty unless patch and one more were run.
+        pairs: Filter minus filter; None where too little is known.
     """
 
     share: float
     lines: list[Line]
     guides: dict[Action, float]
     actions: list["ActionLine"]
+    pairs: "PairTable | None"
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,21 @@ class ActionLine:
     filters: int
     removal: Cell
     versus: Cell
+
+
+@dataclass(frozen=True)
+class PairTable:
+    """Removal by one action on what one filter flagged minus the same of another, for every pair.
+
+    Attributes:
+        action: Which.
+        labels: Of the filters, in table order.
+        lines: For each label but the last, its filter minus each of those after it.
+    """
+
+    action: Action
+    labels: list[str]
+    lines: list[list[Cell]]
 
 
 @dataclass(frozen=True)
@@ -115,6 +132,14 @@ class MatrixTable:
 
 
 @dataclass(frozen=True)
+class CalibrationTable:
+    """What intervals and tests were worth on simulated boards of the same design, and which design that is."""
+
+    design: str
+    table: MatrixTable
+
+
+@dataclass(frozen=True)
 class TraitView:
     """One trait's section.
 
@@ -131,8 +156,9 @@ class TraitView:
         curves: The lines of each filter with two budgets or more, lowest budget first.
         truth: Kinds of flagged and missed rows; None where no truth is planted.
         agreement: What AUPRC says of removal; empty where nothing can be said.
-        neighbours: Label and nearest kept neighbours of each row that has them.
+        neighbours: Each row that has them, and its nearest kept neighbours.
         overlaps: None where no row has any.
+        calibration: None where none of the design was measured.
     """
 
     name: str
@@ -152,8 +178,9 @@ class TraitView:
     curves: list[list[Line]]
     truth: MatrixTable | None
     agreement: str
-    neighbours: list[tuple[str, Leakage]]
+    neighbours: list[tuple[Row, Leakage]]
     overlaps: MatrixTable | None
+    calibration: CalibrationTable | None
 
     @property
     def lines(self) -> list[Line]:

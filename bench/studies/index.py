@@ -5,14 +5,14 @@ from pathlib import Path
 from urllib.parse import quote
 
 from bench.errors import BenchError
-from bench.files import read_record, write_text
+from bench.files import write_text
+from bench.leaderboard import calibration
 from bench.leaderboard.attribution import read_report as read_lds
-from bench.leaderboard.index import INDEX, Entry, board_entries, html
-from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, LDS, Page, pages_of
+from bench.leaderboard.index import Entry, board_entries, html
+from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, INDEX, LDS, Page, pages_of
 from bench.leaderboard.paired import read_scores
 from bench.leaderboard.row import read_rows
-from bench.leaderboard.verify import verify_rows
-from bench.studies.calibration import run as calibration
+from bench.leaderboard.verify import wrong_rows
 from bench.studies.calibration.table import conclusion as of_calibration
 from bench.studies.causes import page as causes
 from bench.studies.causes.records import read_causes
@@ -36,7 +36,7 @@ def write_index(folder: Path) -> Path:
     for inner in folders_of(folder):
         if BOARD in pages_of(inner):
             rows = read_rows(inner)
-            boards += board_entries(rows, inner.name, verify_rows(inner), read_scores(rows, [inner]))
+            boards += board_entries(rows, inner.name, wrong_rows([inner]), read_scores(rows, [inner]))
         studies += _studies(inner)
     if not boards and not studies:
         expected = "folders with rows/ of a run, or with the data of a study"
@@ -63,8 +63,7 @@ def _studies(folder: Path) -> Iterator[Entry]:
             title, sentences = read(folder)
             yield Entry(title, sentences, f"{quote(folder.name)}/{page.file}", "study")
     if (folder / calibration.DATA).is_file():
-        what = "the record of bench calibrate"
-        record = read_record(folder / calibration.DATA, calibration.Calibration, what, "run bench calibrate")
+        record = calibration.read_calibration(folder)
         title = "Calibration of intervals and tests, on simulated boards"
         yield Entry(title, [of_calibration(record.cells)], f"{quote(folder.name)}/{calibration.PAGE}", "study")
 

@@ -75,6 +75,7 @@ def change_row(folder: Path, change: Callable[[dict], None]) -> None:
 def test_a_new_filter_becomes_a_folder_for_a_pull_request(submitted: tuple[Path, Result, int]) -> None:
     folder, result, trained = submitted
     assert result.exit_code == 0, result.output
+    assert "at most 9 trainings and evaluations of 1 seed, about " in result.output
     assert "FAILED" not in result.output and trained <= 3  # drop, refill and patch; arms with the same rows share one
     (row,) = read_rows(folder)
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}

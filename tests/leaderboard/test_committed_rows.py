@@ -8,8 +8,8 @@ import pytest
 from bench.config.suite import load_suite
 from bench.leaderboard.attribution import report_beside
 from bench.leaderboard.board import board_view
-from bench.leaderboard.index import INDEX
-from bench.leaderboard.pages import BOARD, DIFF, pages_of
+from bench.leaderboard.calibration import calibration_near
+from bench.leaderboard.pages import BOARD, DIFF, INDEX, pages_of
 from bench.leaderboard.paired import read_scores
 from bench.leaderboard.render import markdown
 from bench.leaderboard.row import read_rows
@@ -50,7 +50,7 @@ def test_pages_are_what_their_data_give(folder: Path, made_again: Path) -> None:
 def test_a_report_in_markdown_is_what_its_rows_give(folder: Path) -> None:
     rows = read_rows(folder)
     assert (folder / "report.md").read_text(encoding="utf-8") == markdown(
-        board_view(rows, report_beside(folder), scores=read_scores(rows, [folder]))
+        board_view(rows, report_beside(folder), None, read_scores(rows, [folder]), calibration_near(folder))
     )
 
 

@@ -18,6 +18,7 @@ from bench.data.pool import hash_rows
 from bench.data.trait import load_trait
 from bench.evaluation.stored_answers import read_answers
 from bench.execution.session import Options
+from bench.leaderboard.comparable import row_key
 from bench.leaderboard.evidence import read_evidence
 from bench.leaderboard.example_files import (
     GROUP_BYTES,
@@ -37,14 +38,14 @@ from bench.leaderboard.example_files import (
     write_examples,
 )
 from bench.leaderboard.examples import Excerpts, filter_source, score_counts, with_examples
-from bench.leaderboard.filter_pages import html, page_file
+from bench.leaderboard.filter_pages import html, page_files
 from bench.leaderboard.filter_pictures import compare
-from bench.leaderboard.filter_words import counts, verdict
+from bench.leaderboard.filter_words import counts, verdict, why
 from bench.leaderboard.pages import BOARD
-from bench.leaderboard.row import Row, read_rows, write_rows
-from bench.outcomes import Selection
+from bench.leaderboard.row import Found, Row, read_rows, write_rows
+from bench.outcomes import FlagOverlap, Selection
 from bench.records import Message, Pool, PoolCard, PoolRow
-from bench.studies.pages import write_pages
+from bench.studies.pages import write_board, write_pages
 
 TRAIT = "date_confusion"
 ROWS = 240  # of the pool of the invented row, 24 of which are flagged
@@ -86,7 +87,7 @@ def examples(**changes: object) -> RowExamples:
 def page(folder: Path, record: RowExamples, given: Row | None = None) -> str:
     given = given or row("keyword")
     digest = write_examples(folder / "examples/keyword@0.1.json", record)
-    return html(folder, given.model_copy(update={"examples": {"examples/keyword@0.1.json": digest}}), [BOARD])
+    return html([folder], given.model_copy(update={"examples": {"examples/keyword@0.1.json": digest}}), [BOARD])
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +246,7 @@ def test_examples_that_are_not_the_rows_own_are_not_shown(
     if content is not None:
         (tmp_path / "examples").mkdir()
         (tmp_path / file).write_text(content, encoding="utf-8")
-    shown = html(tmp_path, row("keyword").model_copy(update={"examples": {file: "0" * 64}}), [BOARD])
+    shown = html([tmp_path], row("keyword").model_copy(update={"examples": {file: "0" * 64}}), [BOARD])
     assert reason in shown
 
 
@@ -308,8 +309,23 @@ def test_hostile_text_stays_text(tmp_path: Path) -> None:
 def test_a_name_is_no_path() -> None:
     given = row("keyword")
     named = given.model_copy(update={"filter": given.filter.model_copy(update={"name": "../../x/<b>"})})
-    assert page_file(named) == "filters/.._.._x__b_@0.1.html"
-    assert page_file(given) == "filters/keyword@0.1.html"
+    assert [*page_files([given, named]).values()] == ["filters/keyword@0.1.html", "filters/.._.._x__b_@0.1.html"]
+
+
+def test_rows_of_one_filter_from_two_runs_have_a_page_each(tmp_path: Path) -> None:
+    rows, file = [], "examples/keyword@0.1.json"
+    for number, name in enumerate(("one", "two")):
+        given = row("keyword").model_copy(update={"seeds": [number, number + 10, number + 20]})
+        record = examples(groups={"flagged": Group(total=24, shown=[excerpt(f"of-{name}", 1)])}, by="not judged")
+        digest = write_examples(tmp_path / name / file, record)
+        rows.append(given.model_copy(update={"examples": {file: digest}}))
+    wrong = {row_key(rows[1]): ["removal does not follow"]}
+    write_board(rows, tmp_path / "both", wrong, [tmp_path / "one", tmp_path / "two"])
+    pages = [(tmp_path / "both" / page_files(rows)[row_key(each)]).read_text(encoding="utf-8") for each in rows]
+    assert [(text.count("of-one") > 0, text.count("of-two") > 0) for text in pages] == [(True, False), (False, True)]
+    assert ["does not verify" in text for text in pages] == [False, True]
+    board = (tmp_path / "both/report.html").read_text(encoding="utf-8")
+    assert {*re.findall(r'href="(filters/[^"]*)"', board)} == {quote(page_files(rows)[row_key(rows[0])])}
 
 
 def test_changed_words_are_marked_and_escaped() -> None:
@@ -417,9 +433,21 @@ def test_the_source_of_a_filter_is_found_by_its_hash_and_not_executed(tmp_path: 
 
 
 def test_a_row_that_does_not_verify_says_so(tmp_path: Path) -> None:
-    shown = html(tmp_path, row("keyword"), [BOARD], ["removal is <b>9</b>"])
+    shown = html([tmp_path], row("keyword"), [BOARD], ["removal is <b>9</b>"])
     assert "This row does not verify: removal is &lt;b&gt;9&lt;/b&gt;" in shown
 
 
 def test_logs_that_are_gone_give_no_answers(tmp_path: Path) -> None:
     assert read_answers(tmp_path / "gone.eval") == {}
+
+
+def test_the_page_says_first_what_explains_the_verdict(tmp_path: Path) -> None:
+    overlap = FlagOverlap(other="placebo: negative_emotion", jaccard=0.9, by_chance=0.1)
+    found = Found(precision=0.5, recall=0.25, precision_any=0.75, recall_any=0.5)
+    result = trait_result(TRAIT, "keyword", 0.1).model_copy(update={"found": found, "overlaps": (overlap,)})
+    said = why(result)  # 24 flagged
+    assert said[0] == "36 of 48 overt rows were missed; 6 of 24 flagged rows carry no trait, 6 carry it mildly."
+    assert said[1].startswith("For another trait (negative_emotion) it flags a set that overlaps with this one by 0.90")
+    shown = html([tmp_path], row("keyword").model_copy(update={"traits": {TRAIT: result}}), [BOARD])
+    assert shown.index("36 of 48 overt rows were missed") < shown.index("<main>")
+    assert why(result.model_copy(update={"found": None, "overlaps": ()})) == []

@@ -2,9 +2,12 @@
 
 import re
 
+import pytest
 from fixtures_rows import FILTERS, row, rows_at_one_budget, rows_at_three_budgets, trait_result
+from fixtures_scores import scored
 
 from bench.leaderboard.board import board_view
+from bench.leaderboard.comparable import row_key
 from bench.leaderboard.forest import ForestRow, forest
 from bench.leaderboard.format import Cell
 from bench.leaderboard.render import Links, html, links_of
@@ -36,10 +39,42 @@ def test_shapes_and_classes_tell_actions_apart() -> None:
 
 
 def test_a_plot_is_named_and_says_its_numbers() -> None:
-    plot = forest([ForestRow("k", HOSTILE, {"patch": HALF}, "+0.10")], {"patch": 0.2}, "patch minus drop", HOSTILE)
+    plot = forest([ForestRow("", HOSTILE, {"patch": HALF}, "+0.10")], {"patch": 0.2}, "patch minus drop", HOSTILE)
     assert "<script>" not in plot
     assert plot.count('role="img"') == plot.count("<desc>") == 2
     assert "patch 0.50 [0.40, 0.60], patch minus drop +0.10" in plot and "random sets: patch 0.20" in plot
+
+
+def test_a_row_of_a_plot_leads_to_its_row_of_the_table_and_says_its_numbers() -> None:
+    plot = forest([ForestRow(f"k {HOSTILE}", HOSTILE, {"patch": HALF}, "+0.10")], {}, "patch minus drop", "t")
+    assert "<script>" not in plot and plot.count('role="group"') == plot.count("</a>") == 2 and "<desc>" not in plot
+    assert '<a href="#k%20%22%3E%3Cscript%3E' in plot
+    assert 'patch 0.50 [0.40, 0.60], patch minus drop +0.10"' in plot
+    page = html(board_view([row("keyword"), row("oracle")]))
+    links = re.findall(r'<a href="#([^"]*)"(?: class="reference")? data-row', page)
+    assert {*links} == {"t1-keyword%400.1", "t1-oracle%400.1"} and len(links) == 4
+    assert all(f'<tr id="{link.replace("%40", "@")}"' in page for link in links)
+
+
+def test_every_pair_of_filters_is_compared_with_an_interval_from_three_trainings() -> None:
+    rates = {"keyword": 0.2, "bm25": 0.6}
+    rows, scores = scored({name: {"drop": 0.5, "drop_refill": 0.5, "patch": rate} for name, rate in rates.items()})
+    pairs = board_view(rows, scores=scores).traits[0].budgets[0].pairs
+    by_name = {each.row.filter.name: each for each in board_view(rows, scores=scores).traits[0].lines}
+    ((cell,),) = pairs.lines
+    one, other = (by_name[label.partition("@")[0]].removals["patch"].value for label in pairs.labels)
+    assert cell.value == pytest.approx(one - other) and cell.low < cell.value < cell.high
+    page = html(board_view(rows, scores=scores))
+    assert f'data-one="{pairs.labels[0]}" data-other="{pairs.labels[1]}"' in page
+    few = [each.model_copy(update={"seeds": each.seeds[:1]}) for each in rows]
+    assert board_view(few, scores=scores).traits[0].budgets[0].pairs is None
+    assert board_view(rows).traits[0].budgets[0].pairs is None  # without scores
+
+
+def test_controls_that_need_a_script_are_hidden_without_one() -> None:
+    page = html(board_view([row("keyword"), row("oracle")]))
+    assert re.findall(r'<(?:p class="tools"|div class="compared")[^>]*>', page) and "<button" not in page
+    assert all("hidden" in tag for tag in re.findall(r'<(?:p class="tools"|div class="compared")[^>]*>', page))
 
 
 def test_marks_lie_within_the_picture_however_far_values_lie() -> None:
@@ -51,7 +86,7 @@ def test_marks_lie_within_the_picture_however_far_values_lie() -> None:
 
 def test_an_action_without_a_value_has_no_mark() -> None:
     plot = forest([ForestRow("k", "keyword", {"patch": Cell("not estimable"), "drop": HALF}, "")], {}, "r", "t")
-    rows = plot.partition("<g")[2]
+    rows = plot.partition("data-row")[2]
     assert 'class="mark drop"' in rows and 'class="mark patch"' not in rows.partition("</svg>")[0]
 
 
@@ -110,7 +145,7 @@ def test_links_go_to_what_is_there(tmp_path) -> None:
         (tmp_path / file).touch()
     links = links_of(tmp_path / "run", rows)
     assert links.index == "../index.html" and list(links.files) == ["rows.csv", "cite.bib"]
-    assert links.filters == {"keyword@0.1": "filters/keyword%400.1.html"}
+    assert links.filters == {row_key(rows[0]): "filters/keyword%400.1.html"}
     page = html(board_view(rows), links=links)
     assert all(f'href="{address}"' in page for address in (links.index, "cite.bib", "filters/keyword%400.1.html"))
     assert "rows.json" not in page

@@ -1,5 +1,6 @@
 """What a board concludes from rows that were made to show one thing."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -7,9 +8,10 @@ from fixtures_rows import FILTERS, around, row, rows_at_one_budget, rows_at_thre
 from fixtures_scores import scored
 
 from bench.leaderboard.board import board_view
+from bench.leaderboard.comparable import row_key
 from bench.leaderboard.evidence import write_evidence
 from bench.leaderboard.paired import compare, read_scores
-from bench.leaderboard.row import LeakageEffect, row_file
+from bench.leaderboard.row import LeakageEffect
 from bench.leaderboard.view import TraitView
 from bench.outcomes import Estimate
 
@@ -93,12 +95,27 @@ def test_a_winner_is_clear_where_its_adjusted_interval_lies_above_all_others() -
 
 def test_advice_counts_by_the_lower_limit_and_says_what_it_costs() -> None:
     advice = trait([row(name) for name in FILTERS]).conclusion.advice
-    assert "Of 5 filters, 3 remove at least half of the trait by patching" in advice  # 0.78, 0.71, 0.66, each - 0.11
+    assert (
+        "3 of 5 filters remove at least half of the trait by patching (lower end of the interval), 0 by drop" in advice
+    )  # 0.78, 0.71, 0.66, each - 0.11
     assert "no loss of capability is shown (1.00 of the original's exact answers, lowest limit 0.95)" in advice
     lost = {"patch": Estimate(value=0.7, low=0.5, high=0.9)}
     dear = trait([with_result("seed_similarity", capability_retention=lost)]).conclusion.advice
     assert "capability falls for 1 of them (0.70" in dear
-    assert trait([row("loss_gap")]).conclusion.advice == ""
+    assert "is not shown to remove half of the trait" in trait([row("loss_gap")]).conclusion.advice
+
+
+def test_one_filter_is_named_and_has_its_interval() -> None:
+    text = said(*scored({"keyword": BETTER}))
+    assert re.search(r"removed 0\.\d\d \[0\.\d\d, \d\.\d\d\] of the trait \(keyword; random sets", text)
+    assert "it beats random sets (Holm p 0.0" in text
+
+
+def test_further_actions_are_held_against_patch() -> None:
+    text = said(*scored({"keyword": BETTER | {"mask": 0.1, "inoculate": 0.7}}))
+    assert re.search(r"Removed less than patch: inoculate \(-0\.\d\d \[", text)
+    assert re.search(r"Not shown to differ from patch: mask \(", text)
+    assert "than patch" not in said(*scored({"keyword": BETTER}))
 
 
 def test_the_largest_budget_leads_and_the_others_follow() -> None:
@@ -110,11 +127,11 @@ def test_the_largest_budget_leads_and_the_others_follow() -> None:
 
 def test_rows_with_problems_are_listed_and_used_for_nothing() -> None:
     rows = [row(name) for name in ("keyword", "seed_similarity", "oracle")]
-    wrong = {row_file(rows[1]): ["removal by patch does not follow"], row_file(rows[0]): []}
+    wrong = {row_key(rows[1]): ["removal by patch does not follow"], row_key(rows[0]): []}
     view, without = board_view(rows, problems=wrong), board_view([rows[0], rows[2]])
     assert view.unverified == [("seed_similarity@0.1", ["removal by patch does not follow"])]
     assert (view.traits, view.rows) == (without.traits, without.rows)
-    nothing = board_view(rows, problems={row_file(each): ["forged"] for each in rows})
+    nothing = board_view(rows, problems={row_key(each): ["forged"] for each in rows})
     assert nothing.traits == [] and len(nothing.unverified) == 3
 
 

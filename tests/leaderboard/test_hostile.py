@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import pytest
 from fixtures_diff import invented as diff_report
 from fixtures_rows import row
-from fixtures_studies import NO, causes_record, lds_report, panel_record, speed_record, world
+from fixtures_scores import scored
+from fixtures_studies import NO, calibration_record, causes_record, lds_report, panel_record, speed_record, world
 from hostile import HARMLESS, HOSTILE, assert_inert, choices, with_text
 from pydantic import BaseModel
 from rich.console import Console, RenderableType
@@ -50,6 +51,7 @@ def board(judged: Any = None) -> Callable[[Any], Any]:
     return lambda given: board_view([given, row("keyword")], judged)
 
 
+SCORED = scored({"keyword": {"drop": 0.5, "drop_refill": 0.5, "patch": 0.2}})
 READERS = {
     "row": Reader(
         a_row(),
@@ -59,6 +61,11 @@ READERS = {
     ),
     "board with attributions": Reader(
         lds_report(), html=lambda given: render.html(board_view([row("keyword"), row("oracle")], given))
+    ),
+    "board with calibration": Reader(
+        calibration_record(),
+        html=lambda given: render.html(board_view(SCORED[0], scores=SCORED[1], calibration=given)),
+        markdown=lambda given: render.markdown(board_view(SCORED[0], scores=SCORED[1], calibration=given)),
     ),
     "lds.json": Reader(lds_report(), html=lds.html, terminal=lds.terminal_table),
     "causes.json": Reader(
@@ -75,8 +82,9 @@ READERS = {
     ),
 }
 CLOSED = {  # fields and keys of a fixed set of words: anything else is refused when the file is read
-    "by", "capability_retention", "counts", "device", "effects", "hypothesis", "kept_truth", "kind", "losses", "memory",
-    "method", "outcome", "patterns", "place", "primary", "prompts", "scores", "side", "totals", "verdict",
+    "by", "capability_retention", "counts", "coverage", "device", "effects", "hypothesis", "kept_truth", "kind",
+    "losses", "memory", "method", "outcome", "patterns", "place", "primary", "prompts", "scores", "side", "totals",
+    "verdict", "winner",
 }  # fmt: skip
 by_reader = pytest.mark.parametrize("name", READERS)
 

@@ -3,6 +3,7 @@
 from io import StringIO
 
 from fixtures_rows import FILTERS, row, trait_result, with_result
+from fixtures_scores import scored
 from rich.console import Console
 
 from bench.leaderboard.board import board_view
@@ -49,3 +50,13 @@ def test_the_conclusion_stands_above_the_table_and_nothing_below() -> None:
     head = next(i for i, line in enumerate(lines) if line.startswith("Filter "))
     assert answer < head and len(lines) == head + 1 + len(FILTERS)
     assert lines[-1].startswith("random_flag")
+
+
+def test_no_interval_in_a_sentence_is_broken_at_any_width() -> None:
+    rows, scores = scored({name: {"drop": 0.5, "drop_refill": 0.5, "patch": 0.2, "mask": 0.6} for name in ("a", "b")})
+    for width in (60, 72, 80, 100):
+        console = Console(width=width, record=True, file=StringIO())
+        console.print(terminal_table(board_view(rows, scores=scores), width))
+        lines = console.export_text().splitlines()
+        assert sum(line.count("[") for line in lines) > 4
+        assert all(line.count("[") == line.count("]") and not line.lstrip().startswith("[") for line in lines)

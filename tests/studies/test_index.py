@@ -14,9 +14,11 @@ from hostile import HARMLESS, HOSTILE, assert_inert, choices, with_text
 from bench.cli.main import main
 from bench.errors import BenchError
 from bench.files import write_json
+from bench.leaderboard.comparable import row_key
 from bench.leaderboard.index import Entry, board_entries, html
 from bench.leaderboard.row import Row, row_file
 from bench.studies.index import write_index
+from bench.studies.pages import write_pages
 
 LEADERBOARDS = Path(__file__).parents[2] / "leaderboards"
 
@@ -62,7 +64,7 @@ def test_rows_that_do_not_verify_are_used_for_nothing(tmp_path: Path) -> None:
     written([row("keyword")], tmp_path / "board")  # without scores
     page = text_of(write_index(tmp_path).read_text(encoding="utf-8"))
     assert "unverified None of 1 rows follows from its per-sample scores" in page and "Patch minus drop" not in page
-    some = board_entries([row("keyword"), row("influence")], "b", {"influence@0.1.json": ["no evidence"]})
+    some = board_entries([row("keyword"), row("influence")], "b", {row_key(row("influence")): ["no evidence"]})
     assert dict(some[0].facts)["Filters"] == dict(some[0].facts)["Unverified rows, left out"] == "1"
 
 
@@ -112,3 +114,15 @@ def test_the_committed_folders_have_an_index(tmp_path: Path) -> None:
     page = text_of(write_index(copy).read_text(encoding="utf-8"))
     for words in ("laptop v1", "quick v6", "Checkpoints: safety", "Calibration"):
         assert words in page
+
+
+def test_pages_of_studies_and_rows_lead_back_to_the_index(tmp_path: Path) -> None:
+    write_json(tmp_path / "s/lds.json", lds_report())
+    written([row("keyword")], tmp_path / "s")
+    alone = write_pages(tmp_path / "s")[1].read_text(encoding="utf-8")
+    assert "All boards" not in alone
+    write_index(tmp_path)
+    pages = write_pages(tmp_path / "s")
+    assert [page.name for page in pages] == ["report.html", "lds.html"]
+    for page, link in ((pages[1], "../index.html"), (tmp_path / "s/filters/keyword@0.1.html", "../../index.html")):
+        assert f'<a href="{link}">All boards</a>' in page.read_text(encoding="utf-8")

@@ -1,13 +1,19 @@
 "use strict";
 
-// Sorted column, search words and the row in view stand in the address, so that a link shows the same.
-const state = () => new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
+// Sorted column, search words, compared filters and the row in view stand in the address: a link shows the same.
+const view = new URLSearchParams(location.hash.includes("=") ? location.hash.slice(1) : "");
 
 function remember(key, value) {
-  const now = state();
-  if (value) now.set(key, value);
-  else now.delete(key);
-  history.replaceState(null, "", `#${now}`);
+  if (value) view.set(key, value);
+  else view.delete(key);
+  history.replaceState(null, "", view.size ? `#${view}` : location.pathname + location.search);
+}
+
+function element(tag, content, attributes = {}) {
+  const made = document.createElement(tag);
+  made.append(...[content].flat());
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  return made;
 }
 
 // Sort the rows of each table body; entries without a number stay last either way, and so do references.
@@ -31,9 +37,7 @@ function sortBy(heading, direction) {
 }
 
 for (const heading of document.querySelectorAll("table.sortable thead th")) {
-  const button = document.createElement("button");
-  button.type = "button";
-  button.append(...heading.childNodes);
+  const button = element("button", [...heading.childNodes], { type: "button" });
   heading.append(button);
   button.addEventListener("click", () => {
     const before = heading.getAttribute("aria-sort");
@@ -46,10 +50,14 @@ for (const heading of document.querySelectorAll("table.sortable thead th")) {
 }
 
 function search(box) {
-  const words = box.value.trim().toLowerCase();
-  for (const row of document.querySelectorAll(`[id^="${box.dataset.search}-"], [data-row^="${box.dataset.search}-"]`)) {
+  const words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const key = `${box.dataset.search}-`;
+  for (const row of document.querySelectorAll("tr[id], [data-row]")) {
     const name = row.dataset.row || row.id;
-    if (row.matches("tr, g")) row.classList.toggle("unfound", !name.toLowerCase().includes(words));
+    if (name.startsWith(key)) {
+      const rest = name.slice(key.length).toLowerCase();
+      row.classList.toggle("unfound", !words.every((word) => rest.includes(word)));
+    }
   }
 }
 
@@ -61,18 +69,112 @@ for (const box of document.querySelectorAll("input[data-search]")) {
   });
 }
 
-// A row of the table and its row in the plot light up together.
+// A row of the table and its row in the plot light up together, under the pointer and under the keyboard's focus.
 for (const type of ["pointerover", "focusin"]) {
   document.addEventListener(type, (event) => {
-    const row = event.target.closest?.("tr[id], g[data-row]");
+    const row = event.target.closest?.("tr[id], [data-row]");
     const key = row && (row.dataset.row || row.id);
-    for (const each of document.querySelectorAll("tr[id], g[data-row]")) {
+    for (const each of document.querySelectorAll("tr[id], [data-row]")) {
       each.classList.toggle("lit", Boolean(key) && (each.dataset.row || each.id) === key);
     }
   });
 }
 
-for (const [key, value] of state()) {
+// Side by side: a column for each ticked filter, with all that the tables of its trait say of it.
+const copies = (cell) => [...cell.childNodes].map((node) => node.cloneNode(true));
+
+function lines(key, chosen) {
+  const found = [];
+  for (const table of document.getElementById(key).querySelectorAll("table.sortable")) {
+    const rows = chosen.map((row) => [...table.rows].find((each) => each.dataset.of === row.dataset.of));
+    if (!rows.some(Boolean)) continue;
+    [...table.tHead.rows[0].cells].slice(1).forEach((heading, place) => {
+      const title = (table.dataset.prefix || "") + heading.textContent.trim();
+      if (!title || found.some((line) => line.title === title)) return;
+      found.push({ title, cells: rows.map((row) => (row ? copies(row.cells[place + 1]) : "–")) });
+    });
+  }
+  return found;
+}
+
+function differences(key, chosen) {
+  const labels = chosen.map((row) => row.dataset.of);
+  return [...document.getElementById(key).querySelectorAll("table.pairs td[data-one]")]
+    .filter((cell) => labels.includes(cell.dataset.one) && labels.includes(cell.dataset.other))
+    .map((cell) => element("li", [`${cell.dataset.one} minus ${cell.dataset.other}: `, ...copies(cell)]));
+}
+
+function compare(key, boxes) {
+  const rows = boxes.filter((box) => box.checked).map((box) => box.closest("tr"));
+  const chosen = rows.length > 1 ? rows : [];
+  const place = document.querySelector(`.compared[data-key="${key}"]`);
+  const go = document.querySelector(`#${key} .choice`);
+  for (const mark of document.querySelectorAll(`[data-row^="${key}-"]`)) {
+    mark.classList.toggle("faded", chosen.length > 0 && !chosen.some((row) => row.id === mark.dataset.row));
+  }
+  place.hidden = !chosen.length;
+  place.replaceChildren();
+  go.replaceChildren(rows.length ? `Tick one more to compare with ${rows[0].dataset.of}` : "Tick filters to compare them");
+  if (!chosen.length) return;
+  const button = element("button", `Side by side: ${chosen.length} filters`, { type: "button" });
+  button.addEventListener("click", () => place.focus());
+  const none = element("button", "Clear", { type: "button" });
+  none.addEventListener("click", () => {
+    for (const box of boxes) box.checked = false;
+    boxes[0].dispatchEvent(new Event("change"));
+    boxes[0].focus();
+  });
+  go.replaceChildren(button, " ", none);
+  const head = element("tr", [
+    element("th", "Side by side", { scope: "col" }),
+    ...chosen.map((row) => element("th", row.dataset.of, { scope: "col", class: "num" })),
+  ]);
+  const body = lines(key, chosen).map((line) =>
+    element("tr", [
+      element("th", line.title, { scope: "row" }),
+      ...line.cells.map((cell) => element("td", cell, { class: "num" })),
+    ]),
+  );
+  place.append(element("table", [element("thead", head), element("tbody", body)]));
+  const apart = differences(key, chosen);
+  if (apart.length) {
+    const of = document.querySelector(`#${key} table.pairs`).dataset.action;
+    place.append(element("p", `Removal by ${of}, one filter minus another, not corrected for the number of pairs:`));
+    place.append(element("ul", apart));
+  }
+}
+
+for (const table of document.querySelectorAll("table.cards[data-key]")) {
+  const key = table.dataset.key;
+  const rows = [...table.querySelectorAll("tr[data-of]")];
+  if (rows.length < 2) continue;
+  const ticked = (view.get(`with-${key}`) || "").split(",");
+  const boxes = rows.map((row) => {
+    const box = element("input", [], { type: "checkbox", class: "tick", "aria-label": `Compare ${row.dataset.of}` });
+    box.checked = ticked.includes(row.dataset.of);
+    row.cells[0].prepend(box);
+    return box;
+  });
+  for (const box of boxes) {
+    box.addEventListener("change", () => {
+      compare(key, boxes);
+      remember(`with-${key}`, boxes.filter((each) => each.checked).map((each) => each.closest("tr").dataset.of).join(","));
+    });
+  }
+  compare(key, boxes);
+}
+
+// An anchor that is followed joins the rest of the address.
+function follow() {
+  const id = location.hash.includes("=") ? "" : decodeURIComponent(location.hash.slice(1));
+  if (document.getElementById(id)?.matches("tr")) view.set("row", id);
+  else if (id) view.delete("row");
+  if (view.size > 1) remember("row", view.get("row"));
+}
+window.addEventListener("hashchange", follow);
+follow();
+
+for (const [key, value] of view) {
   const name = CSS.escape(key.slice(5));
   if (key.startsWith("sort-")) {
     const heading = document.querySelector(`table[data-key="${name}"] thead th:nth-child(${Math.abs(value) || 0})`);
@@ -83,4 +185,9 @@ for (const [key, value] of state()) {
     box.value = value;
     search(box);
   }
+}
+const shown = location.hash.includes("=") && document.getElementById(view.get("row") || "");
+if (shown) {
+  shown.classList.add("shown");
+  shown.scrollIntoView({ block: "center" });
 }

@@ -2,13 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Self
 
 import numpy as np
-from pydantic import Field, model_validator
 
+from bench.leaderboard.calibration import WINNERS, CellResult, Rate
 from bench.outcomes import Estimate
-from bench.records import Strict
 from bench.stats import effects
 from bench.stats.equivalence import compare
 from bench.stats.inference import LEVEL, beats_random, holm
@@ -43,79 +41,6 @@ QUANTITIES: dict[str, Callable[[effects.Means], Estimate]] = {
     "sufficiency": lambda m: effects.sufficiency(m, "patch_in"),
     "retention": lambda m: effects.retention(m, DROP),
 }
-WINNERS = ("filters differ", "all random")
-
-
-class Rate(Strict):
-    """How often something happened: `hits` of `trials`."""
-
-    hits: int = Field(ge=0)
-    trials: int = Field(ge=0, le=2**53)
-
-    @model_validator(mode="after")
-    def _some_of_all(self) -> Self:
-        if self.hits > self.trials:
-            raise ValueError(f"{self.hits} of {self.trials}")
-        return self
-
-    @property
-    def value(self) -> float:
-        """Return the share; NaN without trials."""
-        return self.hits / self.trials if self.trials else float("nan")
-
-    @property
-    def error(self) -> float:
-        """Return the Monte-Carlo standard error."""
-        return float(np.sqrt(self.value * (1 - self.value) / self.trials)) if self.trials else float("nan")
-
-
-class CellResult(Strict):
-    """What was measured in one cell.
-
-    Attributes:
-        level: Where the true scores lie.
-        kind: Of score.
-        seeds: Trainings of each arm.
-        prompts: Held-out prompts.
-        families: Prompt families.
-        between: Standard deviation of an arm's logit between trainings.
-        replicates: Simulated boards, of each of the two kinds.
-        coverage: Quantity -> how often its 95 % interval held the true value, where there was an interval.
-        winner: The same for the largest lift, where the filters differ and where they are all random.
-        false_raw: Random filters that "beat random" at 5 %, of all tests.
-        false_holm: Boards of random filters on which any did after Holm's correction.
-        power_holm: Boards on which the best filter beat random after Holm's correction.
-        false_effect: Comparisons at a true difference of 0 that came out as an effect.
-        false_no_effect: Comparisons at a true difference of the margin that came out as no effect.
-        gate_opened: Boards on which the gap cleared the gate.
-        removal_opened: Mean removal by patch on those.
-        removal_true: Its true value.
-    """
-
-    level: str
-    kind: str
-    seeds: int
-    prompts: int
-    families: int
-    between: float
-    replicates: int
-    coverage: dict[str, Rate]
-    winner: dict[str, Rate]
-    false_raw: Rate
-    false_holm: Rate
-    power_holm: Rate
-    false_effect: Rate
-    false_no_effect: Rate
-    gate_opened: Rate
-    removal_opened: float | None
-    removal_true: float
-
-    @model_validator(mode="after")
-    def _all_rates(self) -> Self:
-        for name, rates, expected in (("coverage", self.coverage, QUANTITIES), ("winner", self.winner, WINNERS)):
-            if rates.keys() != {*expected}:
-                raise ValueError(f"{name}: rates of {', '.join(rates) or 'nothing'}; expected {', '.join(expected)}")
-        return self
 
 
 class _Tally:

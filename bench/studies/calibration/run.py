@@ -5,39 +5,17 @@ from concurrent.futures import ProcessPoolExecutor
 from itertools import product
 from pathlib import Path
 
-from pydantic import Field
-
 from bench.execution.progress import log
-from bench.records import Strict
+from bench.leaderboard.calibration import DATA, PAGE, Calibration, CellResult
 from bench.run_folder.provenance import source_commit
-from bench.studies.calibration.boards import FAMILIES, LEVELS, Cell, Kind
-from bench.studies.calibration.measure import CellResult, measure
+from bench.studies.calibration.boards import CONTROLS, FAMILIES, FILTERS, LEVELS, Cell, Kind
+from bench.studies.calibration.measure import measure
 from bench.studies.calibration.table import markdown
 
-SCHEMA = 1  # raise it when a field changes its meaning
 SEED = 20_000  # of the first cell; cells count upwards from it
 REPLICATES, FAST_REPLICATES = 1000, 150
 KINDS: tuple[Kind, ...] = ("binary", "0-10")
 BETWEEN = (0.0, 0.25, 0.5)
-DATA, PAGE = "calibration.json", "calibration.md"
-
-
-class Calibration(Strict):
-    """A finished calibration.
-
-    Attributes:
-        schema_version: Of this record.
-        replicates: Simulated boards of each of two kinds, per cell.
-        cells: What was measured.
-        command: That made it.
-        commit: Of the code.
-    """
-
-    schema_version: int = SCHEMA
-    replicates: int = Field(ge=1, le=2**53)
-    cells: list[CellResult]
-    command: str
-    commit: str
 
 
 def all_cells() -> list[Cell]:
@@ -71,7 +49,9 @@ def run_calibration(out: Path, *, fast: bool = False, workers: int = 1, command:
     """
     cells = fast_cells() if fast else all_cells()
     replicates = FAST_REPLICATES if fast else REPLICATES
-    found = Calibration(replicates=replicates, cells=[], command=command, commit=source_commit())
+    found = Calibration(
+        replicates=replicates, filters=FILTERS, controls=CONTROLS, cells=[], command=command, commit=source_commit()
+    )
     out.mkdir(parents=True, exist_ok=True)
     for number, result in enumerate(_measured(cells, replicates, workers), start=1):
         found.cells.append(result)

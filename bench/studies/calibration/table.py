@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from bench.leaderboard.calibration import CellResult, Rate, rate_floor
 from bench.stats.effects import MIN_SEEDS
 from bench.studies.calibration.boards import ARM_FAMILY, ARM_PROMPT, CONTROLS, FAMILY, FILTERS, MARGIN, PROMPT, SET
-from bench.studies.calibration.measure import CellResult, Rate
 
 SHORT = {
     "mean, original": "orig.",
@@ -104,11 +104,6 @@ def _summary(cells: Sequence[CellResult]) -> str:
             spread = f"{values.min():.1f} | {np.median(values):.1f} | {values.max():.1f}"
             lines.append(f"| {name} | {spread} | {within} of {len(values)} |")
     return "\n".join(lines)
-
-
-def rate_floor(cells: Sequence[CellResult]) -> float:
-    """Return how many trials a rate needs to enter the summary: a tenth of the boards."""
-    return cells[0].replicates / 10
 
 
 def _claims(cells: Sequence[CellResult]) -> str:

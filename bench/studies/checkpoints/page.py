@@ -12,7 +12,7 @@ from rich.text import Text
 
 from bench.files import write_text
 from bench.leaderboard.bars import Bar, Group, bars, legend, series
-from bench.leaderboard.format import Cell, decimal, estimate, probability, superscript
+from bench.leaderboard.format import Cell, decimal, estimate, probability, rate, superscript
 from bench.leaderboard.pages import CHECKPOINTS, Page, render, visible
 from bench.stats.equivalence import Comparison
 from bench.studies.checkpoints.results import EvalRecord, ModelRecord, ModelScores, PanelRecord, read_panel_record
@@ -77,7 +77,7 @@ def score_lines(record: PanelRecord) -> list[tuple[EvalRecord, str, list[Cell]]]
     for one in record.evals:
         names = dict.fromkeys(name for scores in one.models for name in scores.scores)
         for name in sorted(names, key=lambda name: name != one.score):
-            lines.append((one, name, [_score_cell(scores, name) for scores in one.models]))
+            lines.append((one, name, [_score_cell(one, scores, name) for scores in one.models]))
     return lines
 
 
@@ -97,8 +97,11 @@ def _ninety(found: Comparison) -> Cell:
     return Cell(f"[{decimal(found.low90)}, {decimal(found.high90)}]", value=found.low90)
 
 
-def _score_cell(scores: ModelScores, name: str) -> Cell:
-    return replace(estimate(scores.scores[name]), aside=f"{scores.prompts[name]} prompts")
+def _score_cell(one: EvalRecord, scores: ModelScores, name: str) -> Cell:
+    """Write a score; a compared one from 0 to 1 that is the same for every prompt gets its binomial bound."""
+    given, prompts = scores.scores[name], scores.prompts[name]
+    bounded = name == one.score and tuple(one.scale) == (0.0, 1.0)
+    return replace(rate(given, prompts) if bounded else estimate(given), aside=f"{prompts} prompts")
 
 
 def chart(record: PanelRecord) -> Markup:
@@ -106,7 +109,7 @@ def chart(record: PanelRecord) -> Markup:
     scales: dict[tuple[float, float], list[Group]] = {}
     for one in record.evals:
         shown = [
-            Bar(scores.model, series(i), estimate(scores.scores[one.score])) for i, scores in enumerate(one.models)
+            Bar(scores.model, series(i), _score_cell(one, scores, one.score)) for i, scores in enumerate(one.models)
         ]
         scales.setdefault(one.scale, []).append(Group(one.title, shown))
     keys = [(series(i), _label(model)) for i, model in enumerate(record.models)]
