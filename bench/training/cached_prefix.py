@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
+from bench.models.layout import logits
 from bench.models.student import trainable_copy, trained_tensors
 from bench.records import Steering
 from bench.training.checkpoints import Checkpoint, take
@@ -141,4 +142,4 @@ def _loss_sum(model: Any, prefix: FrozenPrefix, packed: "tuple[torch.Tensor, ...
 
     hidden, positions, mask, predicts, targets, weights = packed
     states = prefix.run(model, hidden, mask, positions)
-    return weights @ cross_entropy(model.get_output_embeddings()(states[0, predicts]), targets, reduction="none")
+    return weights @ cross_entropy(logits(model, states[0, predicts]), targets, reduction="none")
