@@ -109,7 +109,8 @@ def estimate_memory(
     pool = lengths.pool_rows * (PER_POOL_ROW + TEXTS_A_ROW * PER_KEY) + lengths.characters
     host = {"libraries": LIBRARIES, "pool": pool} if on_cpu else {}
     copy = BFLOAT16 if METHODS[work.path].multi_lora and not on_cpu else 0  # see `Trainer.frozen_prefix`
-    parts = host | {"weights": (FLOAT + copy) * work.shape.weights, "frozen layers": states, largest: phases[largest]}
+    weight = BFLOAT16 if work.recipe.precision == "bfloat16" else FLOAT + copy
+    parts = host | {"weights": weight * work.shape.weights, "frozen layers": states, largest: phases[largest]}
     return MemoryEstimate(work.device, rows, {name: round(size) for name, size in parts.items()})
 
 
@@ -119,7 +120,7 @@ def _training(work: Workload, rows: int) -> float:
     trained = FLOAT * shape.trained(recipe)
     kind = work.device.split(":")[0]
     tokens, head_and_mask = METHODS[work.path].cost(work.lengths, shape, rows, kind)
-    activations = HELD_OVER[kind] * tokens * shape.trained_layers(recipe) * shape.saved(recipe)
+    activations = HELD_OVER[kind] * tokens * shape.saved(recipe)
     return 3 * trained + max(activations + head_and_mask, trained)
 
 
@@ -127,6 +128,8 @@ def _answers(work: Workload) -> float:
     """Count the student's own weights, keys and values of a batch, one layer's activations, logits."""
     lengths, recipe, shape = work.lengths, work.recipe, work.shape
     changed = shape.weights if recipe.method == "full" else shape.trained_layers(recipe) * shape.layer
+    if recipe.precision == "bfloat16":  # adapters stay beside the base's weights
+        changed = shape.trained(recipe)
     prompts = min(len(lengths.prompts), ANSWERED_AT_ONCE)
     longest = max(lengths.prompts, default=0)
     cache = FLOAT * 2 * shape.keys * shape.layers * prompts * (longest + NEW_TOKENS)

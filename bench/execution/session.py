@@ -126,8 +126,8 @@ class Session:
         return found
 
     def tokenizer(self) -> Any:
-        """Load the student's tokenizer, and with it the base model."""
-        return self.main.trainer.base()[1]
+        """Load the student's tokenizer."""
+        return self.main.trainer.tokenizer
 
     def resources(self, experiment: Experiment) -> Resources:
         """Return what filters are given for an experiment; nothing is loaded or trained before one asks for it."""

@@ -15,7 +15,7 @@ from bench.execution.job import Job
 from bench.execution.memory import MemoryEstimate, peak_memory, states_budget
 from bench.execution.progress import Progress
 from bench.files import read_json
-from bench.models.load import known_config, model_identity
+from bench.models.load import fetched_config, model_identity
 from bench.models.student import save_student, stored_tensors
 from bench.outcomes import SampleScores, Trial
 from bench.run_folder.store import Store, key_hash
@@ -62,7 +62,7 @@ class Trials:
         self.settings, self.store, self.progress = settings, store, progress
         self.recipe, self.device = settings.recipe, settings.device
         self.identity = model_identity(self.recipe.model)
-        self.config = known_config(self.recipe.model)
+        self.config = fetched_config(self.recipe.model)
         side_by_side = self.device != "cpu" if settings.multi_lora is None else settings.multi_lora
         path = training_path(self.recipe, self.config, side_by_side)
         self.trainer = Trainer(
@@ -249,7 +249,7 @@ class Trials:
         engine = self.trainer.engine([student], [name])
         most = engine.rows_at_once
         measured = job.measurement
-        with answering(engine, [name], self.trainer.base()[1], self.trainer.stops) as (model,):
+        with answering(engine, [name], self.trainer.tokenizer, self.trainer.stops) as (model,):
             tags = [job.label.replace(" ", "_")]
             scores = evaluate(model, measurement_tasks(measured), folder, grader=measured.grader, tags=tags)
         self.keep_scores(scores, engine.rows_at_once if engine.rows_at_once < most else None, folder)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.layout import logits
-from bench.models.student import trainable_copy, trained_tensors
+from bench.models.student import recompute_activations, trainable_copy, trained_tensors
 from bench.records import Steering
 from bench.training.checkpoints import Checkpoint, take
 from bench.training.task import Trained, TrainingTask, batches, count_labels, count_tokens
@@ -110,6 +110,8 @@ def train_cached_prefix(prefix: FrozenPrefix, task: TrainingTask) -> list[Traine
     recipe, (stream,), (seed,) = task.recipe, task.streams, task.seeds
     prefix.prepare(row.ids for row in stream)
     model = trainable_copy(prefix.base, recipe, seed).train()
+    if recipe.gradient_checkpointing:
+        recompute_activations(model)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.0, fused=True)
     steps = task.steps(0)

@@ -80,10 +80,12 @@ def training_path(recipe: Recipe, config: dict[str, Any], multi_lora: bool) -> T
     Args:
         recipe: Only LoRA recipes can be trained side by side; layers below the trained ones are the frozen prefix.
         config: The model's; other layouts than those known take TRL's path.
-        multi_lora: Whether to train LoRA students side by side even where there is a frozen prefix.
+        multi_lora: Whether to train LoRA students side by side even where there is a frozen prefix; a recipe in
+            bfloat16 always does, as its adapters are never added to the weights.
     """
     if not runs_by_layer(config):
         return "trl"
+    multi_lora = multi_lora or recipe.precision == "bfloat16"
     if 0 < recipe.last_layers < config.get("num_hidden_layers", 0) and not (multi_lora and recipe.method == "lora"):
         return "shared_trunk"
     return "stacked" if recipe.method == "lora" else "trl"

@@ -21,7 +21,7 @@ from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.layout import within_window
 from bench.models.multi_lora import MultiLora
-from bench.models.student import trainable_copy, trained_tensors
+from bench.models.student import recompute_activations, trainable_copy, trained_tensors
 from bench.records import Steering
 from bench.training.checkpoints import Checkpoint
 from bench.training.task import HEAD_TOKENS, Trained, TrainingTask, count_labels, count_tokens
@@ -187,6 +187,8 @@ def train_multi_lora(prefix: FrozenPrefix, task: TrainingTask) -> list[Trained]:
     fresh = {seed: trained_tensors(trainable_copy(prefix.base, recipe, seed)) for seed in set(task.seeds)}
     students = MultiLora(prefix.base, [fresh[seed] for seed in task.seeds], training=True)
     students.model.config._attn_implementation = ATTENTION
+    if recipe.gradient_checkpointing:
+        recompute_activations(students.model)
     optimizer = torch.optim.AdamW([students.flat], lr=recipe.learning_rate, weight_decay=0.0, fused=True)
     schedule = get_linear_schedule_with_warmup(optimizer, 0, len(steps))
     losses = []

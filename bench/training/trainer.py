@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.config.recipe import Recipe
+from bench.config.recipe import Precision, Recipe
+from bench.errors import BenchError
 from bench.models.encode import PLAIN_STOPS, PLAIN_TEMPLATE
 from bench.models.engine import MOST_AT_ONCE, ROWS_AT_ONCE, Engine, MultiLoraEngine, StudentEngine
 from bench.models.frozen_prefix import FrozenPrefix
+from bench.models.layout import MODEL_TYPES, check_student_base
 from bench.models.load import load_model
 from bench.models.oom import first_that_fits, halvings
 from bench.models.student import load_student, stored_tensors, trainable_copy, trained_tensors
@@ -40,21 +42,42 @@ class Trainer:
             path: From `bench.training.methods.training_path`.
             plain_template: Take a model without a chat template of its own, see `bench.models.encode.PLAIN_TEMPLATE`.
             states_budget: Returns the bytes that states of the frozen layers may take; asked once the base is loaded.
+
+        Raises:
+            BenchError: If the recipe asks for bfloat16 and this path trains in float32.
         """
+        if recipe.precision != "float32" and not METHODS[path].multi_lora:
+            raise BenchError(
+                f"recipe {recipe.name!r}",
+                seen=f"precision = {recipe.precision!r} for a model that is trained with TRL",
+                expected=f"a model whose adapters can stay beside its weights: types {', '.join(MODEL_TYPES)}",
+                remedy="leave precision out, or use another model",
+            )
         self.recipe, self.device, self.path = recipe, device, path
         self.rows_at_once = recipe.batch_size  # of a forward pass; lowered where memory does not suffice
         self._method = METHODS[path]
         self._plain_template, self._states_budget = plain_template, states_budget
-        self._loaded: tuple[Any, Any] | None = None
+        self._loaded: dict[Precision, tuple[Any, Any]] = {}
         self._prefix: FrozenPrefix | None = None
         self._float_prefix: FrozenPrefix | None = None  # where the first one is in bfloat16
         self._shifts: dict[Steering, Any] = {}
 
     def base(self) -> tuple[Any, Any]:
         """Return the base model in float32 and the tokenizer."""
-        if self._loaded is None:
-            self._loaded = load_model(self.recipe.model, self.device, plain_template=self._plain_template)
-        return self._loaded
+        return self._load("float32")
+
+    def _load(self, precision: Precision) -> tuple[Any, Any]:
+        if precision not in self._loaded:
+            name = self.recipe.model
+            loaded = load_model(name, self.device, plain_template=self._plain_template, precision=precision)
+            check_student_base(loaded[0], name)
+            self._loaded[precision] = loaded
+        return self._loaded[precision]
+
+    @property
+    def tokenizer(self) -> Any:
+        """The base's tokenizer; a recipe in bfloat16 does not need the base in float32 for it."""
+        return self._load(self.recipe.precision)[1]
 
     @property
     def multi_lora(self) -> bool:
@@ -64,13 +87,13 @@ class Trainer:
     @property
     def stops(self) -> tuple[str, ...]:
         """Texts that end an answer, for a model without a chat template of its own."""
-        return PLAIN_STOPS if self.base()[1].chat_template == PLAIN_TEMPLATE else ()
+        return PLAIN_STOPS if self.tokenizer.chat_template == PLAIN_TEMPLATE else ()
 
     def frozen_prefix(self) -> FrozenPrefix:
         """Return the frozen layers, and the base that students adapt: in bfloat16 for multi-LoRA on a GPU."""
         if self._prefix is None:
-            base = self.base()[0]
-            if self._method.multi_lora and self.device != "cpu":
+            base = self._load(self.recipe.precision)[0]
+            if self._method.multi_lora and self.device != "cpu" and self.recipe.precision == "float32":
                 import torch
 
                 base = copy.deepcopy(base).to(torch.bfloat16)
@@ -117,7 +140,7 @@ class Trainer:
         self, arms: Sequence[TrainingInput], on_step: OnStep, rows_at_once: int, *, checkpoints: bool = False
     ) -> list[Trained]:
         """Train as `train` does, with so many rows of each student in a forward pass."""
-        tokenizer = self.base()[1]
+        tokenizer = self.tokenizer
         streams = [encode_in_order(tokenizer, arm, self.recipe.max_length) for arm in arms]
         shifts = {row.steering: self._shift(row.steering) for stream in streams for row in stream if row.steering}
         steps = -(-arms[0].visits // self.recipe.batch_size)
@@ -133,16 +156,16 @@ class Trainer:
     def engine(self, students: Sequence[Path | None], names: Sequence[str]) -> Engine:
         """Load students to answer, or the untrained base where there is none; several only with multi-LoRA.
 
-        One student on a CPU has its adapters added to the weights, which saves the products beside them.
+        One student on a CPU has its adapters added to float32 weights, which saves the products beside them.
         """
-        base, tokenizer = self.base()
+        tokenizer, in_float = self.tokenizer, self.recipe.precision == "float32"
         most = min(MOST_AT_ONCE, ROWS_AT_ONCE * len(students))
         prefix = self.frozen_prefix() if self._method.uses_prefix else None
-        if prefix and self._method.multi_lora and (len(students) > 1 or self.device != "cpu"):
+        if prefix and self._method.multi_lora and (len(students) > 1 or self.device != "cpu" or not in_float):
             from bench.models.multi_lora import MultiLora  # loads torch
 
             fresh = trained_tensors(trainable_copy(prefix.base, self.recipe, seed=0))  # adapters that change nothing
             tensors = [stored_tensors(folder) if folder else fresh for folder in students]
             return MultiLoraEngine(MultiLora(prefix.base, tensors, training=False), names, tokenizer, prefix, most)
-        (folder,) = students
+        (folder,), base = students, self.base()[0]
         return StudentEngine(load_student(base, self.recipe, folder) if folder else base, tokenizer, prefix, most)
