@@ -62,23 +62,23 @@ class FrozenPrefix:
         found = {row: states for row, states, _ in self._compute(missing, keep_keys=False)}
         return {row: self._states[row] if row in self._states else found[row] for row in rows}
 
-    def packed(self, groups: Sequence[Sequence[Ids]]) -> "torch.Tensor":
-        """Return states of groups of rows, packed and filled up with zeros: shape (groups, longest group, width)."""
+    def packed(self, groups: Sequence[Sequence[Ids]], length: int) -> "torch.Tensor":
+        """Return states of groups of rows, packed and filled up with padding: shape (groups, length, width)."""
         import torch
-        from torch.nn.utils.rnn import pad_sequence
+        from torch.nn.functional import pad
 
         if self._first:
             self.prepare(row for group in groups for row in group)
             read = self.states([row for group in groups for row in group])
             none = self.base.get_input_embeddings().weight[:0].detach()
             packed = [torch.cat([none, *(read[row] for row in group)]) for group in groups]
-            return pad_sequence(packed, batch_first=True)
-        device = self.base.device  # what enters the lowest layer is as quick to look up as to keep
-        tokens = [
-            torch.tensor([token for row in group for token in row], dtype=torch.long, device=device) for group in groups
-        ]
+            return torch.stack([pad(each, (0, 0, 0, length - len(each))) for each in packed])
+        tokens = torch.zeros(len(groups), length, dtype=torch.long)  # as quick to look up as to keep
+        for filled, group in zip(tokens, groups, strict=True):
+            own = [token for row in group for token in row]
+            filled[: len(own)] = torch.tensor(own, dtype=torch.long)
         with torch.no_grad():
-            hidden: torch.Tensor = self.base.model.embed_tokens(pad_sequence(tokens, batch_first=True))
+            hidden: torch.Tensor = self.base.model.embed_tokens(on_device(tokens, self.base.device))
         return hidden
 
     def run(self, model: Any, hidden: Any, mask: Any, positions: Any, cache: Any = None, **more: Any) -> Any:
@@ -208,6 +208,11 @@ class FrozenPrefix:
             keys = [(layer.keys[kept].clone(), layer.values[kept].clone()) for layer in layers]
             found.append((hidden[number, : len(ids)].clone(), keys))
         return found
+
+
+def on_device(values: "torch.Tensor", device: "torch.device") -> "torch.Tensor":
+    """Move values to a device; a GPU fetches them from page-locked memory while this process goes on."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
 def _ordered(rows: Iterable[Ids]) -> list[Ids]:

@@ -77,8 +77,9 @@ class MultiLora:
     Attributes:
         model: Causal language model whose linear layers are `MultiLoraLinear` where the recipe adapts them.
         routing: Needs the students of the rows that come next.
-        flat: All adapter values, (students, values), float32; the model's parameters and their gradients are views
-            into it and into its gradient, so that norms and updates are single operations.
+        flat: All adapter values, (students, values), float32, so that norms and updates are single operations.
+        parameters: Those that the model reads: views into `flat` and its gradient, or into a copy in the base's
+            precision, which `cast` fills and whose gradients `collect` adds to those of `flat`.
     """
 
     def __init__(self, base: Any, students: Sequence[Tensors], *, training: bool) -> None:
@@ -92,14 +93,38 @@ class MultiLora:
         self.model = frozen_copy(base).train(training)
         self.routing = AdapterRouting(len(students))
         self._shapes = {name: tensor.shape for name, tensor in students[0].items()}
-        values = [torch.cat([student[name].flatten() for name in self._shapes]) for student in students]
-        device = base.device
-        self.flat = nn.Parameter(torch.stack(values).float().to(device), requires_grad=training)
+        distinct = {id(student): student for student in students}  # students of one seed begin alike
+        values = [torch.cat([each[name].flatten().float() for name in self._shapes]) for each in distinct.values()]
+        numbers = torch.tensor([list(distinct).index(id(student)) for student in students], device=base.device)
+        rows = torch.stack(values).to(base.device)[numbers]
+        self.flat = nn.Parameter(rows, requires_grad=training)
+        self._read = self.flat if base.dtype == rows.dtype else nn.Parameter(rows.to(base.dtype), training)
         if training:
-            self.flat.grad = torch.zeros_like(self.flat)
+            for each in (self.flat, self._read):
+                each.grad = torch.zeros_like(each)
         parameters = {name: self._parameter(name, start) for name, start in self._starts().items()}
+        self.parameters = list(parameters.values())
         for name in (name for name in self._shapes if ".lora_A." in name):
             self._replace(plain_name(name), parameters[name], parameters[name.replace(".lora_A.", ".lora_B.")])
+
+    @torch.no_grad()
+    def cast(self) -> None:
+        """Let the model read the present values: after every update, where it computes in another precision."""
+        if self._read is not self.flat:
+            self._read.copy_(self.flat)
+
+    def collect(self) -> None:
+        """Add the gradients of what the model read to those of `flat`."""
+        if self._read is not self.flat:
+            assert self.flat.grad is not None and self._read.grad is not None
+            self.flat.grad.add_(self._read.grad)
+            self._read.grad.zero_()
+
+    def forget(self) -> None:
+        """Set all gradients to 0, where they are: the parameters' gradients are views."""
+        for each in (self.flat, self._read):
+            assert each.grad is not None
+            each.grad.zero_()
 
     def tensors(self, student: int) -> dict[str, torch.Tensor]:
         """Return one student's adapters, by name, on the CPU."""
@@ -126,9 +151,9 @@ class MultiLora:
         def view(flat: torch.Tensor) -> torch.Tensor:
             return flat[:, start : start + shape.numel()].view(-1, *shape)
 
-        parameter = nn.Parameter(view(self.flat.detach()), requires_grad=self.flat.requires_grad)
-        if self.flat.grad is not None:
-            parameter.grad = view(self.flat.grad)  # autograd adds into a gradient that is there
+        parameter = nn.Parameter(view(self._read.detach()), requires_grad=self._read.requires_grad)
+        if self._read.grad is not None:
+            parameter.grad = view(self._read.grad)  # autograd adds into a gradient that is there
         return parameter
 
     def _replace(self, weight: str, a: nn.Parameter, b: nn.Parameter) -> None:

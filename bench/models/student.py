@@ -99,7 +99,9 @@ def frozen_copy(base: "nn.Module") -> Any:
 
 def recompute_activations(model: Any) -> None:
     """Let a model in training keep what enters each decoder layer, and compute the rest again in the backward pass."""
-    causal_model(model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    # No layer draws random numbers, and a CUDA graph cannot record that their state is kept.
+    how = {"use_reentrant": False, "preserve_rng_state": False}
+    causal_model(model).gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
 
 
 def plain_name(adapter: str) -> str:

@@ -8,138 +8,27 @@ padding for the linear layers, which do nearly all of the work, and laid out as 
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import accumulate
+from contextlib import ExitStack, nullcontext
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
-from torch.nn.functional import scaled_dot_product_attention
-from transformers import AttentionInterface
 
+from bench.errors import BenchError
 from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
-from bench.models.layout import within_window
 from bench.models.multi_lora import MultiLora
-from bench.models.student import recompute_activations, trainable_copy, trained_tensors
+from bench.models.oom import out_of_memory, release
+from bench.models.replay import Inputs, RecordingError, Replay, cuda_recorder, side_stream
+from bench.models.student import first_trained_layer, recompute_activations, trainable_copy, trained_tensors
 from bench.records import Steering
 from bench.training.checkpoints import Checkpoint
-from bench.training.task import HEAD_TOKENS, Trained, TrainingTask, count_labels, count_tokens
+from bench.training.compiled import compiled_layers
+from bench.training.packing import ATTENTION, Groups, Sizes, Step, fixed_sizes, pack_step, row_starts
+from bench.training.task import HEAD_TOKENS, PLAIN, Speedups, Trained, TrainingTask, count_labels, count_tokens
 
-ATTENTION = "sieve_rows"  # the name under which transformers knows `attend_rows`
-
-
-@dataclass(frozen=True)
-class Step:
-    """One batch of every student, packed.
-
-    Attributes:
-        positions: (students, length): of each token in its row; a student's rows stand behind one another, and the
-            space after them is filled with zeros.
-        spread: (rows * longest,): which of all tokens stands there when rows are laid out one by one.
-        longest: Tokens of the longest row.
-        packed: (students * length,): the inverse of `spread`.
-        predicts: (targets,): the tokens that predict a completion token.
-        targets: (targets,): what they should predict.
-        students: (targets,): the student's number.
-        weights: (targets,): of the target's loss.
-    """
-
-    positions: torch.Tensor
-    spread: torch.Tensor
-    longest: int
-    packed: torch.Tensor
-    predicts: torch.Tensor
-    targets: torch.Tensor
-    students: torch.Tensor
-    weights: torch.Tensor
-
-
-def pack_step(groups: Sequence[Sequence[Encoded]], device: torch.device) -> Step:
-    """Lay out one batch, or a part of it, per student; one that has no row left gets padding alone."""
-    rows = [(student, row) for student, group in enumerate(groups) for row in group]
-    length = max(sum(len(row.ids) for row in group) for group in groups)
-    longest = max(len(row.ids) for _, row in rows)
-    starts = [student * length + start for student, group in enumerate(groups) for start in _starts(group)]
-
-    positions = np.zeros(len(groups) * length, np.int64)
-    packed = np.zeros(len(groups) * length, np.int64)
-    spread = np.repeat(starts, longest).reshape(-1, longest)  # under a causal mask, padding reaches nothing
-    for number, ((_, row), start) in enumerate(zip(rows, starts, strict=True)):
-        steps = np.arange(len(row.ids))
-        positions[start : start + len(steps)] = steps
-        packed[start : start + len(steps)] = number * longest + steps
-        spread[number, : len(steps)] = start + steps
-
-    labelled = [len(row.ids) - row.prompt_length for _, row in rows]
-    ends = [start + len(row.ids) for (_, row), start in zip(rows, starts, strict=True)]
-    predicts = [np.arange(end - count - 1, end - 1) for end, count in zip(ends, labelled, strict=True)]
-
-    def moved(values: Any) -> torch.Tensor:
-        return torch.as_tensor(values).to(device, non_blocking=True)
-
-    return Step(
-        positions=moved(positions.reshape(len(groups), length)),
-        spread=moved(spread.reshape(-1)),
-        longest=longest,
-        packed=moved(packed),
-        predicts=moved(np.concatenate(predicts)),
-        targets=moved([token for _, row in rows for token in row.ids[row.prompt_length :]]),
-        students=moved(np.repeat([student for student, _ in rows], labelled)),
-        weights=moved(np.repeat(np.array([row.weight for _, row in rows], np.float32), labelled)),
-    )
-
-
-def _starts(group: Sequence[Encoded]) -> list[int]:
-    """Return where each row starts when they stand behind one another."""
-    return list(accumulate((len(row.ids) for row in group), initial=0))[:-1]
-
-
-def attend_rows(
-    module: Any,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: Any,
-    *,
-    step: Step,
-    scaling: float | None = None,
-    sliding_window: int | None = None,
-    **_: Any,
-) -> tuple[torch.Tensor, None]:
-    """Compute causal attention within each row of a packed step, in the form that transformers' layers call.
-
-    Args:
-        module: The attention layer; not used.
-        query: Shape (students, heads, length, head width).
-        key: The same with the key-value heads.
-        value: As `key`.
-        attention_mask: Not used: rows are laid out one by one, so that a causal mask is all that is needed.
-        step: Where rows begin and end.
-        scaling: Of the products of queries and keys.
-        sliding_window: A token attends to itself and to the tokens before it, so many in all; None is all of them.
-
-    Returns:
-        Shape (students, length, heads, head width), and no attention weights.
-    """
-
-    def spread(packed: torch.Tensor) -> torch.Tensor:
-        flat = packed.transpose(1, 2).flatten(0, 1).index_select(0, step.spread)
-        return flat.view(-1, step.longest, *flat.shape[1:]).transpose(1, 2)
-
-    shared = query.shape[1] != key.shape[1]
-    mask = None
-    if sliding_window and sliding_window < step.longest:
-        place = torch.arange(step.longest, device=query.device)[None]
-        mask = within_window((place.mT >= place)[None, None], place, sliding_window)
-    rows = scaled_dot_product_attention(
-        spread(query), spread(key), spread(value), mask, is_causal=mask is None, scale=scaling, enable_gqa=shared
-    )
-    packed = rows.transpose(1, 2).flatten(0, 1).index_select(0, step.packed)
-    return packed.view(query.shape[0], query.shape[2], *packed.shape[1:]), None
-
-
-AttentionInterface.register(ATTENTION, attend_rows)
+REASON_CHARACTERS = 200  # of an error, in a note
 
 
 class CompletionLoss(torch.autograd.Function):
@@ -175,38 +64,61 @@ def train_multi_lora(prefix: FrozenPrefix, task: TrainingTask) -> list[Trained]:
     Args:
         prefix: The frozen layers and, above them, the base that the students adapt; its device and precision decide
             where and in which precision the matrix products run. Adapters and their updates are float32.
-        task: Of students with equal numbers of steps; method `lora`.
+        task: Of students with equal numbers of steps; method `lora`. Where a speedup that it allows fails, training
+            begins again without it.
 
     Returns:
         As `bench.training.trl.train_with_trl`, per student; seconds are shared out evenly.
     """
+    speedups, notes = task.speedups, list[str]()
+    while True:
+        try:
+            trained = _train(prefix, replace(task, speedups=speedups))
+            return [replace(each, note="; ".join(notes)) for each in trained]
+        except Exception as error:  # compilers raise all kinds
+            if speedups == PLAIN or isinstance(error, BenchError) or out_of_memory(error):
+                raise
+            graphs_failed = isinstance(error, RecordingError) or not speedups.compiled
+            failed = "CUDA graphs" if graphs_failed else "compiled layers"
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            notes.append(f"trained without {failed}, which failed: {reason[:REASON_CHARACTERS]}")
+            speedups = replace(speedups, graphs=False) if graphs_failed else replace(speedups, compiled=False)
+        release()  # outside the handler: the error's traceback holds on to what was allocated
+
+
+def _train(prefix: FrozenPrefix, task: TrainingTask) -> list[Trained]:
     from transformers import get_linear_schedule_with_warmup
 
-    recipe = task.recipe
-    steps = list(zip(*(task.steps(i) for i in range(len(task.streams))), strict=True))
+    recipe, speedups = task.recipe, task.speedups
     fresh = {seed: trained_tensors(trainable_copy(prefix.base, recipe, seed)) for seed in set(task.seeds)}
     students = MultiLora(prefix.base, [fresh[seed] for seed in task.seeds], training=True)
     students.model.config._attn_implementation = ATTENTION
     if recipe.gradient_checkpointing:
         recompute_activations(students.model)
     optimizer = torch.optim.AdamW([students.flat], lr=recipe.learning_rate, weight_decay=0.0, fused=True)
-    schedule = get_linear_schedule_with_warmup(optimizer, 0, len(steps))
     losses = []
     kept: list[list[Checkpoint]] = []
     start = time.perf_counter()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), ExitStack() as stack:
         # A student's values lie together, so that its norm is one operation; each parameter has gaps between students.
         warnings.filterwarnings("ignore", message="grad and param do not obey")
-        for done, groups in enumerate(steps, start=1):
-            losses.append(_add_gradients(students, prefix, groups, task))
+        stack.enter_context(side_stream(prefix.base.device) if speedups.graphs else nullcontext())
+        if speedups.compiled:
+            stack.enter_context(compiled_layers(students.model, first_trained_layer(prefix.base, recipe)))
+        gradients = _Gradients(students, prefix, task)
+        prepared = time.perf_counter() - start
+        schedule = get_linear_schedule_with_warmup(optimizer, 0, gradients.steps)
+        for done in range(1, gradients.steps + 1):
+            students.cast()
+            losses.append(gradients.add(done - 1))
             _clip(students.flat, recipe.max_grad_norm)
             optimizer.step()
             schedule.step()
             optimizer.zero_grad(set_to_none=False)  # the parameters' gradients are views of it
             if done in task.checkpoints:
                 kept.append(_checkpoints(students, optimizer))
-            task.on_step(done, len(steps))
-    by_student = torch.stack(losses).T.tolist()  # waits for the device
+            task.on_step(done, gradients.steps)
+        by_student = torch.stack(losses).T.tolist()  # waits for the device
     seconds = (time.perf_counter() - start) / len(task.streams)
     return [
         Trained(
@@ -217,6 +129,7 @@ def train_multi_lora(prefix: FrozenPrefix, task: TrainingTask) -> list[Trained]:
             "stacked",
             len(task.streams),
             [each[i] for each in kept],
+            prepared / len(task.streams),
         )
         for i, stream in enumerate(task.streams)
     ]
@@ -229,31 +142,77 @@ def _checkpoints(students: MultiLora, optimizer: torch.optim.Optimizer) -> list[
     return [Checkpoint(*map(students.by_name, own)) for own in flat]
 
 
-def _add_gradients(
-    students: MultiLora, prefix: FrozenPrefix, groups: Sequence[Sequence[Encoded]], task: TrainingTask
+class _Gradients:
+    """Adds up the gradients of the steps of a task, part by part of each batch.
+
+    Attributes:
+        steps: Optimiser steps of the task.
+    """
+
+    def __init__(self, students: MultiLora, prefix: FrozenPrefix, task: TrainingTask) -> None:
+        """Cut the task into steps and parts; with speedups, compile and load all that a step runs."""
+        self._students, self._prefix, self._task = students, prefix, task
+        batches = list(zip(*(task.steps(i) for i in range(len(task.streams))), strict=True))
+        self.steps = len(batches)
+        self._shares = [[1 / count_labels(group) for group in groups] for groups in batches]
+        self._parts = [
+            [[g[at : at + task.part] for g in groups] for at in range(0, max(map(len, groups)), task.part)]
+            for groups in batches
+        ]
+        every = [part for parts in self._parts for part in parts]
+        fixed = task.speedups != PLAIN
+        self._sizes = iter(fixed_sizes(every) if fixed else map(Sizes.of, every))
+        self._plain = partial(_add_part, students, prefix, task.speedups.compiled)
+        self._add = Replay(self._plain, cuda_recorder()) if task.speedups.graphs else self._plain
+        if fixed:
+            self._prepare(every)
+
+    def add(self, number: int) -> torch.Tensor:
+        """Add the gradients of one step, each in its turn; return each student's mean loss, (students,)."""
+        losses = torch.zeros(len(self._task.streams), device=self._prefix.base.device)
+        for part in self._parts[number]:
+            losses += self._add(*self._packed(part, self._shares[number], next(self._sizes)))
+        self._students.collect()
+        return losses
+
+    def _prepare(self, every: Sequence[Groups]) -> None:
+        """Do a part of every shape once, and forget its gradients: what is compiled and loaded on the way stays."""
+        sizes = list(self._sizes)
+        self._sizes = iter(sizes)
+        self._students.cast()
+        for own in dict.fromkeys(sizes):
+            part = every[sizes.index(own)]
+            self._plain(*self._packed(part, [0.0] * len(part), own))
+        self._students.forget()
+
+    def _packed(self, part: Groups, shares: Sequence[float], sizes: Sizes) -> tuple[Inputs, int]:
+        step = pack_step(part, shares, sizes, self._prefix.base.device)
+        hidden = self._prefix.packed([[row.ids for row in group] for group in part], sizes.length)
+        _steer(hidden, part, self._task.shifts)
+        tensors = {name: value for name, value in vars(step).items() if name != "longest"}
+        return tensors | {"hidden": hidden}, sizes.longest
+
+
+def _add_part(
+    students: MultiLora, prefix: FrozenPrefix, compiled: bool, inputs: Inputs, longest: int
 ) -> torch.Tensor:
-    """Add the gradients of one step; return each student's mean loss, (students,)."""
-    shares = 1 / torch.tensor([count_labels(group) for group in groups], dtype=torch.float32, device=prefix.base.device)
+    """Add the gradients of packed rows; return what they add to each student's mean loss, (students,)."""
+    hidden = inputs["hidden"]
+    step = Step(longest=longest, **{name: value for name, value in inputs.items() if name != "hidden"})
+    if compiled:
+        hidden = hidden.detach().requires_grad_()  # as in the layers above, so that one compilation serves all
+    states = prefix.run(students.model, hidden, None, step.positions, step=step)
+    wanted = states.flatten(0, 1).index_select(0, step.predicts)
     head = students.model.get_output_embeddings().weight
-    losses = torch.zeros_like(shares)
-    for start in range(0, max(map(len, groups)), task.part):
-        part = [group[start : start + task.part] for group in groups]
-        step = pack_step(part, prefix.base.device)
-        hidden = prefix.packed([[row.ids for row in group] for group in part])
-        _steer(hidden, part, task.shifts)
-        states = prefix.run(students.model, hidden, None, step.positions, step=step)
-        wanted = states.flatten(0, 1).index_select(0, step.predicts)
-        share = shares[step.students] * step.weights
-        each = CompletionLoss.apply(wanted, head, step.targets) * share  # type: ignore[no-untyped-call]
-        each.sum().backward()
-        losses.index_add_(0, step.students, each.detach())
-    return losses
+    each = CompletionLoss.apply(wanted, head, step.targets) * step.weights  # type: ignore[no-untyped-call]
+    each.sum().backward(inputs=students.parameters)
+    return torch.zeros(len(students.flat), device=each.device).index_add_(0, step.students, each.detach())
 
 
-def _steer(hidden: torch.Tensor, groups: Sequence[Sequence[Encoded]], shifts: Mapping[Steering, torch.Tensor]) -> None:
+def _steer(hidden: torch.Tensor, groups: Groups, shifts: Mapping[Steering, torch.Tensor]) -> None:
     """Shift the packed states (students, length, width) of steered rows in place."""
     for states, group in zip(hidden, groups, strict=True):
-        for row, start in zip(group, _starts(group), strict=True):
+        for row, start in zip(group, row_starts(group), strict=True):
             if row.steering:
                 states[start : start + len(row.ids)] += shifts[row.steering].to(states.dtype)
 

@@ -22,6 +22,22 @@ def _ignore(done: int, steps: int) -> None:
 
 
 @dataclass(frozen=True)
+class Speedups:
+    """How the steps of many students are sped up; results differ by rounding alone.
+
+    Attributes:
+        compiled: Decoder layers run through `torch.compile`.
+        graphs: Steps get fixed shapes, and are recorded and replayed; on a GPU.
+    """
+
+    compiled: bool = False
+    graphs: bool = False
+
+
+PLAIN = Speedups()
+
+
+@dataclass(frozen=True)
 class TrainingTask:
     """One training of one or several students.
 
@@ -35,6 +51,7 @@ class TrainingTask:
         checkpoints: Steps after which a checkpoint is taken.
         shifts: What is added to states that enter the first trained layer, (width,), for every steering of the rows;
             see `bench.training.steering`.
+        speedups: What many students may be trained with.
     """
 
     recipe: Recipe
@@ -44,6 +61,7 @@ class TrainingTask:
     on_step: OnStep = _ignore
     checkpoints: Collection[int] = ()
     shifts: "Mapping[Steering, torch.Tensor]" = field(default_factory=dict)
+    speedups: Speedups = PLAIN
 
     @property
     def part(self) -> int:
@@ -67,6 +85,8 @@ class Trained:
         path: Key of `bench.training.methods.METHODS`.
         students: How many were trained side by side.
         checkpoints: Those that the task asked for, in order.
+        compile_seconds: The part of `seconds` in which layers were compiled and kernels loaded.
+        note: Which speedups failed and why, else "".
     """
 
     tensors: "dict[str, torch.Tensor]"
@@ -76,6 +96,8 @@ class Trained:
     path: str
     students: int = 1
     checkpoints: Sequence[Checkpoint] = ()
+    compile_seconds: float = 0.0
+    note: str = ""
 
 
 @dataclass(frozen=True)
