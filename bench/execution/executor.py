@@ -11,6 +11,8 @@ from bench.execution.batched import do_batched
 from bench.execution.job import Job
 from bench.execution.ray import RayExecutor
 from bench.execution.trials import Trials
+from bench.models.vllm import check_vllm
+from bench.training.served import ENGINES
 
 
 class Executor(Protocol):
@@ -39,6 +41,7 @@ class Execution:
         gpus_per_task: Share of a GPU that one Ray task takes; None is a whole one on `cuda`, and none on `cpu`.
         students_at_once: Students that this process trains and evaluates side by side; None is as many as fit on a
             GPU, and one by one on a CPU.
+        engine: What answers eval prompts, one of `bench.training.trainer.ENGINES`.
     """
 
     executor: str = "local"
@@ -46,6 +49,7 @@ class Execution:
     cpus_per_task: int = 1
     gpus_per_task: float | None = None
     students_at_once: int | None = None
+    engine: str = ENGINES[0]
 
     @property
     def multi_lora(self) -> bool | None:
@@ -85,17 +89,26 @@ def open_executor(execution: Execution, device: str, root: Path) -> Iterator[Exe
     Raises:
         BenchError: If options contradict one another, or Ray cannot do the work.
     """
+    if execution.engine == "vllm":
+        check_vllm("--engine vllm")
     if execution.executor == "local":
         _check_local(execution)
         yield LocalExecutor(execution.students_at_once)
         return
+    if execution.engine != ENGINES[0]:
+        raise BenchError(
+            "--executor ray",
+            seen=f"--engine {execution.engine}",
+            expected="one process, whose memory vLLM reserves",
+            remedy="leave --engine out, or use --executor local",
+        )
     gpus = _gpus(execution, device)
     with RayExecutor(execution.address, execution.cpus_per_task, gpus, root) as executor:
         yield executor
 
 
 def _check_local(execution: Execution) -> None:
-    if replace(execution, students_at_once=None) != LOCAL:
+    if replace(execution, students_at_once=None, engine=ENGINES[0]) != LOCAL:
         raise BenchError(
             "--address, --cpus-per-task, --gpus-per-task",
             seen="--executor local",

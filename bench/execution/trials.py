@@ -21,6 +21,7 @@ from bench.outcomes import SampleScores, Trial
 from bench.run_folder.store import Store, key_hash
 from bench.training.checkpoints import Checkpoint, load, save
 from bench.training.methods import training_path
+from bench.training.served import ENGINES
 from bench.training.task import TRAINING_CODE, Trained
 from bench.training.trainer import Trainer
 
@@ -38,6 +39,7 @@ class TrialSettings:
         plain_template: Take a model without a chat template, see `bench.models.encode.PLAIN_TEMPLATE`.
         multi_lora: Train LoRA students side by side; on a GPU unless given. See `bench.training.methods.training_path`.
         rejudging: Where only the judge differs, score stored outputs again instead of generating.
+        engine: What answers eval prompts, one of `bench.training.trainer.ENGINES`.
     """
 
     recipe: Recipe
@@ -45,6 +47,7 @@ class TrialSettings:
     plain_template: bool = False
     multi_lora: bool | None = None
     rejudging: bool = False
+    engine: str = ENGINES[0]
 
 
 class Trials:
@@ -71,6 +74,7 @@ class Trials:
             path,
             plain_template=settings.plain_template,
             states_budget=lambda: memory_share * states_budget(self.device),
+            engine=settings.engine,
         )
         self.memory: MemoryEstimate | None = None
 
@@ -91,7 +95,8 @@ class Trials:
 
     def eval_key(self, student: str, measurement: Measurement) -> dict[str, Any]:
         """Return the store key of a student's evaluation; `student` is the name that its `Trial` has."""
-        return {"student": student, "device": self.device} | measurement.key()
+        engine = {} if self.settings.engine == ENGINES[0] else {"engine": self.settings.engine}
+        return {"student": student, "device": self.device} | engine | measurement.key()
 
     def train_key(self, job: Job) -> dict[str, Any]:
         """Return everything that determines a training."""

@@ -193,9 +193,7 @@ class _Gradients:
         return tensors | {"hidden": hidden}, sizes.longest
 
 
-def _add_part(
-    students: MultiLora, prefix: FrozenPrefix, compiled: bool, inputs: Inputs, longest: int
-) -> torch.Tensor:
+def _add_part(students: MultiLora, prefix: FrozenPrefix, compiled: bool, inputs: Inputs, longest: int) -> torch.Tensor:
     """Add the gradients of packed rows; return what they add to each student's mean loss, (students,)."""
     hidden = inputs["hidden"]
     step = Step(longest=longest, **{name: value for name, value in inputs.items() if name != "hidden"})

@@ -13,11 +13,12 @@ from bench.models.engine import MOST_AT_ONCE, ROWS_AT_ONCE, Engine, MultiLoraEng
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.layout import MODEL_TYPES, check_student_base
 from bench.models.load import load_model
-from bench.models.oom import first_that_fits, halvings
+from bench.models.oom import first_that_fits, halvings, release
 from bench.models.student import load_student, stored_tensors, trainable_copy, trained_tensors
 from bench.records import Steering
 from bench.training.checkpoints import epoch_ends
 from bench.training.methods import METHODS, TrainingPath
+from bench.training.served import ENGINES, ServedStudents
 from bench.training.steering import shift
 from bench.training.task import OnStep, Trained, TrainingInput, TrainingTask, encode_in_order
 
@@ -33,6 +34,7 @@ class Trainer:
         *,
         plain_template: bool = False,
         states_budget: Callable[[], float] = lambda: math.inf,
+        engine: str = ENGINES[0],
     ) -> None:
         """Nothing heavy happens here.
 
@@ -42,9 +44,11 @@ class Trainer:
             path: From `bench.training.methods.training_path`.
             plain_template: Take a model without a chat template of its own, see `bench.models.encode.PLAIN_TEMPLATE`.
             states_budget: Returns the bytes that states of the frozen layers may take; asked once the base is loaded.
+            engine: One of `ENGINES`.
 
         Raises:
-            BenchError: If the recipe asks for bfloat16 and this path trains in float32.
+            BenchError: If the recipe asks for bfloat16 and this path trains in float32, or if its students are no
+                adapters, which vLLM would serve.
         """
         if recipe.precision != "float32" and not METHODS[path].multi_lora:
             raise BenchError(
@@ -58,9 +62,11 @@ class Trainer:
         self._method = METHODS[path]
         self._plain_template, self._states_budget = plain_template, states_budget
         self._loaded: dict[Precision, tuple[Any, Any]] = {}
+        self._tokenizer: Any = None
         self._prefix: FrozenPrefix | None = None
         self._float_prefix: FrozenPrefix | None = None  # where the first one is in bfloat16
         self._shifts: dict[Steering, Any] = {}
+        self._served = ServedStudents(recipe, device) if engine == "vllm" else None
 
     def base(self) -> tuple[Any, Any]:
         """Return the base model in float32 and the tokenizer."""
@@ -77,7 +83,9 @@ class Trainer:
     @property
     def tokenizer(self) -> Any:
         """The base's tokenizer; a recipe in bfloat16 does not need the base in float32 for it."""
-        return self._load(self.recipe.precision)[1]
+        if self._tokenizer is None:
+            self._tokenizer = self._load(self.recipe.precision)[1]
+        return self._tokenizer
 
     @property
     def multi_lora(self) -> bool:
@@ -156,8 +164,15 @@ class Trainer:
     def engine(self, students: Sequence[Path | None], names: Sequence[str]) -> Engine:
         """Load students to answer, or the untrained base where there is none; several only with multi-LoRA.
 
-        One student on a CPU has its adapters added to float32 weights, which saves the products beside them.
+        One student on a CPU has its adapters added to float32 weights, which saves the products beside them. With vLLM
+        those of the last call are forgotten.
         """
+        if self._served:
+            _ = self.tokenizer  # stays, while the base makes room
+            self._loaded.clear()
+            self._prefix = self._float_prefix = None
+            release()
+            return self._served.holding(dict(zip(names, students, strict=True)))
         tokenizer, in_float = self.tokenizer, self.recipe.precision == "float32"
         most = min(MOST_AT_ONCE, ROWS_AT_ONCE * len(students))
         prefix = self.frozen_prefix() if self._method.uses_prefix else None
