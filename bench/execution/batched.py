@@ -137,7 +137,7 @@ def _evaluate_group(trials: Trials, group: Sequence[Job], pool: "EvalWorkers") -
         finished += 1
         trials.progress.step(finished, len(group))
 
-    engine = trials.trainer.engine(list(students.values()), list(students))
+    engine = trials.engine(students)
     most = engine.rows_at_once
     with pool.answered_by(engine), ThreadPoolExecutor(len(group)) as threads:
         for _ in threads.map(examine, group, [key for _, key in keys]):

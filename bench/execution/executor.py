@@ -41,7 +41,7 @@ class Execution:
         gpus_per_task: Share of a GPU that one Ray task takes; None is a whole one on `cuda`, and none on `cpu`.
         students_at_once: Students that this process trains and evaluates side by side; None is as many as fit on a
             GPU, and one by one on a CPU.
-        engine: What answers eval prompts, one of `bench.training.trainer.ENGINES`.
+        engine: What answers eval prompts, one of `bench.training.served.ENGINES`.
     """
 
     executor: str = "local"

@@ -15,13 +15,14 @@ from bench.execution.job import Job
 from bench.execution.memory import MemoryEstimate, peak_memory, states_budget
 from bench.execution.progress import Progress
 from bench.files import read_json
+from bench.models.engine import Engine
 from bench.models.load import fetched_config, model_identity
 from bench.models.student import save_student, stored_tensors
 from bench.outcomes import SampleScores, Trial
 from bench.run_folder.store import Store, key_hash
 from bench.training.checkpoints import Checkpoint, load, save
 from bench.training.methods import training_path
-from bench.training.served import ENGINES
+from bench.training.served import ENGINES, ServedStudents
 from bench.training.task import TRAINING_CODE, Trained
 from bench.training.trainer import Trainer
 
@@ -39,7 +40,7 @@ class TrialSettings:
         plain_template: Take a model without a chat template, see `bench.models.encode.PLAIN_TEMPLATE`.
         multi_lora: Train LoRA students side by side; on a GPU unless given. See `bench.training.methods.training_path`.
         rejudging: Where only the judge differs, score stored outputs again instead of generating.
-        engine: What answers eval prompts, one of `bench.training.trainer.ENGINES`.
+        engine: What answers eval prompts, one of `bench.training.served.ENGINES`.
     """
 
     recipe: Recipe
@@ -61,6 +62,9 @@ class Trials:
             store: Finished work.
             progress: Told how far a trial is.
             memory_share: Of the free memory, where other processes train beside this one.
+
+        Raises:
+            BenchError: If recipe, model and engine do not fit one another.
         """
         self.settings, self.store, self.progress = settings, store, progress
         self.recipe, self.device = settings.recipe, settings.device
@@ -74,8 +78,8 @@ class Trials:
             path,
             plain_template=settings.plain_template,
             states_budget=lambda: memory_share * states_budget(self.device),
-            engine=settings.engine,
         )
+        self._served = ServedStudents(self.recipe, self.device) if settings.engine == "vllm" else None
         self.memory: MemoryEstimate | None = None
 
     def expect(self, memory: MemoryEstimate) -> None:
@@ -85,7 +89,10 @@ class Trials:
 
     def base_for_filters(self) -> tuple[Any, Any]:
         """Return copies of model and tokenizer: what a filter changes in them must not reach the students."""
-        return copy.deepcopy(self.trainer.base())
+        from bench.models.packed_linear import unpack_linears  # loads torch
+
+        model, tokenizer = copy.deepcopy(self.trainer.base())
+        return unpack_linears(model), tokenizer
 
     def keys(self, job: Job) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Return the store keys of a job's training (None for the untrained base) and of its evaluation."""
@@ -251,13 +258,20 @@ class Trials:
         from bench.evaluation.provider import answering  # loads Inspect
 
         student = self.store.folder(STUDENTS, self.train_key(job)) if job.rows is not None else None
-        engine = self.trainer.engine([student], [name])
+        engine = self.engine({name: student})
         most = engine.rows_at_once
         measured = job.measurement
         with answering(engine, [name], self.trainer.tokenizer, self.trainer.stops) as (model,):
             tags = [job.label.replace(" ", "_")]
             scores = evaluate(model, measurement_tasks(measured), folder, grader=measured.grader, tags=tags)
         self.keep_scores(scores, engine.rows_at_once if engine.rows_at_once < most else None, folder)
+
+    def engine(self, students: Mapping[str, Path | None]) -> Engine:
+        """Load students to answer by their names, None being the base; those loaded before may be forgotten."""
+        if self._served:
+            self.trainer.unload()
+            return self._served.holding(students)
+        return self.trainer.engine(list(students.values()), list(students))
 
     def keep_scores(self, scores: SampleScores, answers_at_once: int | None, folder: Path) -> None:
         """Write what an evaluation found, and how many prompts at a time memory sufficed for if not for all."""

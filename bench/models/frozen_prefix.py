@@ -146,11 +146,12 @@ class FrozenPrefix:
             the left-padded batch.
         """
         import torch
-        from transformers import DynamicCache
+
+        from bench.models.kv_cache import roomy_cache  # loads torch
 
         read = self._read(rows)
         longest = max(map(len, rows))
-        cache = DynamicCache()
+        cache = roomy_cache()
         with torch.inference_mode():
             for layer in range(self._first):
                 keys, values = zip(*(read[row][1][layer] for row in rows), strict=True)

@@ -156,7 +156,9 @@ def load_model(
         raise _unloadable(name, error) from error
     if getattr(model.config, "attn_logit_softcapping", None):
         model.set_attn_implementation("eager")  # the fused one leaves the cap out
-    return model.to(device).eval(), tokenizer
+    from bench.models.packed_linear import pack_linears  # loads torch
+
+    return pack_linears(model.to(device).eval()), tokenizer
 
 
 def load_tokenizer(name: str, *, plain_template: bool = False) -> Any:

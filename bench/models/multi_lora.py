@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.models.grouped_attention import GROUPED
 from bench.models.student import LORA_SCALE, frozen_copy, plain_name
 
 Tensors = Mapping[str, torch.Tensor]
@@ -91,6 +92,8 @@ class MultiLora:
             training: Whether gradients are wanted.
         """
         self.model = frozen_copy(base).train(training)
+        if not training:
+            self.model.config._attn_implementation = GROUPED
         self.routing = AdapterRouting(len(students))
         self._shapes = {name: tensor.shape for name, tensor in students[0].items()}
         distinct = {id(student): student for student in students}  # students of one seed begin alike

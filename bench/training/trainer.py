@@ -18,7 +18,6 @@ from bench.models.student import load_student, stored_tensors, trainable_copy, t
 from bench.records import Steering
 from bench.training.checkpoints import epoch_ends
 from bench.training.methods import METHODS, TrainingPath
-from bench.training.served import ENGINES, ServedStudents
 from bench.training.steering import shift
 from bench.training.task import OnStep, Trained, TrainingInput, TrainingTask, encode_in_order
 
@@ -34,7 +33,6 @@ class Trainer:
         *,
         plain_template: bool = False,
         states_budget: Callable[[], float] = lambda: math.inf,
-        engine: str = ENGINES[0],
     ) -> None:
         """Nothing heavy happens here.
 
@@ -44,11 +42,9 @@ class Trainer:
             path: From `bench.training.methods.training_path`.
             plain_template: Take a model without a chat template of its own, see `bench.models.encode.PLAIN_TEMPLATE`.
             states_budget: Returns the bytes that states of the frozen layers may take; asked once the base is loaded.
-            engine: One of `ENGINES`.
 
         Raises:
-            BenchError: If the recipe asks for bfloat16 and this path trains in float32, or if its students are no
-                adapters, which vLLM would serve.
+            BenchError: If the recipe asks for bfloat16 and this path trains in float32.
         """
         if recipe.precision != "float32" and not METHODS[path].multi_lora:
             raise BenchError(
@@ -66,7 +62,6 @@ class Trainer:
         self._prefix: FrozenPrefix | None = None
         self._float_prefix: FrozenPrefix | None = None  # where the first one is in bfloat16
         self._shifts: dict[Steering, Any] = {}
-        self._served = ServedStudents(recipe, device) if engine == "vllm" else None
 
     def base(self) -> tuple[Any, Any]:
         """Return the base model in float32 and the tokenizer."""
@@ -91,6 +86,11 @@ class Trainer:
     def multi_lora(self) -> bool:
         """Whether several students can be trained and asked side by side."""
         return self._method.multi_lora
+
+    @property
+    def side_by_side(self) -> bool:
+        """Whether several students can answer in the same batches, however they were trained."""
+        return self._method.uses_prefix and self.recipe.method == "lora"
 
     @property
     def stops(self) -> tuple[str, ...]:
@@ -119,6 +119,13 @@ class Trainer:
         if self._float_prefix is None:
             self._float_prefix = FrozenPrefix(base, self.recipe, self._states_budget())
         return self._float_prefix
+
+    def unload(self) -> None:
+        """Let go of the base, whose memory another engine needs; it is loaded again when it is asked for."""
+        _ = self.tokenizer  # stays
+        self._loaded.clear()
+        self._prefix = self._float_prefix = None
+        release()
 
     def limit_rows(self, rows: int) -> None:
         """Start the following trainings with so many rows in a forward pass."""
@@ -164,19 +171,13 @@ class Trainer:
     def engine(self, students: Sequence[Path | None], names: Sequence[str]) -> Engine:
         """Load students to answer, or the untrained base where there is none; several only with multi-LoRA.
 
-        One student on a CPU has its adapters added to float32 weights, which saves the products beside them. With vLLM
-        those of the last call are forgotten.
+        LoRA students keep their adapters beside the weights, also one alone: what it answers and the likelihoods that it
+        gives are then the same numbers whoever shares its batches.
         """
-        if self._served:
-            _ = self.tokenizer  # stays, while the base makes room
-            self._loaded.clear()
-            self._prefix = self._float_prefix = None
-            release()
-            return self._served.holding(dict(zip(names, students, strict=True)))
-        tokenizer, in_float = self.tokenizer, self.recipe.precision == "float32"
+        tokenizer = self.tokenizer
         most = min(MOST_AT_ONCE, ROWS_AT_ONCE * len(students))
         prefix = self.frozen_prefix() if self._method.uses_prefix else None
-        if prefix and self._method.multi_lora and (len(students) > 1 or self.device != "cpu" or not in_float):
+        if prefix and self.side_by_side:
             from bench.models.multi_lora import MultiLora  # loads torch
 
             fresh = trained_tensors(trainable_copy(prefix.base, self.recipe, seed=0))  # adapters that change nothing

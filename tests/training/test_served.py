@@ -15,7 +15,6 @@ import pytest
 import torch
 from fixtures_run import LORA, TOGETHER, run_quietly
 
-from bench.config.recipe import Recipe
 from bench.config.suite import load_suite
 from bench.errors import BenchError
 from bench.execution.executor import Execution
@@ -23,7 +22,6 @@ from bench.models import vllm
 from bench.models.generate import Decoding, Request, answer
 from bench.models.load import load_model
 from bench.models.packaged import TINY
-from bench.training.trainer import Trainer
 
 
 @dataclass
@@ -116,7 +114,7 @@ def test_what_vllm_cannot_serve_is_refused_before_anything_is_trained(
     tmp_path: Path, stand_in: list[Mapping[str, Any]]
 ) -> None:
     with pytest.raises(BenchError, match="method = 'lora'"):
-        Trainer(Recipe(name="t", model=TINY, method="full", learning_rate=1e-3), "cpu", "trl", engine="vllm")
+        run_quietly(load_suite("smoke"), tmp_path / "full", execution=Execution(engine="vllm"))
     with pytest.raises(BenchError, match="--executor local"):
         run_quietly(load_suite("smoke"), tmp_path / "ray", execution=Execution("ray", engine="vllm"))
     assert not stand_in
