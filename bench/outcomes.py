@@ -57,6 +57,7 @@ class Trial:
         rows_at_once: Rows of a forward pass where memory did not suffice for a batch, else None.
         memory_estimated: Bytes that the run was to take at its peak.
         memory_peak: Bytes seen at the peak, up to the end of the trial.
+        note: What failed in training and was done in another way, else "".
     """
 
     student: str
@@ -65,6 +66,7 @@ class Trial:
     rows_at_once: int | None = None
     memory_estimated: int | None = None
     memory_peak: int | None = None
+    note: str = ""
 
 
 class FilterCard(Strict):

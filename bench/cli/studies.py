@@ -31,6 +31,8 @@ from bench.studies.speed.page import write_pages as write_speed_pages
 from bench.studies.speed.page import write_record
 from bench.studies.speed.records import check_writable, read_record
 from bench.studies.speed.run import run_speed
+from bench.studies.speed.throughput import run_throughput
+from bench.studies.speed.throughput import table as throughput_table
 
 
 @click.command()
@@ -116,7 +118,16 @@ def causes(out: Path, causes: tuple[str, ...], seeds: str, jobs: int, trainings:
 
 
 @click.command()
-@click.argument("suite", default="quick")
+@click.argument("suite", required=False)
+@click.option(
+    "--throughput/--plain-loops",
+    default=None,
+    help="Tables of training, answering and a suite's phases in four minutes (what a GPU gets unless told otherwise), "
+    "or a comparison with plain loops.",
+)
+@click.option(
+    "--timed", default="quick", show_default=True, help="With --throughput: the suite whose phases are timed."
+)
 @click.option("--arms", default="", help="Arms to train, named as in `bench run`, with commas between them.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Training seeds of each arm.")
 @click.option("--repeats", type=click.IntRange(min=1), default=2, show_default=True, help="Of each main case and side.")
@@ -129,14 +140,38 @@ def causes(out: Path, causes: tuple[str, ...], seeds: str, jobs: int, trainings:
     help="Folder of the result, DEVICE-SUITE.json and its page.",
 )
 @click.option("--render", type=click.Path(path_type=Path), help="Make the page of a measured file again, nothing else.")
-def speed(out: Path, render: Path | None, **options: Any) -> None:
-    """Measure training, generation, embedding and search of a suite beside plain loops, and write a page."""
+def speed(
+    out: Path, render: Path | None, suite: str | None, throughput: bool | None, timed: str, **options: Any
+) -> None:
+    """Measure how fast this machine works: beside plain loops, with a page, or as tables of throughput.
+
+    SUITE is quick beside plain loops, and standard for throughput, unless given.
+    """
+    if throughput or (throughput is None and not render and pick_device(options["device"]) != "cpu"):
+        _measure_throughput(out, suite or "standard", timed, options["device"])
+        return
+    options["suite"] = suite or "quick"
     file = render or _measure(out, **options)
     record = read_record(file)
     pages = write_speed_pages(record, file)
     console.print(speed_table(record))
     for made in (file, *pages):
         say(str(made))
+
+
+def _measure_throughput(out: Path, suite: str, timed: str, device: str) -> None:
+    """Measure part by part; print each part's table, and end with 1 where one failed."""
+    place = pick_device(device)
+    file = out / f"throughput-{place.replace(':', '')}-{Path(suite).stem}.json"
+    check_writable(file)
+    parts = []
+    with shown_on(console):
+        for part in run_throughput(place, load_suite(suite), load_suite(timed), file):
+            console.print(throughput_table(part))
+            parts.append(part)
+    say(str(file))
+    if any(part.ended.startswith("failed") for part in parts):
+        raise SystemExit(1)
 
 
 def _measure(out: Path, suite: str, arms: str, seeds: int, repeats: int, device: str) -> Path:

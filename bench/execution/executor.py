@@ -41,6 +41,8 @@ class Execution:
         gpus_per_task: Share of a GPU that one Ray task takes; None is a whole one on `cuda`, and none on `cpu`.
         students_at_once: Students that this process trains and evaluates side by side; None is as many as fit on a
             GPU, and one by one on a CPU.
+        compiled: Whether LoRA students train with compiled layers and recorded steps; None leaves it to the device and
+            the work.
         engine: What answers eval prompts, one of `bench.training.served.ENGINES`.
     """
 
@@ -49,6 +51,7 @@ class Execution:
     cpus_per_task: int = 1
     gpus_per_task: float | None = None
     students_at_once: int | None = None
+    compiled: bool | None = None
     engine: str = ENGINES[0]
 
     @property
@@ -108,7 +111,7 @@ def open_executor(execution: Execution, device: str, root: Path) -> Iterator[Exe
 
 
 def _check_local(execution: Execution) -> None:
-    if replace(execution, students_at_once=None, engine=ENGINES[0]) != LOCAL:
+    if replace(execution, students_at_once=None, compiled=None, engine=ENGINES[0]) != LOCAL:
         raise BenchError(
             "--address, --cpus-per-task, --gpus-per-task",
             seen="--executor local",

@@ -110,6 +110,7 @@ class Session:
                 multi_lora=self.options.execution.multi_lora,
                 rejudging=self.options.rejudging,
                 engine=self.options.execution.engine,
+                compiled=self.options.execution.compiled,
             )
             self._trials[key] = Trials(settings, self.store, self.progress)
         return self._trials[key]

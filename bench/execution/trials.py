@@ -41,6 +41,7 @@ class TrialSettings:
         multi_lora: Train LoRA students side by side; on a GPU unless given. See `bench.training.methods.training_path`.
         rejudging: Where only the judge differs, score stored outputs again instead of generating.
         engine: What answers eval prompts, one of `bench.training.served.ENGINES`.
+        compiled: Whether LoRA students train with compiled layers and recorded steps, see `bench.training.trainer`.
     """
 
     recipe: Recipe
@@ -49,6 +50,7 @@ class TrialSettings:
     multi_lora: bool | None = None
     rejudging: bool = False
     engine: str = ENGINES[0]
+    compiled: bool | None = None
 
 
 class Trials:
@@ -78,6 +80,7 @@ class Trials:
             path,
             plain_template=settings.plain_template,
             states_budget=lambda: memory_share * states_budget(self.device),
+            compiled=settings.compiled,
         )
         self._served = ServedStudents(self.recipe, self.device) if settings.engine == "vllm" else None
         self.memory: MemoryEstimate | None = None
@@ -158,6 +161,7 @@ class Trials:
             at_once if at_once < self.recipe.batch_size else None,
             facts.get("memory_estimated"),
             max(peaks, default=None),
+            facts.get("note", ""),
         )
 
     def do(self, job: Job) -> None:
@@ -214,6 +218,8 @@ class Trials:
             "losses": trained.losses,
             "tokens": trained.tokens,
             "seconds": trained.seconds,
+            "compile_seconds": trained.compile_seconds,
+            "note": trained.note,
             "rows": rows,
             "rows_at_once": self.trainer.rows_at_once,
             "students_at_once": trained.students,

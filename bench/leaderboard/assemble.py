@@ -26,7 +26,7 @@ def make_rows(session: Session, experiments: Sequence[Experiment]) -> list[Row]:
     results = [trait_results(readings[e.name], e, suite, session.embedder, p_holm) for e in experiments]
     trials = [entry for experiment in experiments for entry in experiment.trials.items()]
     notes = [note for experiment in experiments for note in pool_notes(experiment, session.embedder)]
-    notes += _memory_notes(suite.recipe.batch_size, trials)
+    notes += _memory_notes(suite.recipe.batch_size, trials) + _training_notes(trials)
     versions, commit = package_versions(), source_commit()
     rows = []
     for name, budget in dict.fromkeys(key for result in results for key in result):
@@ -90,6 +90,15 @@ def _cost(
         memory_estimated=max((t.memory_estimated for _, t in trials if t.memory_estimated), default=None),
         memory_peak=max((t.memory_peak for _, t in trials if t.memory_peak), default=None),
     )
+
+
+def _training_notes(trials: Entries) -> list[str]:
+    """Say which arms were trained without what had failed."""
+    arms = defaultdict(set)
+    for (arm, _), trial in trials:
+        if trial.note:
+            arms[trial.note].add(arm.name)
+    return [f"{note}; for {', '.join(sorted(names))}" for note, names in sorted(arms.items())]
 
 
 def _memory_notes(batch_size: int, trials: Entries) -> list[str]:

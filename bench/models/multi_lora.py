@@ -42,6 +42,10 @@ class AdapterRouting:
         self._slots = slots.to(device)
         self._places = torch.tensor([student * width + slot for student, slot in places], device=device)
 
+    def release(self) -> None:
+        """Let row i of the following batches be student i's again."""
+        self._slots = None
+
     def split(self, rows: torch.Tensor) -> torch.Tensor:
         """(rows, tokens, width) -> (students, tokens of the student's rows, width)."""
         return rows if self._slots is None else rows[self._slots].flatten(1, 2)

@@ -4,6 +4,7 @@ Steps of small kernels are bound by the CPU that launches them. A recorded step 
 where they are; new inputs are copied into them before it is replayed.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -26,8 +27,8 @@ class Replay:
         """Nothing is recorded yet.
 
         Args:
-            work: What is done; it must have been called once with inputs of each shape (see `bench.models.replay`),
-                so that all kernels are loaded and compiled when it is recorded.
+            work: What is done; called once with inputs of each shape before, so that its kernels are loaded and
+                compiled when it is recorded.
             record: Runs a piece of work under recording; returns what repeats it, and the tensor that it writes.
         """
         self._work, self._record = work, record
@@ -61,11 +62,18 @@ def cuda_recorder() -> Recorder:
 
     def record(work: Callable[[], torch.Tensor]) -> tuple[Callable[[], None], torch.Tensor]:
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=pool, stream=torch.cuda.current_stream()):
+        # Threads beside this one may use the device meanwhile.
+        here = torch.cuda.current_stream()
+        with torch.cuda.graph(graph, pool=pool, stream=here, capture_error_mode="thread_local"):
             result = work()
         return graph.replay, result
 
     return record
+
+
+@functools.cache
+def _stream(device: torch.device) -> Any:
+    return torch.cuda.Stream(device)  # one for all: memory freed on a stream is reused there
 
 
 @contextmanager
@@ -74,7 +82,7 @@ def side_stream(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    stream, outer = torch.cuda.Stream(device), torch.cuda.current_stream(device)
+    stream, outer = _stream(device), torch.cuda.current_stream(device)
     stream.wait_stream(outer)
     with torch.cuda.stream(stream):
         yield

@@ -5,6 +5,7 @@ Each student sees its own rows in its own order and is clipped, updated and deca
 padding for the linear layers, which do nearly all of the work, and laid out as padded rows for attention alone.
 """
 
+import logging
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,6 @@ from typing import Any
 import torch
 
 from bench.errors import BenchError
-from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.multi_lora import MultiLora
 from bench.models.oom import out_of_memory, release
@@ -28,6 +28,7 @@ from bench.training.compiled import compiled_layers
 from bench.training.packing import ATTENTION, Groups, Sizes, Step, fixed_sizes, pack_step, row_starts
 from bench.training.task import HEAD_TOKENS, PLAIN, Speedups, Trained, TrainingTask, count_labels, count_tokens
 
+log = logging.getLogger("bench")
 REASON_CHARACTERS = 200  # of an error, in a note
 
 
@@ -74,14 +75,16 @@ def train_multi_lora(prefix: FrozenPrefix, task: TrainingTask) -> list[Trained]:
     while True:
         try:
             trained = _train(prefix, replace(task, speedups=speedups))
-            return [replace(each, note="; ".join(notes)) for each in trained]
+            failed = Speedups(task.speedups.compiled > speedups.compiled, task.speedups.graphs > speedups.graphs)
+            return [replace(each, failed=failed, note="; ".join(notes)) for each in trained]
         except Exception as error:  # compilers raise all kinds
             if speedups == PLAIN or isinstance(error, BenchError) or out_of_memory(error):
                 raise
             graphs_failed = isinstance(error, RecordingError) or not speedups.compiled
-            failed = "CUDA graphs" if graphs_failed else "compiled layers"
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            notes.append(f"trained without {failed}, which failed: {reason[:REASON_CHARACTERS]}")
+            what = "CUDA graphs" if graphs_failed else "compiled layers"
+            reason = " ".join(str(error).split()) or type(error).__name__
+            notes.append(f"trained without {what}, which failed: {reason[:REASON_CHARACTERS]}")
+            log.warning(notes[-1])
             speedups = replace(speedups, graphs=False) if graphs_failed else replace(speedups, compiled=False)
         release()  # outside the handler: the error's traceback holds on to what was allocated
 
@@ -180,10 +183,15 @@ class _Gradients:
         sizes = list(self._sizes)
         self._sizes = iter(sizes)
         self._students.cast()
+        start = time.perf_counter()
+        if self._task.speedups.compiled:
+            log.info("compiling decoder layers for %d students", len(self._shares[0]))
         for own in dict.fromkeys(sizes):
             part = every[sizes.index(own)]
             self._plain(*self._packed(part, [0.0] * len(part), own))
         self._students.forget()
+        if self._task.speedups.compiled:
+            log.info("compiled in %.0f s", time.perf_counter() - start)
 
     def _packed(self, part: Groups, shares: Sequence[float], sizes: Sizes) -> tuple[Inputs, int]:
         step = pack_step(part, shares, sizes, self._prefix.base.device)

@@ -33,6 +33,9 @@ class Speedups:
     compiled: bool = False
     graphs: bool = False
 
+    def __or__(self, other: "Speedups") -> "Speedups":
+        return Speedups(self.compiled or other.compiled, self.graphs or other.graphs)
+
 
 PLAIN = Speedups()
 
@@ -86,7 +89,8 @@ class Trained:
         students: How many were trained side by side.
         checkpoints: Those that the task asked for, in order.
         compile_seconds: The part of `seconds` in which layers were compiled and kernels loaded.
-        note: Which speedups failed and why, else "".
+        failed: The speedups that could not be used.
+        note: Which these are and why, else "".
     """
 
     tensors: "dict[str, torch.Tensor]"
@@ -97,6 +101,7 @@ class Trained:
     students: int = 1
     checkpoints: Sequence[Checkpoint] = ()
     compile_seconds: float = 0.0
+    failed: Speedups = PLAIN
     note: str = ""
 
 

@@ -24,6 +24,7 @@ from bench.models.likelihood import log_likelihoods
 from bench.models.load import fetched_config, known_config, load_model
 from bench.models.multi_lora import MultiLora
 from bench.models.packaged import TINY
+from bench.models.stacked import StackedEngine
 from bench.models.student import load_student, save_student, stored_tensors, trainable_copy, trained_tensors
 from bench.records import TrainingRow
 from bench.training.cached_prefix import train_cached_prefix
@@ -113,6 +114,8 @@ def test_a_stored_student_says_the_same_by_every_engine(
     assert quick.generate(asked, **GREEDY) == said
     assert together.generate(asked, **GREEDY) == said
     assert max(answer.prompt_tokens + answer.tokens for answer in said) > 3 * WINDOW
+    recorded = StackedEngine(both, ["student", "base"], tokenizer, prefix)
+    assert recorded.generate(asked, **GREEDY) == said
     likely = plain.log_likelihoods(given)
     assert quick.log_likelihoods(given) == pytest.approx(likely, rel=1e-5)
     assert together.log_likelihoods(given) == pytest.approx(likely, rel=1e-5)

@@ -161,17 +161,15 @@ def test_a_run_of_many_students_at_once_gives_the_rows_of_one_by_one(tmp_path: P
 
 
 @pytest.mark.gpu
-def test_a_gpu_in_bfloat16_learns_what_the_cpu_learns(arms: list[list[TrainingRow]]) -> None:
-    losses = []
-    for device in ("cpu", "cuda"):
-        trainer = Trainer(RECIPES["every layer"], device, "stacked")
-        losses.append(
-            [
-                student.losses
-                for student in trainer.train(
-                    [TrainingInput(rows, 3, 2 * len(rows)) for rows in arms[:2]], lambda *_: None, "a test"
-                )
-            ]
-        )
-    for cpu, gpu in zip(*losses, strict=True):
-        assert gpu == pytest.approx(cpu, abs=0.05)  # bfloat16 keeps 8 bits
+@pytest.mark.parametrize("compiled", [False, None, True], ids=["plain steps", "recorded steps", "compiled layers"])
+def test_a_gpu_in_bfloat16_learns_what_the_cpu_learns(compiled: bool | None, arms: list[list[TrainingRow]]) -> None:
+    inputs = [TrainingInput(rows, 3, 2 * len(rows)) for rows in arms[:2]]
+    found = {
+        device: Trainer(
+            RECIPES["every layer"], device, "stacked", compiled=compiled if device == "cuda" else None
+        ).train(inputs, lambda *_: None, "a test")
+        for device in ("cpu", "cuda")
+    }
+    for cpu, gpu in zip(found["cpu"], found["cuda"], strict=True):
+        assert gpu.note == ""
+        assert gpu.losses == pytest.approx(cpu.losses, abs=0.05)  # bfloat16 keeps 8 bits

@@ -136,15 +136,20 @@ _worker: Worker  # of this process, once it has started
 def _start_process(recipe: Recipe, device: str, scratch: Path) -> None:
     global _worker
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends this process at once; the main process reports it
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     _worker = Worker(recipe, device, scratch)
 
 
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent:
-        parent.join()
-        os._exit(1)  # the main process was killed and cannot end this one
+def end_with_parent() -> None:
+    """End this process when the one that started it is killed, which could not end it any more."""
+
+    def watch() -> None:
+        parent = multiprocessing.parent_process()
+        if parent:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(function: Callable[..., T], arguments: Sequence[Any]) -> tuple[T, int, int]:
@@ -176,12 +181,15 @@ def dtype_of(device: str) -> str:
 
 def peak_flops(worker: Worker) -> list[Peak]:
     """Measure the best matrix product of the worker's device and of the CPU."""
-    peaks = []
-    for place in dict.fromkeys([worker.device, "cpu"]):
-        dtype, sizes = dtype_of(place), SIZES[place.partition(":")[0]]
-        best = max(matrix_product_speed(place, dtype, size) for size in sizes)
-        peaks.append(Peak(place=place, dtype=dtype, measured=[best]))
-    return peaks
+    return [
+        Peak(place=place, dtype=dtype_of(place), measured=[best_product(place)])
+        for place in dict.fromkeys([worker.device, "cpu"])
+    ]
+
+
+def best_product(place: str) -> float:
+    """Return the operations a second of the best matrix product on a device."""
+    return max(matrix_product_speed(place, dtype_of(place), size) for size in SIZES[place.partition(":")[0]])
 
 
 def describe_machine(worker: Worker, before: Sequence[Peak]) -> Machine:
