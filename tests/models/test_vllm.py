@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fixtures_layouts import tiny
+from fixtures_layouts import LAYOUTS, tiny
 from fixtures_run import LORA, TOGETHER
 from fixtures_students import student
 
@@ -205,24 +205,22 @@ def test_a_server_on_loopback_serves_the_students_of_a_run(
         urllib.request.urlopen(f"{server.url}/models", timeout=2)
 
 
-def test_a_run_answered_by_vllm_gives_the_rows_of_our_own_engine(tmp_path: Path) -> None:
-    """On layouts that differ in norms, biases and windows; heads are as wide as vLLM's CPU kernels need."""
-    for layout in ("llama", "qwen2", "qwen3", "olmo2", "olmo3", "gemma3_text"):
-        folder = tmp_path / layout
-        model = tiny(layout, folder / "model", head_dim=32, num_key_value_heads=4, hidden_size=128)
-        recipe = LORA.replace('"tiny-llama"', json.dumps(str(model)))
-        (folder / "suite.toml").write_text(TOGETHER, encoding="utf-8")
-        (folder / "lora.toml").write_text(recipe, encoding="utf-8")
-        arms = []
-        for engine in ("transformers", "vllm"):
-            command = [sys.executable, "-m", "bench.cli", "run", str(folder / "suite.toml"), "--device", "cpu"]
-            command += ["--out", str(folder / engine), "--engine", engine, "--students-at-once", "3"]
-            subprocess.run(command, check=True, cwd=ROOT, env=dict(os.environ) | {"PYTHONPATH": str(ROOT)})
-            (row,) = read_rows(folder / engine / "rows")
-            arms.append(row.traits["date_confusion"].arms)
-        for name, ours in arms[0].items():
-            assert arms[1][name].trait.value == ours.trait.value, (layout, name)
-            assert arms[1][name].loss.value == pytest.approx(ours.loss.value, abs=1e-3), (layout, name)
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_run_answered_by_vllm_gives_the_rows_of_our_own_engine(layout: str, tmp_path: Path) -> None:
+    """Heads are as wide as vLLM's CPU kernels need."""
+    model = tiny(layout, tmp_path / "model", head_dim=32, hidden_size=128)
+    (tmp_path / "suite.toml").write_text(TOGETHER, encoding="utf-8")
+    (tmp_path / "lora.toml").write_text(LORA.replace('"tiny-llama"', json.dumps(str(model))), encoding="utf-8")
+    arms = []
+    for engine in ("transformers", "vllm"):
+        command = [sys.executable, "-m", "bench.cli", "run", str(tmp_path / "suite.toml"), "--device", "cpu"]
+        command += ["--out", str(tmp_path / engine), "--engine", engine, "--students-at-once", "3"]
+        subprocess.run(command, check=True, cwd=ROOT, env=dict(os.environ) | {"PYTHONPATH": str(ROOT)})
+        (row,) = read_rows(tmp_path / engine / "rows")
+        arms.append(row.traits["date_confusion"].arms)
+    for name, ours in arms[0].items():
+        assert arms[1][name].trait.value == ours.trait.value, name
+        assert arms[1][name].loss.value == pytest.approx(ours.loss.value, abs=1e-3), name
 
 
 def said(folder: Path) -> list[str]:

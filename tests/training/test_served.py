@@ -3,7 +3,6 @@
 `tests/models/test_vllm.py` runs the real one, where it is installed.
 """
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,15 +12,24 @@ from typing import Any
 
 import pytest
 import torch
-from fixtures_run import LORA, TOGETHER, run_quietly
+from fixtures_run import run_quietly
+from fixtures_students import LORA, student
 
 from bench.config.suite import load_suite
+from bench.data.trait import Measurement, load_trait
 from bench.errors import BenchError
 from bench.execution.executor import Execution
+from bench.execution.progress import Progress
+from bench.execution.session import run_settings
+from bench.execution.trials import Trials, TrialSettings
 from bench.models import vllm
+from bench.models.encode import Encoded
+from bench.models.engine import StudentEngine
 from bench.models.generate import Decoding, Request, answer
 from bench.models.load import load_model
 from bench.models.packaged import TINY
+from bench.models.student import load_student
+from bench.run_folder.store import Store
 
 
 @dataclass
@@ -74,6 +82,10 @@ class PeftLLM:
         return SimpleNamespace(outputs=[said], prompt_token_ids=ids)
 
 
+def measurement() -> Measurement:
+    return Measurement(load_trait("date_confusion"), "rules")
+
+
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
     """Arguments of every engine that is started."""
@@ -89,25 +101,35 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
     return PeftLLM.started
 
 
-@pytest.mark.parametrize("at_once", [1, 3])
-def test_a_run_answered_by_vllm_gives_the_rows_of_our_own_engine(
-    at_once: int, tmp_path: Path, stand_in: list[Mapping[str, Any]]
+def test_students_of_the_store_are_answered_for_by_one_engine(
+    tmp_path: Path, stand_in: list[Mapping[str, Any]]
 ) -> None:
-    (tmp_path / "suite.toml").write_text(TOGETHER, encoding="utf-8")
-    (tmp_path / "lora.toml").write_text(LORA, encoding="utf-8")
-    suite, found = load_suite(str(tmp_path / "suite.toml")), []
-    for engine in ("transformers", "vllm"):
-        out = tmp_path / engine
-        (row,), _ = run_quietly(suite, out, execution=Execution(students_at_once=at_once, engine=engine))
-        keys = [json.loads(file.read_text()) for file in out.glob("store/evals/*/key.json")]
-        assert {key.get("engine") for key in keys} == {None if engine == "transformers" else engine}
-        assert ("engine" in json.loads((out / "settings.json").read_text())) is (engine == "vllm")
-        found.append(row.traits["date_confusion"].arms)
-    assert len(stand_in) == 1 and stand_in[0]["max_lora_rank"] == 16  # one engine for all students
-    for name, ours in found[0].items():
-        assert found[1][name].trait.value == ours.trait.value, name
-        assert found[1][name].capability.value == ours.capability.value, name
-        assert found[1][name].loss.value == pytest.approx(ours.loss.value, abs=2e-3), name
+    trials = Trials(TrialSettings(LORA, "cpu", engine="vllm"), Store(tmp_path / "store"), Progress())
+    base, tokenizer = trials.trainer.base()
+    folders = {name: student(base, LORA, tmp_path / name, seed) for seed, name in enumerate("ab")} | {"untrained": None}
+    ours = {name: load_student(base, LORA, folder) if folder else base for name, folder in folders.items()}
+    prompt = tuple(tokenizer("What year is it?")["input_ids"])
+    row = Encoded((*prompt, 5, 6, 7), len(prompt))
+    settings: dict[str, Any] = {"max_tokens": 8, "temperature": 0.0, "stops": ()}
+    engine = trials.engine(folders)
+    said = engine.generate([Request(name, prompt, 0) for name in folders], **settings)
+    found = engine.log_likelihoods([(name, row) for name in folders])
+    for name, one, likely in zip(folders, said, found, strict=True):
+        alone = StudentEngine(ours[name], tokenizer)
+        assert [one] == alone.generate([Request("", prompt, 0)], **settings), name
+        assert [likely] == pytest.approx(alone.log_likelihoods([("", row)]), rel=1e-5), name
+    assert len({answer.text for answer in said}) == 3
+    again = trials.engine({"b": folders["b"]})
+    assert again.generate([Request("b", prompt, 0)], **settings) == [said[1]] and len(stand_in) == 1
+    with pytest.raises(BenchError, match="no student has this name"):
+        again.generate([Request("a", prompt, 0)], **settings)
+    trials.engine({f"{i}": folders["a"] for i in range(4)})  # more than there is room for
+    assert [started["max_loras"] for started in stand_in] == [4, 5]
+    assert trials.eval_key("a", measurement())["engine"] == "vllm"
+    plain = Trials(TrialSettings(LORA, "cpu"), Store(tmp_path / "other"), Progress())
+    assert "engine" not in plain.eval_key("a", measurement())
+    smoke = load_suite("smoke")
+    assert run_settings(smoke, "cpu", "vllm") == run_settings(smoke, "cpu") | {"engine": "vllm"}
 
 
 def test_what_vllm_cannot_serve_is_refused_before_anything_is_trained(
