@@ -174,7 +174,7 @@ class StudentAPI(ModelAPI):
     ) -> None:
         """Look the student up; Inspect calls this."""
         super().__init__(model_name, base_url, api_key, [], config)
-        self._asked: Counter[str] = Counter()
+        self._asked: Counter[tuple[str, int | None, float | None]] = Counter()
 
     @property
     def _student(self) -> _Student:
@@ -200,8 +200,9 @@ class StudentAPI(ModelAPI):
             raise NotImplementedError(f"students answer without tools and without {', '.join(ignored or UNSUPPORTED)}")
         messages = [{"role": m.role, "content": m.text} for m in input]
         text = self._student.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        self._asked[text] += 1  # a repeated sample (an epoch) draws its own answer
-        digest = hashlib.sha256(f"{config.seed or 0}/{self._asked[text]}/{text}".encode()).digest()
+        asked = (text, config.max_tokens, config.temperature)  # tasks run at the same time, in no order
+        self._asked[asked] += 1  # a repeated sample (an epoch) draws its own answer
+        digest = hashlib.sha256(f"{config.seed or 0}/{self._asked[asked]}/{text}".encode()).digest()
         stops = (*self._student.stops, *(config.stop_seqs or ()))
         settings = (config.max_tokens or 64, config.temperature or 0.0, stops)
         ids = tuple(self._student.tokenizer(text, add_special_tokens=False)["input_ids"])

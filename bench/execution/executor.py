@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.errors import BenchError
-from bench.execution.batched import do_batched
+from bench.execution.batched import do_batched, do_in_turns
 from bench.execution.job import Job
 from bench.execution.ray import RayExecutor
 from bench.execution.trials import Trials
@@ -75,9 +75,14 @@ class LocalExecutor:
         many = trials.device != "cpu" if self._at_once is None else self._at_once > 1
         if many and trials.trainer.multi_lora and not trials.settings.rejudging:
             do_batched(trials, jobs, self._at_once)
-            return
-        for job in jobs:
-            trials.do(job)
+        elif trials.trainer.side_by_side and self._at_once != 1 and not trials.settings.rejudging:
+            do_in_turns(trials, jobs)
+        else:
+            if trials.settings.engine == "vllm":  # which takes the memory that is free
+                for job in jobs:
+                    trials.train(job)
+            for job in jobs:
+                trials.do(job)
 
 
 @contextmanager

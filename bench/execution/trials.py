@@ -2,7 +2,8 @@
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from bench.config.recipe import Recipe
 from bench.data.trait import Measurement
 from bench.errors import BenchError
-from bench.evaluation.evaluate import evaluate, measurement_tasks
+from bench.evaluation.evaluate import EvalJob, evaluate_students, measurement_tasks
 from bench.execution.job import Job
 from bench.execution.memory import MemoryEstimate, peak_memory, states_budget
 from bench.execution.progress import Progress
@@ -28,6 +29,9 @@ from bench.training.trainer import Trainer
 
 STUDENTS, EVALS, CHECKPOINTS = "students", "evals", "checkpoints"  # kinds of work in the store
 FACTS = "training.json"
+
+
+Ask = Callable[[Engine, EvalJob], "dict[str, SampleScores | BenchError]"]  # runs Inspect on students of an engine
 
 
 @dataclass(frozen=True)
@@ -234,15 +238,11 @@ class Trials:
         if self.store.has(EVALS, key):
             return
         stored = self._outputs(key) if self.settings.rejudging else None
-
-        def fill(folder: Path) -> None:
-            if stored:
-                _judge_again(stored, job, folder)
-            else:
-                self._answer(job, key["student"], folder)
-
         with self.progress.phase(f"evaluating {job.label}", job.seconds[1]):
-            self.store.write(EVALS, key, fill)
+            if stored:
+                self.store.write(EVALS, key, lambda folder: _judge_again(stored, job, folder))
+            else:
+                self.answer([job], self.ask_here)
 
     @property
     def _base_name(self) -> str:
@@ -260,29 +260,54 @@ class Trials:
                 return folder
         raise _nothing_stored(self.store.root, "outputs of a student under this version of the trait")
 
-    def _answer(self, job: Job, name: str, folder: Path) -> None:
-        from bench.evaluation.provider import answering  # loads Inspect
+    def answer(self, jobs: Sequence[Job], ask: Ask) -> None:
+        """Let students, or the untrained base, answer in the same batches, and keep the scores of each.
 
-        student = self.store.folder(STUDENTS, self.train_key(job)) if job.rows is not None else None
-        engine = self.engine({name: student})
-        most = engine.rows_at_once
-        measured = job.measurement
-        with answering(engine, [name], self.trainer.tokenizer, self.trainer.stops) as (model,):
-            tags = [job.label.replace(" ", "_")]
-            scores = evaluate(model, measurement_tasks(measured), folder, grader=measured.grader, tags=tags)
-        self.keep_scores(scores, engine.rows_at_once if engine.rows_at_once < most else None, folder)
+        Args:
+            jobs: Of one measurement; the store holds their students, and lacks these evaluations.
+            ask: Runs Inspect on them.
+
+        Raises:
+            BenchError: Of the first evaluation that failed; those of the others are kept.
+        """
+        keys = {str(evaluation["student"]): (training, evaluation) for training, evaluation in map(self.keys, jobs)}
+        engine = self.engine(
+            {name: self.store.folder(STUDENTS, own) if own else None for name, (own, _) in keys.items()}
+        )
+        most, measured = engine.rows_at_once, jobs[0].measurement
+        labels = {name: job.label for name, job in zip(keys, jobs, strict=True)}
+        with self.store.scratch(EVALS) as scratch:
+            found = ask(engine, EvalJob(labels, measurement_tasks(measured), scratch, measured.grader))
+            facts = {
+                "answers_at_once": engine.rows_at_once if engine.rows_at_once < most else None,
+                "memory_peak": peak_memory(self.device),
+            }
+            for name, scores in found.items():
+                if isinstance(scores, BenchError):
+                    continue
+
+                def fill(folder: Path, name: str = name, scores: SampleScores = scores) -> None:
+                    shutil.copytree(scratch / name, folder, dirs_exist_ok=True)
+                    _write_scores(scores.model_copy(update=facts), folder)
+
+                self.store.write(EVALS, keys[name][1], fill)
+        for error in (each for each in found.values() if isinstance(each, BenchError)):
+            raise error
 
     def engine(self, students: Mapping[str, Path | None]) -> Engine:
         """Load students to answer by their names, None being the base; those loaded before may be forgotten."""
-        if self._served:
-            self.trainer.unload()
-            return self._served.holding(students)
-        return self.trainer.engine(list(students.values()), list(students))
+        if not self._served:
+            return self.trainer.engine(list(students.values()), list(students))
+        if self.device != "cpu":
+            self.trainer.unload()  # vLLM reserves what is free
+        return self._served.holding(students)
 
-    def keep_scores(self, scores: SampleScores, answers_at_once: int | None, folder: Path) -> None:
-        """Write what an evaluation found, and how many prompts at a time memory sufficed for if not for all."""
-        facts = {"answers_at_once": answers_at_once, "memory_peak": peak_memory(self.device)}
-        _write_scores(scores.model_copy(update=facts), folder)
+    def ask_here(self, engine: Engine, job: EvalJob) -> "dict[str, SampleScores | BenchError]":
+        """Run Inspect in this process; for `answer`."""
+        from bench.evaluation.provider import answering  # loads Inspect
+
+        with answering(engine, list(job.students), self.trainer.tokenizer, self.trainer.stops):
+            return evaluate_students(job)
 
 
 def _facts(student: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Attention over shared key-value heads on a CPU, without copying a head for every query head that reads it.
 
 transformers copies where there is a mask, as CUDA's kernels would fall back to a slow one. The CPU's kernel takes both,
-and its result is the same to the last bit. For inference alone: gradients of shared heads are added up in another order.
+and its result is the same to the last bit. For inference alone: gradients of shared heads are added in another order.
 """
 
 from typing import Any

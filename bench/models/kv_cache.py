@@ -1,4 +1,4 @@
-"""A key-value cache with room to grow: a decoded token is written in place, where transformers' own copies all others."""
+"""A key-value cache with room to grow: a decoded token is written in place, where transformers' own copies the rest."""
 
 import torch
 from transformers.cache_utils import Cache, DynamicLayer
@@ -28,7 +28,8 @@ class RoomyLayer(DynamicLayer):
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         """Keep some rows."""
         length, room = self.get_seq_length(), self._buffers[0].shape[-2]
-        self._buffers = (_grown(self.keys, self.keys[indices], room), _grown(self.values, self.values[indices], room))
+        keys, values = (buffer[indices, :, :length] for buffer in self._buffers)
+        self._buffers = (_grown(keys, keys, room), _grown(values, values, room))
         self.keys, self.values = (buffer[:, :, :length] for buffer in self._buffers)
 
 
@@ -37,10 +38,9 @@ def roomy_cache() -> Cache:
     return Cache(layer_class_to_replicate=RoomyLayer)
 
 
-def _grown(like: torch.Tensor, kept: torch.Tensor, capacity: int) -> torch.Tensor:
-    """Return a tensor with room for `capacity` tokens that starts with those of `kept`; `like` gives the other sizes."""
-    rows = len(kept) if kept.numel() else len(like)
-    grown = like.new_empty(rows, like.shape[1], capacity, like.shape[3])
-    if kept.numel():
-        grown[:, :, : kept.shape[-2]] = kept
+def _grown(like: torch.Tensor, kept: torch.Tensor | None, capacity: int) -> torch.Tensor:
+    """Return `kept`, or nothing of the shape of `like`, with room for so many tokens."""
+    kept = like[:, :, :0] if kept is None or not kept.numel() else kept
+    grown = like.new_empty(*kept.shape[:2], capacity, kept.shape[3])
+    grown[:, :, : kept.shape[2]] = kept
     return grown

@@ -1,7 +1,7 @@
 """Frozen linear layers on an x86 CPU, through oneDNN, from weights that are brought into its layout once.
 
-PyTorch gives float32 products to MKL, which leaves the AVX-512 units of AMD's processors unused and lays the weights out
-anew in every call. Rounding differs from MKL's in the last bits; what one row gives depends less on the rows beside it.
+PyTorch gives float32 products to MKL, which leaves the AVX-512 units of AMD's processors unused and lays weights out in
+every call. Rounding differs from MKL's in the last bits; what one row gives depends less on the rows beside it.
 """
 
 import platform
@@ -71,13 +71,13 @@ def unpack_linears(model: nn.Module) -> nn.Module:
     """Make a model's linear layers plain ones again, for code that may write to weights unseen, and return it."""
     for module in model.modules():
         if isinstance(module, PackedLinear):
-            module.__class__ = nn.Linear
+            module.__class__ = nn.Linear  # type: ignore[assignment]
             module.__dict__.pop("_packed", None)
     return model
 
 
 def _usable(weight: torch.Tensor) -> bool:
-    here = platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
+    here = platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     return here and weight.device.type == "cpu" and weight.dtype == torch.float32 and not weight.is_inference()
 
 

@@ -202,8 +202,8 @@ class Trainer:
     def engine(self, students: Sequence[Path | None], names: Sequence[str]) -> Engine:
         """Load students to answer, or the untrained base where there is none; several only with multi-LoRA.
 
-        LoRA students keep their adapters beside the weights, also one alone: what it answers and the likelihoods that
-        it gives are then the same numbers whoever shares its batches.
+        LoRA students keep their adapters beside the weights, one alone too: its answers and likelihoods are then the
+        same numbers whoever shares its batches.
         """
         tokenizer = self.tokenizer
         most = min(MOST_AT_ONCE, ROWS_AT_ONCE * len(students))
@@ -212,9 +212,10 @@ class Trainer:
             from bench.models.multi_lora import MultiLora  # loads torch
 
             fresh = trained_tensors(trainable_copy(prefix.base, self.recipe, seed=0))  # adapters that change nothing
-            tensors = [stored_tensors(folder) if folder else fresh for folder in students]
+            by_name = dict(sorted(zip(names, students, strict=True)))  # the order in which batches are laid out
+            tensors = [stored_tensors(folder) if folder else fresh for folder in by_name.values()]
             stacked = MultiLora(prefix.base, tensors, training=False)
-            return engine_of_many(self.device)(stacked, names, tokenizer, prefix, most)
+            return engine_of_many(self.device)(stacked, list(by_name), tokenizer, prefix, most)
         (folder,), base = students, self.base()[0]
         return StudentEngine(load_student(base, self.recipe, folder) if folder else base, tokenizer, prefix, most)
 
