@@ -46,7 +46,7 @@ class AdapterRouting:
 
     def release(self) -> None:
         """Let row i of the following batches be student i's again."""
-        self._slots = None
+        self._even, self._slots = True, None
 
     def split(self, rows: torch.Tensor) -> torch.Tensor:
         """(rows, tokens, width) -> (students, tokens of the student's rows, width)."""
