@@ -73,7 +73,8 @@ def cuda_recorder() -> Recorder:
 
 @functools.cache
 def _stream(device: torch.device) -> Any:
-    return torch.cuda.Stream(device)  # one for all: memory freed on a stream is reused there
+    # One for all: memory that is freed on a stream is used again there.
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

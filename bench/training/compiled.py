@@ -36,7 +36,7 @@ def compiled_layers(model: Any, first: int) -> Iterator[None]:
     for layer in layers:
         layer.forward = functools.partial(_compiled(BACKEND), layer)
     try:
-        with torch._dynamo.config.patch(recompile_limit=VARIANTS):  # type: ignore[attr-defined, no-untyped-call]
+        with torch._dynamo.config.patch(recompile_limit=VARIANTS):
             yield
     finally:
         for layer in layers:

@@ -126,7 +126,8 @@ def pack_step(groups: Groups, shares: Sequence[float], sizes: Sizes, device: tor
     labelled = [len(row.ids) - row.prompt_length for _, row in rows]
     ends = [start + len(row.ids) for (_, row), start in zip(rows, starts, strict=True)]
     predicts = [np.arange(end - count - 1, end - 1) for end, count in zip(ends, labelled, strict=True)]
-    weights = np.float32(shares)[[student for student, _ in rows]] * np.float32([row.weight for _, row in rows])
+    share = np.array([shares[student] for student, _ in rows], np.float32)
+    weights = share * np.array([row.weight for _, row in rows], np.float32)
 
     def filled(values: Any) -> torch.Tensor:
         return moved(np.pad(values, (0, sizes.targets - len(values))))

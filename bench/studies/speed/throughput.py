@@ -32,7 +32,7 @@ STOPPED = "stopped at its time limit"
 LIMITS = {"training": 100.0, "answering": 50.0, "suite": 80.0}  # seconds; in all less than 4 minutes
 
 
-class Part(Strict):
+class Part(Strict, frozen=False):
     """One kind of work."""
 
     name: str
