@@ -240,7 +240,7 @@ def _explained(model: str) -> Iterator[None]:
     """Say in one line what vLLM cannot do; its own report is long."""
     try:
         yield
-    except (OSError, ValueError, RuntimeError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError, AssertionError) as error:
         last = (str(error).strip().splitlines() or ["vLLM gave no reason"])[-1]
         raise BenchError(
             f"model {model!r}",
