@@ -12,6 +12,7 @@ from bench.execution.progress import shown_on
 from bench.execution.session import Options
 from bench.leaderboard.pages import CAUSES, CHECKPOINTS, DIFF, LDS
 from bench.models.load import pick_device
+from bench.run import run
 from bench.studies.calibration.run import PAGE, run_calibration
 from bench.studies.causes.page import terminal_table as causes_table
 from bench.studies.causes.plans import CAUSES as KNOWN
@@ -166,7 +167,7 @@ def _measure_throughput(out: Path, suite: str, timed: str, device: str) -> None:
     check_writable(file)
     parts = []
     with shown_on(console):
-        for part in run_throughput(place, load_suite(suite), load_suite(timed), file):
+        for part in run_throughput(place, load_suite(suite), load_suite(timed), run, file):
             console.print(throughput_table(part))
             parts.append(part)
     say(str(file))

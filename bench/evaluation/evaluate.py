@@ -17,6 +17,7 @@ from bench.data.prompts import read_prompts
 from bench.data.trait import MARGIN_FILE, Measurement, TraitSpec, evals_folder
 from bench.errors import BenchError
 from bench.evaluation.scores import collect
+from bench.models.engine import MOST_AT_ONCE
 from bench.outcomes import SampleScores
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -264,12 +265,14 @@ def inspect_model(name: str, arguments: Mapping[str, Any], *, greedy: bool = Tru
     Raises:
         BenchError: If the model is not to be had.
     """
-    from inspect_ai.model import get_model
+    from inspect_ai.model import GenerateConfig, get_model
 
     # transformers refuses a temperature of 0 unless told not to sample
     unsampled = {"do_sample": False} if greedy and name.startswith("hf/") else {}
+    # Left to itself, Inspect lets 20 prompts through at first and takes more as answers come.
+    config = GenerateConfig(max_connections=MOST_AT_ONCE) if name.startswith("sieve/") else GenerateConfig()
     try:
-        return get_model(name, memoize=keep, **(unsampled | dict(arguments)))
+        return get_model(name, config=config, memoize=keep, **(unsampled | dict(arguments)))
     except BenchError:
         raise
     except Exception as error:  # each provider has its own

@@ -16,7 +16,6 @@ from bench.models.encode import Encoded, encode_all
 from bench.models.engine import MultiLoraEngine
 from bench.models.generate import Request
 from bench.records import TrainingRow
-from bench.run import run
 from bench.studies.speed.flops import training_work
 from bench.studies.speed.workers import best_product, dtype_of
 from bench.training.task import PLAIN, Speedups, TrainingTask
@@ -39,6 +38,7 @@ PROMPTS = {"cuda": (32, 1, 16), "cpu": (2,)}  # of each student
 TOKENS = {"cuda": 32, "cpu": 4}  # of an answer
 WORLD = "date_confusion"
 GIB = 2**30
+Run = Callable[[Options, Progress], Any]
 
 
 @dataclass(frozen=True)
@@ -215,8 +215,8 @@ class _Phases(Progress):
         self._report.figure(phase=text, announced_s=seconds, seconds=now - start, done_at_s=now - self._start)
 
 
-def measure_suite(suite: Suite, device: str, report: Report) -> None:
-    """Run a suite from an empty folder, as `bench run` does."""
+def measure_suite(run: Run, suite: Suite, device: str, report: Report) -> None:
+    """Run a suite from an empty folder by `bench.run.run`, which this layer does not know."""
     phases = _Phases(report)
     report.doing("start")
     start = time.perf_counter()

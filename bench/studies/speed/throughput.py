@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from bench.execution.progress import log
 from bench.files import write_json
 from bench.records import Strict
 from bench.run_folder.provenance import package_versions, source_commit
-from bench.studies.speed.parts import Report, measure_answering, measure_suite, measure_training
+from bench.studies.speed.parts import Report, Run, measure_answering, measure_suite, measure_training
 from bench.studies.speed.workers import end_with_parent
 
 Figure = dict[str, str | int | float | None]
@@ -57,19 +58,20 @@ class ThroughputRecord(Strict):
     parts: list[Part] = []
 
 
-def run_throughput(device: str, recipe_of: Suite, timed: Suite, file: Path) -> Iterator[Part]:
+def run_throughput(device: str, recipe_of: Suite, timed: Suite, run: Run, file: Path) -> Iterator[Part]:
     """Measure part after part, the most important first; yield each as it ends.
 
     Args:
         device: `cpu` or `cuda`.
         recipe_of: The suite whose students are trained and asked.
         timed: The suite that is run from an empty folder.
+        run: Runs it, as `bench.run.run` does.
         file: Of the record, which is written after every figure.
     """
     parts: Parts = (
         ("training", measure_training, recipe_of, LIMITS["training"]),
         ("answering", measure_answering, recipe_of, LIMITS["answering"]),
-        ("suite", measure_suite, timed, LIMITS["suite"]),
+        ("suite", partial(measure_suite, run), timed, LIMITS["suite"]),
     )
     record = ThroughputRecord(
         device=device,

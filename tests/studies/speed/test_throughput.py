@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from bench.cli.main import main
 from bench.config.suite import load_suite
+from bench.run import run
 from bench.studies.speed import throughput
 from bench.studies.speed.parts import Report
 from bench.studies.speed.throughput import STOPPED, Part, ThroughputRecord, run_throughput, shown, table
@@ -72,7 +73,7 @@ def failing(suite: Any, device: str, report: Report) -> None:
     raise ValueError("no such thing")
 
 
-def dying(suite: Any, device: str, report: Report) -> None:
+def dying(run: Any, suite: Any, device: str, report: Report) -> None:
     report.figure(n=1)
     os._exit(3)
 
@@ -95,7 +96,7 @@ def test_a_part_that_fails_is_recorded_and_the_next_ones_follow(
         monkeypatch.setattr(throughput, name, work)
     monkeypatch.setattr(throughput, "LIMITS", {"training": 0.0, "answering": 300.0, "suite": 300.0})
     file, suite = tmp_path / "r.json", load_suite("smoke")
-    for part in run_throughput("cpu", suite, suite, file):
+    for part in run_throughput("cpu", suite, suite, run, file):
         assert json.loads(file.read_text())["parts"][-1]["name"] == part.name
     ended = {part.name: part.ended for part in ThroughputRecord.model_validate_json(file.read_text()).parts}
     assert ended["training"] == STOPPED
