@@ -5,6 +5,7 @@ without the arguments of the first one, so students are handed over through a ta
 """
 
 import asyncio
+import contextlib
 import hashlib
 import threading
 import time
@@ -38,6 +39,7 @@ UNSUPPORTED = ("top_p", "top_k")  # refused, as leaving them out silently would 
 LIKELIHOODS = "log-likelihoods"
 MAX_LENGTH = 4096  # longest prompt plus answer, in tokens
 LINGER_SECONDS = 0.05  # a batch waits until so long nobody has asked, and Inspect's event loop had nothing else to do
+LOOP_SECONDS = 5.0  # after which a busy event loop is looked at again
 
 
 @dataclass(eq=False)
@@ -117,7 +119,7 @@ class DynamicBatcher:
 
     def _linger(self) -> None:
         seen, idle = 0, False
-        while self._open and not (idle and len(self._waiting) == seen):
+        while self._open and len(self._waiting) < self._most and not (idle and len(self._waiting) == seen):
             seen = len(self._waiting)
             idle = self._idle_after(LINGER_SECONDS)
 
@@ -127,7 +129,8 @@ class DynamicBatcher:
         if self._loop is None or not self._loop.is_running():
             time.sleep(seconds)
             return True
-        asyncio.run_coroutine_threadsafe(asyncio.sleep(seconds), self._loop).result()
+        with contextlib.suppress(TimeoutError):  # the loop may have ended just now
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(seconds), self._loop).result(LOOP_SECONDS)
         return time.monotonic() - start < 1.5 * seconds
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.execution.job import Job
+from bench.execution.memory import TOGETHER
 from bench.execution.trials import STUDENTS, Trials
 from bench.models.oom import out_of_memory, release
 from bench.run_folder.store import key_hash
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 MOST_AT_ONCE = 64  # they fill a large GPU, and a stopped run loses one group at most
 SHARE_OF_FREE_MEMORY = 0.8
 SPARE_CORES = 2  # for the engine and the system
-TOGETHER = 8  # students that answer at once on a CPU; more of them were hardly faster, and take more memory
 
 
 def do_batched(trials: Trials, jobs: Sequence[Job], at_once: int | None) -> None:
@@ -101,14 +101,14 @@ def _trained(trials: Trials, group: Sequence[Job]) -> "list[Trained]":
     return _trained(trials, group[:half]) + _trained(trials, group[half:])
 
 
-def do_in_turns(trials: Trials, jobs: Sequence[Job], at_once: int = TOGETHER) -> None:
+def do_in_turns(trials: Trials, jobs: Sequence[Job]) -> None:
     """Train a few students, one after another, and let them answer together; then the next few.
 
     Args:
         trials: Of a recipe whose students can answer side by side.
         jobs: Trainings and evaluations.
-        at_once: Students that answer together.
     """
+    at_once = trials.memory.together if trials.memory else TOGETHER
     todo = [job for job, missing in zip(jobs, trials.missing(jobs), strict=True) if any(missing)]
     for start in range(0, len(todo), at_once):
         group = todo[start : start + at_once]
