@@ -1,5 +1,6 @@
 """Estimate seconds on this machine: floating-point operations divided by the measured matrix-product speed."""
 
+import json
 import time
 from collections.abc import Sequence
 from functools import cache
@@ -21,9 +22,11 @@ from bench.worlds.grammar import ORIGINAL, build_rows
 PROMPT_TOKENS = 50  # of an eval prompt with its template, on average
 NEW_TOKENS = 20  # of an eval answer, on average
 TRAINING_EFFICIENCY = 0.6  # share of the peak that training reaches; measured on two CPU cores
+FROZEN_EFFICIENCY = 0.5  # the same for the frozen layers, which every row and prompt passes once a run
 READING_EFFICIENCY = 0.6  # the same for eval prompts and given completions
 DECODING_EFFICIENCY = 0.2  # the same for answers, which come token by token
-EVAL_OVERHEAD_SECONDS = 1.5
+SAMPLE_SECONDS = 0.008  # of Inspect, on one core
+START_SECONDS = 4.0  # of the first evaluation, which loads Inspect
 ALL_PROMPTS = 64  # of an eval that is not cut short, about
 ATTEMPTS = 6  # at the matrix product; a busy core spoils some
 
@@ -44,11 +47,15 @@ def matrix_product_speed(device: str, dtype: str, size: int) -> float:
     """
     import torch
 
-    a = torch.randn(size, size, device=device).to(getattr(torch, dtype))
+    from bench.models.packed_linear import pack_linears  # loads torch
+
+    kind = {"device": device, "dtype": getattr(torch, dtype)}
+    a = torch.randn(size, size, **kind)
+    layer = pack_linears(torch.nn.Linear(size, size, bias=False, **kind).requires_grad_(False))  # as students have
     best = 0.0
     for _ in range(ATTEMPTS):
         start = time.perf_counter()
-        (a @ a @ a).sum().item()
+        layer(layer(a)).sum().item()
         best = max(best, 2 * 2 * size**3 / (time.perf_counter() - start))
     return best
 
@@ -77,10 +84,23 @@ def eval_seconds(prompts: ExperimentSettings | Measurement, recipe: Recipe, shap
     pairs = prompts.eval_prompts or ALL_PROMPTS
     answers = pairs + capability
     own_layers = shape.trained_layers(recipe)  # those below are read once for all students
-    tokens = (answers + capability) * PROMPT_TOKENS + pairs * (PROMPT_TOKENS + 2 * NEW_TOKENS)
+    tokens = _read_tokens(prompts)
     reading = (tokens * own_layers * shape.layer + 2 * pairs * NEW_TOKENS * shape.head) * 2 / READING_EFFICIENCY
     decoding = answers * NEW_TOKENS * (shape.layers * shape.layer + shape.head) * 2 / DECODING_EFFICIENCY
-    return EVAL_OVERHEAD_SECONDS + (reading + decoding) / matmul_flops(device)
+    return (answers + capability + pairs) * SAMPLE_SECONDS + (reading + decoding) / matmul_flops(device)
+
+
+def _read_tokens(prompts: ExperimentSettings | Measurement) -> float:
+    """Estimate the tokens of prompts and given completions that an evaluation reads."""
+    capability = prompts.capability_prompts or ALL_PROMPTS
+    pairs = prompts.eval_prompts or ALL_PROMPTS
+    return (pairs + 2 * capability) * PROMPT_TOKENS + pairs * (PROMPT_TOKENS + 2 * NEW_TOKENS)
+
+
+def frozen_seconds(tokens: float, recipe: Recipe, shape: ModelShape, device: str) -> float:
+    """Estimate the seconds of the frozen layers over tokens that no student has read before."""
+    frozen = shape.layers - shape.trained_layers(recipe)
+    return 2 * tokens * frozen * shape.layer / (FROZEN_EFFICIENCY * matmul_flops(device))
 
 
 def job_costs(
@@ -97,13 +117,31 @@ def job_costs(
     if not any(train or evaluation for train, evaluation in todo):
         return [(0.0, 0.0)] * len(jobs)  # nothing is measured, and torch stays unloaded
     shape = ModelShape.of(config)
-    return [
-        (
-            training_seconds(job.student, job.recipe, shape, device) if train and job.rows else 0.0,
-            eval_seconds(job.measurement, job.recipe, shape, device) if evaluation else 0.0,
-        )
-        for job, (train, evaluation) in zip(jobs, todo, strict=True)
-    ]
+    costs = []
+    read: set[tuple[str, str]] = set()
+    measured: set[str] = set()
+    for job, (train, evaluation) in zip(jobs, todo, strict=True):
+        training = answering = 0.0
+        if train and job.rows:
+            training = training_seconds(job.student, job.recipe, shape, device)
+            fresh = {(row.id, row.completion): row for row in job.rows if (row.id, row.completion) not in read}
+            read.update(fresh)
+            training += frozen_seconds(row_tokens(list(fresh.values()))[0], job.recipe, shape, device)
+        if evaluation:
+            answering = eval_seconds(job.measurement, job.recipe, shape, device)
+            key = json.dumps(job.measurement.key(), sort_keys=True)
+            if key not in measured:
+                answering += first_eval_seconds(job.measurement, job.recipe, shape, device)
+            measured.add(key)
+        costs.append((training, answering))
+    return costs
+
+
+def first_eval_seconds(
+    prompts: ExperimentSettings | Measurement, recipe: Recipe, shape: ModelShape, device: str
+) -> float:
+    """Estimate the further seconds of a run's first evaluation: libraries, and the prompts' frozen layers."""
+    return START_SECONDS + frozen_seconds(_read_tokens(prompts), recipe, shape, device)
 
 
 def announcement(costs: Sequence[tuple[float, float]], device: str) -> str:
@@ -134,4 +172,6 @@ def suite_seconds(suite: Suite, device: str) -> float:
         seconds = training_seconds(student, suite.recipe, shape, device)
         seconds += eval_seconds(experiment, suite.recipe, shape, device)
         total += suite.trainings / len(suite.file.experiments) * seconds
+        total += first_eval_seconds(experiment, suite.recipe, shape, device)
+        total += frozen_seconds(2 * row_tokens(rows)[0], suite.recipe, shape, device)  # both completions
     return total

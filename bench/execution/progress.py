@@ -13,12 +13,14 @@ from rich.table import Column
 from rich.text import Text
 
 SETTLED = 0.15  # share of the work after which the measured pace counts in full; the first pieces load the model
+OFF = 0.25  # a pace that is off by a larger share of what was announced is reported
 log = logging.getLogger("bench")  # what commands report beside the bar, at level INFO
 
 
 class _TimeLeft(ProgressColumn):
     def render(self, task: Task) -> Text:
-        minutes, seconds = divmod(round(task.fields["left"]), 60)
+        since = time.perf_counter() - task.fields["told"]
+        minutes, seconds = divmod(round(max(task.fields["left"] - since, 0.0)), 60)
         return Text(f"about {minutes}:{seconds:02d} left")
 
 
@@ -42,6 +44,7 @@ class Progress:
         )
         self._task: TaskID | None = None
         self._total = self._finished = self._piece = self._began = 0.0
+        self._corrected = False
 
     def start(self, seconds: float) -> None:
         """Announce the work to come, in estimated seconds; what was announced before is over."""
@@ -49,8 +52,9 @@ class Progress:
             self._bar.remove_task(self._task)
             self._task = None
         self._total, self._finished, self._began = seconds, 0.0, time.perf_counter()
+        self._corrected = False
         if seconds > 0:
-            self._task = self._bar.add_task("starting", total=seconds, left=seconds)
+            self._task = self._bar.add_task("starting", total=seconds, left=seconds, told=self._began)
             self._bar.start()
 
     @contextmanager
@@ -74,7 +78,11 @@ class Progress:
         trust = min(1.0, done / (SETTLED * self._total))
         pace = (time.perf_counter() - self._began) / done if done else 1.0
         left = max(self._total - done, 0.0) * (trust * pace + 1 - trust)
-        self._bar.update(self._task, completed=done, left=left, description=text)
+        self._bar.update(self._task, completed=done, left=left, told=time.perf_counter(), description=text)
+        if trust == 1.0 and not self._corrected and not share:
+            self._corrected = True
+            if abs(pace - 1) > OFF:
+                log.info("%s than announced: about %.1f minutes left", "slower" if pace > 1 else "faster", left / 60)
 
     def __enter__(self) -> "Progress":
         return self

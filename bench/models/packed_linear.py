@@ -35,7 +35,9 @@ class PackedLinear(nn.Linear):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Apply to (..., inputs); gradients reach the input, as the weight is frozen."""
         weight = self.weight
-        if weight.requires_grad or not _usable(weight) or input.dtype != weight.dtype or torch.compiler.is_compiling():
+        compiling = torch.compiler.is_compiling()  # first: the compiler cannot look into the rest
+        trained = weight.requires_grad and torch.is_grad_enabled()
+        if compiling or trained or not _usable(weight) or input.dtype != weight.dtype:
             return linear(input, weight, self.bias)
         if torch.is_grad_enabled() and input.requires_grad:
             return cast(torch.Tensor, _Product.apply(input, self))  # type: ignore[no-untyped-call]

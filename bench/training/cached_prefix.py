@@ -10,19 +10,22 @@ optimiser and schedule are those of `bench.training.trl.train_with_trl`;
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.layout import logits
-from bench.models.student import recompute_activations, trainable_copy, trained_tensors
+from bench.models.student import causal_model, recompute_activations, trainable_copy, trained_tensors
 from bench.records import Steering
 from bench.training.checkpoints import Checkpoint, take
 from bench.training.task import Trained, TrainingTask, batches, count_labels, count_tokens
 
 if TYPE_CHECKING:
     import torch
+
+    from bench.training.packing import RowLayout
 
 WORTH_SHARING = 8  # tokens; rows of one template share more, rows of different templates share a few
 
@@ -47,51 +50,68 @@ def shared_prefixes(rows: Sequence[Encoded]) -> list[tuple[int, list[Encoded]]]:
     return groups
 
 
-def pack(
-    rows: Sequence[Encoded], prefix: FrozenPrefix, shifts: "Mapping[Steering, torch.Tensor]"
-) -> "tuple[torch.Tensor, ...]":
-    """Lay a batch out as one sequence in which rows of one template store their common prefix once.
+@dataclass(frozen=True)
+class Packed:
+    """A batch, or a part of it, as one sequence in which rows of one template store their common prefix once.
+
+    Attributes:
+        states: What enters the first trained layer, (1, tokens, width).
+        positions: (1, tokens).
+        layout: The rows one by one, for attention.
+        predicts: The tokens that predict a completion token, (N,).
+        targets: Those completion tokens, (N,).
+        weights: Of their losses, (N,).
+    """
+
+    states: "torch.Tensor"
+    positions: "torch.Tensor"
+    layout: "RowLayout"
+    predicts: "torch.Tensor"
+    targets: "torch.Tensor"
+    weights: "torch.Tensor"
+
+
+def pack(rows: Sequence[Encoded], prefix: FrozenPrefix, shifts: "Mapping[Steering, torch.Tensor]") -> Packed:
+    """Lay out a batch, or a part of it.
 
     Args:
-        rows: The batch, or a part of it.
+        rows: Its rows.
         prefix: The frozen layers.
         shifts: What is added to the states of steered rows, (width,).
-
-    Returns:
-        States (1, T, width), positions (1, T), attention mask (1, 1, T, T) where True may be attended to, the indices
-        of the positions that predict a completion token (N,), those tokens (N,), and the weights of their losses (N,).
     """
     import torch
+
+    from bench.training.packing import RowLayout  # loads torch
 
     read = prefix.states([row.ids for row in rows])
     states: list[torch.Tensor] = []
     positions: list[int] = []
-    group_of: list[int] = []
-    row_of: list[int] = []  # 0 marks a shared prefix
+    longest = max(len(row.ids) for row in rows)
+    spread: list[int] = []
+    packed: list[int] = []
     predicts: list[int] = []
     targets: list[int] = []
     weights: list[float] = []
-    for group, (shared, members) in enumerate(shared_prefixes(rows)):
-        for number, row in enumerate(members, start=1):
-            start = shared if number > 1 else 0
+    for shared, members in shared_prefixes(rows):
+        first = len(positions)
+        for row in members:
+            start = 0 if row is members[0] else shared
             offset = len(positions) - start
+            packed.extend(len(spread) + i for i in range(start, len(row.ids)))
+            tokens = [first + i if i < start else offset + i for i in range(len(row.ids))]
+            spread.extend(tokens + tokens[:1] * (longest - len(tokens)))  # filling comes last: a causal mask hides it
             states.append(read[row.ids][start:] + shifts[row.steering] if row.steering else read[row.ids][start:])
             positions.extend(range(start, len(row.ids)))
-            group_of.extend([group] * (len(row.ids) - start))
-            row_of.extend(0 if i < shared else number for i in range(start, len(row.ids)))
             predicts.extend(offset + p for p in range(row.prompt_length - 1, len(row.ids) - 1))
             targets.extend(row.ids[row.prompt_length :])
             weights.extend([row.weight] * (len(row.ids) - row.prompt_length))
-    packed = torch.cat(states)[None]
-    device = packed.device
-    groups, numbers = torch.tensor(group_of, device=device), torch.tensor(row_of, device=device)
-    order = torch.arange(len(positions), device=device)
-    related = (groups[:, None] == groups) & ((numbers[:, None] == numbers) | (numbers == 0))
-    mask = (related & (order[:, None] >= order))[None, None]
-    at, index, wanted, weight = (
-        torch.tensor(each, device=device) for each in ([positions], predicts, targets, weights)
-    )
-    return packed, at, mask, index, wanted, weight
+    joined = torch.cat(states)[None]
+
+    def moved(values: Sequence[Any]) -> torch.Tensor:
+        return torch.tensor(values, device=joined.device)
+
+    layout = RowLayout(longest, moved(spread), moved(packed))
+    return Packed(joined, moved([positions]), layout, moved(predicts), moved(targets), moved(weights))
 
 
 def train_cached_prefix(prefix: FrozenPrefix, task: TrainingTask) -> list[Trained]:
@@ -107,9 +127,12 @@ def train_cached_prefix(prefix: FrozenPrefix, task: TrainingTask) -> list[Traine
     import torch
     from transformers import get_linear_schedule_with_warmup
 
+    from bench.training.packing import ATTENTION  # loads torch
+
     recipe, (stream,), (seed,) = task.recipe, task.streams, task.seeds
     prefix.prepare(row.ids for row in stream)
     model = trainable_copy(prefix.base, recipe, seed).train()
+    causal_model(model).config._attn_implementation = ATTENTION
     if recipe.gradient_checkpointing:
         recompute_activations(model)
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -138,10 +161,10 @@ def train_cached_prefix(prefix: FrozenPrefix, task: TrainingTask) -> list[Traine
     return [Trained(trained_tensors(model), losses, count_tokens(stream), seconds, "shared_trunk", 1, kept)]
 
 
-def _loss_sum(model: Any, prefix: FrozenPrefix, packed: "tuple[torch.Tensor, ...]") -> Any:
+def _loss_sum(model: Any, prefix: FrozenPrefix, packed: Packed) -> Any:
     """Return the summed and weighted cross-entropy of the completion tokens of one packed part of a batch."""
     from torch.nn.functional import cross_entropy
 
-    hidden, positions, mask, predicts, targets, weights = packed
-    states = prefix.run(model, hidden, mask, positions)
-    return weights @ cross_entropy(logits(model, states[0, predicts]), targets, reduction="none")
+    states = prefix.run(model, packed.states, None, packed.positions, step=packed.layout)
+    predicted = logits(model, states[0, packed.predicts])
+    return packed.weights @ cross_entropy(predicted, packed.targets, reduction="none")

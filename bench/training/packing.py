@@ -70,16 +70,36 @@ def fixed_sizes(parts: Sequence[Groups]) -> list[Sizes]:
 
 
 @dataclass(frozen=True)
-class Step:
-    """One batch of every student, packed.
+class RowLayout:
+    """Where packed tokens stand when rows are laid out one by one, as attention needs them.
 
     Attributes:
-        longest: Places of a row in the layout for attention.
+        longest: Places of a row.
+        spread: (rows * longest,): which of the packed tokens stands there; rows may have tokens in common.
+        packed: (tokens,): a place of each packed token.
+    """
+
+    longest: int
+    spread: torch.Tensor
+    packed: torch.Tensor
+
+    def to_rows(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Pick the token of each place: (tokens, ...) -> (rows * longest, ...)."""
+        return tokens.index_select(0, self.spread)
+
+    def to_tokens(self, places: torch.Tensor) -> torch.Tensor:
+        """Pick the place of each token: (rows * longest, ...) -> (tokens, ...)."""
+        return places.index_select(0, self.packed)
+
+
+@dataclass(frozen=True)
+class Step(RowLayout):
+    """One batch of every student, packed; its rows have no tokens in common.
+
+    Attributes:
         positions: (students, length): of each token in its row; a student's rows stand behind one another, and the
             space after them is filled with zeros.
-        spread: (rows * longest,): which of all tokens stands there when rows are laid out one by one.
-        laid: (rows * longest,): whether it is a token of the row, not filling.
-        packed: (students * length,): the inverse of `spread`.
+        laid: (rows * longest,): whether a place holds a token of the row, not filling.
         held: (students * length,): whether there is a token.
         predicts: (targets,): the tokens that predict a completion token.
         targets: (targets,): what they should predict.
@@ -87,16 +107,23 @@ class Step:
         weights: (targets,): of the target's loss in its student's mean; 0 for filling.
     """
 
-    longest: int
     positions: torch.Tensor
-    spread: torch.Tensor
     laid: torch.Tensor
-    packed: torch.Tensor
     held: torch.Tensor
     predicts: torch.Tensor
     targets: torch.Tensor
     students: torch.Tensor
     weights: torch.Tensor
+
+    def to_rows(self, tokens: torch.Tensor) -> torch.Tensor:
+        """See `RowLayout`."""
+        rows: torch.Tensor = Rearrange.apply(tokens, self.spread, self.packed, self.held)  # type: ignore[no-untyped-call]
+        return rows
+
+    def to_tokens(self, places: torch.Tensor) -> torch.Tensor:
+        """See `RowLayout`."""
+        tokens: torch.Tensor = Rearrange.apply(places, self.packed, self.spread, self.laid)  # type: ignore[no-untyped-call]
+        return tokens
 
 
 def pack_step(groups: Groups, shares: Sequence[float], sizes: Sizes, device: torch.device) -> Step:
@@ -183,7 +210,7 @@ def attend_rows(
     value: torch.Tensor,
     attention_mask: Any,
     *,
-    step: Step,
+    step: RowLayout,
     scaling: float | None = None,
     sliding_window: int | None = None,
     **_: Any,
@@ -205,8 +232,7 @@ def attend_rows(
     """
 
     def spread(packed: torch.Tensor) -> torch.Tensor:
-        tokens = packed.transpose(1, 2).flatten(0, 1)
-        rows: torch.Tensor = Rearrange.apply(tokens, step.spread, step.packed, step.held)  # type: ignore[no-untyped-call]
+        rows = step.to_rows(packed.transpose(1, 2).flatten(0, 1))
         return rows.view(-1, step.longest, *rows.shape[1:]).transpose(1, 2)
 
     shared = query.shape[1] != key.shape[1]
@@ -217,8 +243,7 @@ def attend_rows(
     rows = scaled_dot_product_attention(
         spread(query), spread(key), spread(value), mask, is_causal=mask is None, scale=scaling, enable_gqa=shared
     )
-    places = rows.transpose(1, 2).flatten(0, 1)
-    packed = Rearrange.apply(places, step.packed, step.spread, step.laid)  # type: ignore[no-untyped-call]
+    packed = step.to_tokens(rows.transpose(1, 2).flatten(0, 1))
     return packed.view(query.shape[0], query.shape[2], *packed.shape[1:]), None
 
 

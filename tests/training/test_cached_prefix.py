@@ -16,9 +16,10 @@ from bench.models.generate import Decoding, Request, answer, generate
 from bench.models.likelihood import log_likelihoods
 from bench.models.load import load_model
 from bench.models.packaged import TINY
-from bench.models.student import install, save_student
+from bench.models.student import frozen_copy, install, save_student
 from bench.records import Message, TrainingRow
 from bench.training.cached_prefix import pack, shared_prefixes, train_cached_prefix
+from bench.training.packing import ATTENTION
 from bench.training.task import TrainingTask
 from bench.training.trainer import Trainer
 from bench.training.trl import train_with_trl
@@ -102,14 +103,17 @@ def test_a_packed_batch_gives_each_row_its_own_loss(tiny: tuple[Any, Any], rows:
     batch = _encoded(tokenizer, [replace(row, prompt=(rule, *row.prompt)) for row in rows[:5]] + rows[5:9])
     prefix = FrozenPrefix(model, recipe)
     prefix.prepare(row.ids for row in batch)
-    hidden, positions, mask, predicts, targets, weights = pack(batch, prefix, {})
-    assert weights.tolist() == [1.0] * len(targets)
-    assert hidden.shape[1] < sum(len(row.ids) for row in batch)  # common prefixes are stored once
+    packed = pack(batch, prefix, {})
+    assert packed.weights.tolist() == [1.0] * len(packed.targets)
+    assert packed.states.shape[1] < sum(len(row.ids) for row in batch)  # common prefixes are stored once
+    student = frozen_copy(model)
+    student.config._attn_implementation = ATTENTION
     with torch.inference_mode():
-        logits = model.lm_head(prefix.run(model, hidden, mask, positions)[0, predicts])
-        packed = torch.nn.functional.cross_entropy(logits, targets, reduction="sum").item()
+        states = prefix.run(student, packed.states, None, packed.positions, step=packed.layout)
+        logits = student.lm_head(states[0, packed.predicts])
+        loss = torch.nn.functional.cross_entropy(logits, packed.targets, reduction="sum").item()
     alone = [log_likelihoods(model, [("", row)])[0] for row in batch]
-    assert packed == pytest.approx(-sum(alone), rel=1e-5)
+    assert loss == pytest.approx(-sum(alone), rel=1e-5)
 
 
 def test_a_trainer_keeps_states_within_the_budget_it_is_given(tiny: tuple[Any, Any], rows: list[TrainingRow]) -> None:
