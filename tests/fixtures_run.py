@@ -16,6 +16,26 @@ from bench.leaderboard.row import Row
 from bench.records import Pool
 from bench.run import run
 
+# A suite of few small trainings, and its recipe, which is to lie beside it as lora.toml.
+TOGETHER = """
+name = "together"
+summary = "for tests"
+recipe = "lora.toml"
+seeds = [1]
+budgets = [0.1]
+filters = ["oracle"]
+oracle_actions = []
+
+[[experiments]]
+trait = "date_confusion"
+world = "date_confusion"
+rows = 24
+minimum_gap = 0.2
+eval_prompts = 8
+capability_prompts = 4
+"""
+LORA = 'name = "t"\nmodel = "tiny-llama"\nmethod = "lora"\nepochs = 1\nlearning_rate = 3e-3\nbatch_size = 8\n'
+
 
 class _Lines(logging.Handler):
     def __init__(self) -> None:

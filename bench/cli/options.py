@@ -12,6 +12,7 @@ from rich.console import Console
 
 from bench.execution.executor import Execution
 from bench.secrets import REDACTED, SECRET
+from bench.training.served import ENGINES
 
 console = Console()
 
@@ -43,6 +44,13 @@ EXECUTION = (
         help="LoRA students trained and evaluated side by side by --executor local; on a GPU as many as fit, else 1.",
     ),
     click.option(
+        "--engine",
+        type=click.Choice(ENGINES),
+        default=ENGINES[0],
+        show_default=True,
+        help="What answers eval prompts. vllm: LoRA students as adapters of one vLLM in this process.",
+    ),
+    click.option(
         "--compile/--no-compile",
         "compiled",
         default=None,
@@ -64,9 +72,12 @@ def execution_options(command: Callable[..., None]) -> Callable[..., None]:
         gpus_per_task: float | None,
         students_at_once: int | None,
         compiled: bool | None,
+        engine: str,
         **others: Any,
     ) -> None:
-        execution = Execution(executor, address, cpus_per_task, gpus_per_task, students_at_once, compiled)
+        execution = Execution(
+            executor, address, cpus_per_task, gpus_per_task, students_at_once, compiled=compiled, engine=engine
+        )
         command(execution=execution, **others)
 
     for option in reversed(EXECUTION):

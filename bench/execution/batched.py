@@ -131,7 +131,7 @@ def _evaluate(trials: Trials, jobs: Sequence[Job], at_once: int) -> None:
     from bench.evaluation.workers import EvalWorkers  # loads Inspect
 
     processes = max(1, min(at_once, len(jobs), (os.cpu_count() or 1) - SPARE_CORES))
-    with EvalWorkers(processes, trials.trainer.base()[1], trials.trainer.stops) as pool:
+    with EvalWorkers(processes, trials.trainer.tokenizer, trials.trainer.stops) as pool:
         for alike in _of_one_measurement(jobs):
             for i in range(0, len(alike), at_once):
                 group = alike[i : i + at_once]

@@ -73,6 +73,7 @@ def training_seconds(student: TrainingInput, recipe: Recipe, shape: ModelShape, 
     tokens, completion = row_tokens(rows)
     layers = shape.trained_layers(recipe)
     per_weight = 4 if recipe.method == "lora" else 6  # forward and backward, plus weight gradients
+    per_weight += 2 * recipe.gradient_checkpointing  # forward once more
     work = tokens * layers * shape.layer * per_weight + completion * shape.head * 4
     return student.visits / len(rows) * work / (TRAINING_EFFICIENCY * matmul_flops(device))
 

@@ -11,6 +11,8 @@ from bench.execution.batched import do_batched, do_in_turns
 from bench.execution.job import Job
 from bench.execution.ray import RayExecutor
 from bench.execution.trials import Trials
+from bench.models.vllm import check_vllm
+from bench.training.served import ENGINES
 
 
 class Executor(Protocol):
@@ -41,6 +43,7 @@ class Execution:
             GPU, and one by one on a CPU.
         compiled: Whether LoRA students train with compiled layers and recorded steps; None leaves it to the device and
             the work.
+        engine: What answers eval prompts, one of `bench.training.served.ENGINES`.
     """
 
     executor: str = "local"
@@ -49,6 +52,7 @@ class Execution:
     gpus_per_task: float | None = None
     students_at_once: int | None = None
     compiled: bool | None = None
+    engine: str = ENGINES[0]
 
     @property
     def multi_lora(self) -> bool | None:
@@ -74,6 +78,9 @@ class LocalExecutor:
         elif trials.trainer.side_by_side and self._at_once != 1 and not trials.settings.rejudging:
             do_in_turns(trials, jobs)
         else:
+            if trials.settings.engine == "vllm":  # which takes the memory that is free
+                for job in jobs:
+                    trials.train(job)
             for job in jobs:
                 trials.do(job)
 
@@ -90,17 +97,26 @@ def open_executor(execution: Execution, device: str, root: Path) -> Iterator[Exe
     Raises:
         BenchError: If options contradict one another, or Ray cannot do the work.
     """
+    if execution.engine == "vllm":
+        check_vllm("--engine vllm")
     if execution.executor == "local":
         _check_local(execution)
         yield LocalExecutor(execution.students_at_once)
         return
+    if execution.engine != ENGINES[0]:
+        raise BenchError(
+            "--executor ray",
+            seen=f"--engine {execution.engine}",
+            expected="one process, whose memory vLLM reserves",
+            remedy="leave --engine out, or use --executor local",
+        )
     gpus = _gpus(execution, device)
     with RayExecutor(execution.address, execution.cpus_per_task, gpus, root) as executor:
         yield executor
 
 
 def _check_local(execution: Execution) -> None:
-    if replace(execution, students_at_once=None, compiled=None) != LOCAL:
+    if replace(execution, students_at_once=None, compiled=None, engine=ENGINES[0]) != LOCAL:
         raise BenchError(
             "--address, --cpus-per-task, --gpus-per-task",
             seen="--executor local",

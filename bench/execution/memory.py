@@ -115,7 +115,8 @@ def estimate_memory(
     host = {"libraries": LIBRARIES, "pool": pool} if on_cpu else {}
     # Besides the base in float32: `bench.models.packed_linear` on a CPU, `Trainer.frozen_prefix` on a GPU.
     copy = FLOAT if on_cpu else BFLOAT16 if METHODS[work.path].multi_lora else 0
-    parts = host | {"weights": (FLOAT + copy) * work.shape.weights, "frozen layers": states, largest: phases[largest]}
+    weight = BFLOAT16 if work.recipe.precision == "bfloat16" else FLOAT + copy
+    parts = host | {"weights": weight * work.shape.weights, "frozen layers": states, largest: phases[largest]}
     return MemoryEstimate(work.device, rows, {name: round(size) for name, size in parts.items()}, together)
 
 
@@ -132,7 +133,7 @@ def _training(work: Workload, rows: int) -> float:
     trained = FLOAT * shape.trained(recipe)
     kind = work.device.split(":")[0]
     tokens, head_and_mask = METHODS[work.path].cost(work.lengths, shape, rows, kind)
-    activations = HELD_OVER[kind] * tokens * shape.trained_layers(recipe) * shape.saved(recipe)
+    activations = HELD_OVER[kind] * tokens * shape.saved(recipe)
     return 3 * trained + max(activations + head_and_mask, trained)
 
 
@@ -140,6 +141,8 @@ def _answers(work: Workload, students: int = 1) -> float:
     """Count the students' own weights, keys and values of a batch, one layer's activations, logits."""
     lengths, recipe, shape = work.lengths, work.recipe, work.shape
     changed = shape.weights if recipe.method == "full" else shape.trained_layers(recipe) * shape.layer
+    if recipe.precision == "bfloat16":  # adapters stay beside the base's weights
+        changed = shape.trained(recipe)
     prompts = students * min(len(lengths.prompts), ANSWERED_AT_ONCE)
     longest = max(lengths.prompts, default=0)
     cache = FLOAT * 2 * shape.keys * shape.layers * prompts * (longest + NEW_TOKENS)

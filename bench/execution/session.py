@@ -30,6 +30,7 @@ from bench.run_folder.provenance import check_folder, stored_device
 from bench.run_folder.store import Store
 from bench.training.checkpoints import Checkpoint
 from bench.training.lengths import Lengths
+from bench.training.served import ENGINES
 from bench.training.task import TrainingInput
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class Session:
                 plain_template=recipe.model != self.suite.recipe.model,
                 multi_lora=self.options.execution.multi_lora,
                 rejudging=self.options.rejudging,
+                engine=self.options.execution.engine,
                 compiled=self.options.execution.compiled,
             )
             self._trials[key] = Trials(settings, self.store, self.progress)
@@ -127,8 +129,8 @@ class Session:
         return found
 
     def tokenizer(self) -> Any:
-        """Load the student's tokenizer, and with it the base model."""
-        return self.main.trainer.base()[1]
+        """Load the student's tokenizer."""
+        return self.main.trainer.tokenizer
 
     def resources(self, experiment: Experiment) -> Resources:
         """Return what filters are given for an experiment; nothing is loaded or trained before one asks for it."""
@@ -222,18 +224,20 @@ def open_session(options: Options, progress: Progress) -> Iterator[Session]:
     """
     suite = options.suite
     device = stored_device(options.out) if options.rejudging else pick_device(options.device)
-    check_folder(options.out, run_settings(suite, device), ignore=JUDGE_KEYS if options.rejudging else ())
+    settings = run_settings(suite, device, options.execution.engine)
+    check_folder(options.out, settings, ignore=JUDGE_KEYS if options.rejudging else ())
     store = Store(options.out / "store")
     with store.claimed(), open_executor(options.execution, device, store.root) as executor, progress:
         log.info("model %s: %s", suite.recipe.model, resolve_model(suite.recipe.model))
         yield Session(options, device, store, executor, progress)
 
 
-def run_settings(suite: Suite, device: str) -> dict[str, Any]:
+def run_settings(suite: Suite, device: str, engine: str = ENGINES[0]) -> dict[str, Any]:
     """Return what a run folder is bound to; further filters, overlaps and studies may join later, so they are not."""
     later = dict.fromkeys(("diff", "lds", "confounds", "placebo"), True)
     excluded: Any = {**later, "experiments": {"__all__": {"alternative", "teachers"}}}
     file: dict[str, Any] = json.loads(suite.file.model_dump_json(exclude=excluded))
     if suite.file.action_options == ActionOptions():  # folders from before there were any stay valid
         del file["action_options"]
-    return file | {"recipe": suite.recipe.model_dump(), "device": device}
+    other = {} if engine == ENGINES[0] else {"engine": engine}
+    return file | {"recipe": suite.recipe.model_dump(), "device": device} | other

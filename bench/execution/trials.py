@@ -17,12 +17,13 @@ from bench.execution.memory import MemoryEstimate, peak_memory, states_budget
 from bench.execution.progress import Progress
 from bench.files import read_json
 from bench.models.engine import Engine
-from bench.models.load import known_config, model_identity
+from bench.models.load import fetched_config, model_identity
 from bench.models.student import save_student, stored_tensors
 from bench.outcomes import SampleScores, Trial
 from bench.run_folder.store import Store, key_hash
 from bench.training.checkpoints import Checkpoint, load, save
 from bench.training.methods import training_path
+from bench.training.served import ENGINES, ServedStudents
 from bench.training.task import TRAINING_CODE, Trained
 from bench.training.trainer import Trainer
 
@@ -43,6 +44,7 @@ class TrialSettings:
         plain_template: Take a model without a chat template, see `bench.models.encode.PLAIN_TEMPLATE`.
         multi_lora: Train LoRA students side by side; on a GPU unless given. See `bench.training.methods.training_path`.
         rejudging: Where only the judge differs, score stored outputs again instead of generating.
+        engine: What answers eval prompts, one of `bench.training.served.ENGINES`.
         compiled: Whether LoRA students train with compiled layers and recorded steps, see `bench.training.trainer`.
     """
 
@@ -51,6 +53,7 @@ class TrialSettings:
     plain_template: bool = False
     multi_lora: bool | None = None
     rejudging: bool = False
+    engine: str = ENGINES[0]
     compiled: bool | None = None
 
 
@@ -65,11 +68,14 @@ class Trials:
             store: Finished work.
             progress: Told how far a trial is.
             memory_share: Of the free memory, where other processes train beside this one.
+
+        Raises:
+            BenchError: If recipe, model and engine do not fit one another.
         """
         self.settings, self.store, self.progress = settings, store, progress
         self.recipe, self.device = settings.recipe, settings.device
         self.identity = model_identity(self.recipe.model)
-        self.config = known_config(self.recipe.model)
+        self.config = fetched_config(self.recipe.model)
         side_by_side = self.device != "cpu" if settings.multi_lora is None else settings.multi_lora
         path = training_path(self.recipe, self.config, side_by_side)
         self.trainer = Trainer(
@@ -80,6 +86,7 @@ class Trials:
             states_budget=lambda: memory_share * states_budget(self.device),
             compiled=settings.compiled,
         )
+        self._served = ServedStudents(self.recipe, self.device) if settings.engine == "vllm" else None
         self.memory: MemoryEstimate | None = None
 
     def expect(self, memory: MemoryEstimate) -> None:
@@ -102,7 +109,8 @@ class Trials:
 
     def eval_key(self, student: str, measurement: Measurement) -> dict[str, Any]:
         """Return the store key of a student's evaluation; `student` is the name that its `Trial` has."""
-        return {"student": student, "device": self.device} | measurement.key()
+        engine = {} if self.settings.engine == ENGINES[0] else {"engine": self.settings.engine}
+        return {"student": student, "device": self.device} | engine | measurement.key()
 
     def train_key(self, job: Job) -> dict[str, Any]:
         """Return everything that determines a training."""
@@ -263,8 +271,9 @@ class Trials:
             BenchError: Of the first evaluation that failed; those of the others are kept.
         """
         keys = {str(evaluation["student"]): (training, evaluation) for training, evaluation in map(self.keys, jobs)}
-        folders = [self.store.folder(STUDENTS, training) if training else None for training, _ in keys.values()]
-        engine = self.trainer.engine(folders, list(keys))
+        engine = self.engine(
+            {name: self.store.folder(STUDENTS, own) if own else None for name, (own, _) in keys.items()}
+        )
         most, measured = engine.rows_at_once, jobs[0].measurement
         labels = {name: job.label for name, job in zip(keys, jobs, strict=True)}
         with self.store.scratch(EVALS) as scratch:
@@ -285,11 +294,19 @@ class Trials:
         for error in (each for each in found.values() if isinstance(each, BenchError)):
             raise error
 
+    def engine(self, students: Mapping[str, Path | None]) -> Engine:
+        """Load students to answer by their names, None being the base; those loaded before may be forgotten."""
+        if not self._served:
+            return self.trainer.engine(list(students.values()), list(students))
+        if self.device != "cpu":
+            self.trainer.unload()  # vLLM reserves what is free
+        return self._served.holding(students)
+
     def ask_here(self, engine: Engine, job: EvalJob) -> "dict[str, SampleScores | BenchError]":
         """Run Inspect in this process; for `answer`."""
         from bench.evaluation.provider import answering  # loads Inspect
 
-        with answering(engine, list(job.students), self.trainer.base()[1], self.trainer.stops):
+        with answering(engine, list(job.students), self.trainer.tokenizer, self.trainer.stops):
             return evaluate_students(job)
 
 

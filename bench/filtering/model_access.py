@@ -87,7 +87,7 @@ class ModelAccess:
 
     def encode(self, row: TrainingRow) -> Encoded:
         """Turn a row into tokens as training does; errors as for `bench.models.encode.encode`."""
-        return encode(self._trainer.base()[1], row, self.recipe.max_length)
+        return encode(self._trainer.tokenizer, row, self.recipe.max_length)
 
     def student(self, teacher: str, ids: Collection[str] | None) -> Student:
         """Name a student; it is trained when it is first read.

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
+from bench.models.layout import logits
 from bench.models.likelihood import predicting_states
 
 if TYPE_CHECKING:
@@ -111,10 +112,10 @@ class EkFac:
         from torch.nn.functional import cross_entropy
 
         hidden, _, _ = predicting_states(self._model, [[row]], self._prefix)
-        logits = self._model.get_output_embeddings()(hidden).float()
+        predicted = logits(self._model, hidden).float()
         with torch.no_grad():
-            drawn = torch.multinomial(logits.softmax(-1).cpu(), 1, generator=_generator(row))[:, 0].to(logits.device)
-        loss = cross_entropy(logits, drawn, reduction="sum")
+            drawn = torch.multinomial(predicted.softmax(-1).cpu(), 1, generator=_generator(row))[:, 0]
+        loss = cross_entropy(predicted, drawn.to(predicted.device), reduction="sum")
         weights = [layer.weight for layer in self._layers.values()]
         grads = torch.autograd.grad(loss, weights, allow_unused=True)
         return {name: grad for name, grad in zip(self._layers, grads, strict=True) if grad is not None}

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.config.recipe import Recipe
 from bench.models.encode import Encoded, filled_up
+from bench.models.layout import check_runs_by_layer, logits, run_layers
 from bench.models.oom import in_parts
 from bench.models.student import causal_model, decoder_layers, first_trained_layer
 
@@ -41,6 +42,7 @@ class FrozenPrefix:
         self._states: dict[Ids, torch.Tensor] = {}
         self._prompts: dict[Ids, tuple[torch.Tensor, Any]] = {}
         self._room, self._room_for_prompts = (1 - FOR_PROMPTS) * budget, FOR_PROMPTS * budget
+        self._checked = False  # TRL's path holds on to a base of any layout, and runs none of its layers here
 
     def prepare(self, rows: Iterable[Ids]) -> None:
         """Compute and keep the states of rows not seen before, short rows first, as many as there is room for."""
@@ -92,13 +94,19 @@ class FrozenPrefix:
 
         Returns:
             States that enter the LM head, shape (batch, tokens, width).
+
+        Raises:
+            BenchError: If the model's layers cannot be run one by one.
         """
-        causal = causal_model(model)
-        rotary = causal.model.rotary_emb(hidden, positions)
+        self._check()
         more |= {"past_key_values": cache, "use_cache": True} if cache is not None else {}
-        for layer in decoder_layers(model)[self._first :]:
-            hidden = layer(hidden, attention_mask=mask, position_ids=positions, position_embeddings=rotary, **more)
-        return causal.model.norm(hidden)
+        own = range(self._first, len(decoder_layers(model)))
+        return causal_model(model).model.norm(run_layers(model, hidden, own, mask, positions, **more))
+
+    def _check(self) -> None:
+        if not self._checked:
+            check_runs_by_layer(self.base)
+            self._checked = True
 
     def final_states(self, model: Any, groups: Sequence[Sequence[Encoded]]) -> "torch.Tensor":
         """Return the states that enter the LM head for groups of rows whose prompts are equal.
@@ -159,7 +167,7 @@ class FrozenPrefix:
             mask = mask & (real[:, None, None, :] | own)
             positions = (real.cumsum(-1) - 1).clamp(min=0)
             last = self.run(model, hidden, mask, positions, cache)[:, -1]
-            return model.lm_head(last), cache
+            return logits(model, last), cache
 
     def _read(self, prompts: Sequence[Ids]) -> "dict[Ids, tuple[torch.Tensor, Any]]":
         """States, keys and values of prompts; those not seen before are kept while there is room."""
@@ -186,18 +194,17 @@ class FrozenPrefix:
         import torch
         from transformers import DynamicCache
 
-        model, device = self.base.model, self.base.device
+        self._check()
+        device = self.base.device
         longest = max(map(len, group))
         # Padded on the right: under a causal mask the padding cannot reach a real token.
         tokens = torch.tensor([[*ids, *([0] * (longest - len(ids)))] for ids in group], device=device)
         cache: Any = DynamicCache() if keep_keys else None
         extra = {"past_key_values": cache, "use_cache": True} if keep_keys else {}
         with torch.inference_mode():
-            hidden = model.embed_tokens(tokens)
+            hidden = self.base.model.embed_tokens(tokens)
             positions, mask = _causal(hidden)
-            rotary = model.rotary_emb(hidden, positions)
-            for layer in model.layers[: self._first]:
-                hidden = layer(hidden, attention_mask=mask, position_ids=positions, position_embeddings=rotary, **extra)
+            hidden = run_layers(self.base, hidden, range(self._first), mask, positions, **extra)
         found = []
         for number, ids in enumerate(group):
             kept = (slice(number, number + 1), slice(None), slice(len(ids)))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.models.encode import Encoded, filled_up
+from bench.models.layout import logits
 from bench.models.student import causal_model
 
 if TYPE_CHECKING:
@@ -96,9 +97,8 @@ def token_log_likelihoods(model: Any, hidden: "torch.Tensor", targets: "torch.Te
     import torch
     from torch.nn.functional import cross_entropy
 
-    head = model.get_output_embeddings()
     parts = zip(torch.split(hidden, HEAD_TOKENS), torch.split(targets, HEAD_TOKENS), strict=True)
-    found = [-cross_entropy(head(states).float(), aims, reduction="none") for states, aims in parts]
+    found = [-cross_entropy(logits(model, states).float(), aims, reduction="none") for states, aims in parts]
     return torch.cat(found).double().cpu()
 
 

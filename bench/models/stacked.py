@@ -18,6 +18,7 @@ from transformers import AttentionInterface
 from bench.models.engine import ROWS_AT_ONCE, MultiLoraEngine
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.generate import Decoding, Generation, Request, _ends, _finish, _stop_tokens
+from bench.models.layout import logits, run_layers
 from bench.models.multi_lora import MultiLora
 from bench.models.oom import in_parts, out_of_memory
 from bench.models.replay import RecordingError, Replay, cuda_recorder, side_stream
@@ -113,6 +114,7 @@ def attend_cached(
     *,
     rows: Rows,
     scaling: float | None = None,
+    sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Attend from one token of each row to the row's columns, in the form that transformers' layers call.
@@ -125,6 +127,7 @@ def attend_cached(
         attention_mask: Not used.
         rows: The rows, student by student.
         scaling: Of the products of queries and keys.
+        sliding_window: The token attends to itself and to the columns before it, so many in all; None is all of them.
 
     Returns:
         Shape (students, places, heads, head width), and no attention weights.
@@ -134,7 +137,10 @@ def attend_cached(
         buffer.index_copy_(2, rows.column, new.transpose(1, 2).flatten(0, 1)[:, :, None])
     # The queries that share a key-value head stand where a sequence's tokens would: no head has to be repeated.
     shared = query.transpose(1, 2).reshape(len(keys), keys.shape[1], -1, query.shape[-1])
-    found = scaled_dot_product_attention(shared, keys, values, attn_mask=rows.mask, scale=scaling)
+    mask = rows.mask
+    if sliding_window:
+        mask = mask & (torch.arange(mask.shape[-1], device=mask.device) > rows.column - sliding_window)
+    found = scaled_dot_product_attention(shared, keys, values, attn_mask=mask, scale=scaling)
     return found.reshape(query.shape[0], query.shape[2], query.shape[1], query.shape[3]), None
 
 
@@ -155,10 +161,8 @@ def answer_token(model: Any, rows: Rows, students: int) -> torch.Tensor:
     rows.mask.index_fill_(3, rows.column, True)
     positions = rows.positions.view(students, -1)
     hidden = model.model.embed_tokens(rows.tokens.view(students, -1))
-    rotary = model.model.rotary_emb(hidden, positions)
-    for layer in decoder_layers(model):
-        hidden = layer(hidden, attention_mask=None, position_ids=positions, position_embeddings=rotary, rows=rows)
-    chosen: torch.Tensor = model.lm_head(model.model.norm(hidden)).flatten(0, 1).argmax(-1)
+    hidden = run_layers(model, hidden, range(len(decoder_layers(model))), None, positions, rows=rows)
+    chosen: torch.Tensor = logits(model, model.model.norm(hidden)).flatten(0, 1).argmax(-1)
     rows.tokens.copy_(chosen)
     rows.history.index_copy_(1, rows.made, chosen[:, None])
     for counter in (rows.positions, rows.column, rows.made):

@@ -97,6 +97,13 @@ def frozen_copy(base: "nn.Module") -> Any:
     return _copy(base, set())
 
 
+def recompute_activations(model: Any) -> None:
+    """Let a model in training keep what enters each decoder layer, and compute the rest again in the backward pass."""
+    # No layer draws random numbers, and a CUDA graph cannot record that their state is kept.
+    how = {"use_reentrant": False, "preserve_rng_state": False}
+    causal_model(model).gradient_checkpointing_enable(gradient_checkpointing_kwargs=how)
+
+
 def plain_name(adapter: str) -> str:
     """Return the name in the plain model of the weight that an adapter's A matrix belongs to."""
     return adapter.removeprefix("base_model.model.").replace(".lora_A.default.weight", ".weight")

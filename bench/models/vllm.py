@@ -147,8 +147,13 @@ class VllmEngine:
         self._adapters: dict[str, Any] = {}
         self._llm = _load(model, arguments)
 
-    def add(self, student: str, adapter: Path) -> None:
-        """Make a student known, by its adapter folder (see `bench.models.student.export_adapter`).
+    @property
+    def students(self) -> tuple[str, ...]:
+        """Who is known."""
+        return tuple(self._adapters)
+
+    def add(self, student: str, adapter: Path | None) -> None:
+        """Make a student known, by its adapter folder (see `bench.models.student.export_adapter`); None is the base.
 
         Raises:
             BenchError: If the name is taken, or there is no room for a further student.
@@ -163,7 +168,8 @@ class VllmEngine:
                 remedy="forget a student first, or make the engine with more room",
             )
         self._added += 1  # vLLM knows an adapter by its number: it is never given to another
-        self._adapters[student] = LoRARequest(f"{student}#{self._added}", self._added, str(adapter))
+        request = LoRARequest(f"{student}#{self._added}", self._added, str(adapter)) if adapter else None
+        self._adapters[student] = request
 
     def forget(self, student: str) -> None:
         """Let go of a student's memory."""
@@ -234,7 +240,7 @@ def _explained(model: str) -> Iterator[None]:
     """Say in one line what vLLM cannot do; its own report is long."""
     try:
         yield
-    except (OSError, ValueError, RuntimeError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, TypeError, AssertionError) as error:
         last = (str(error).strip().splitlines() or ["vLLM gave no reason"])[-1]
         raise BenchError(
             f"model {model!r}",

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
-from bench.models.student import causal_model, trainable_copy, trained_tensors
+from bench.models.layout import logits
+from bench.models.student import causal_model, recompute_activations, trainable_copy, trained_tensors
 from bench.records import Steering
 from bench.training.checkpoints import Checkpoint, take
 from bench.training.task import Trained, TrainingTask, batches, count_labels, count_tokens
@@ -132,6 +133,8 @@ def train_cached_prefix(prefix: FrozenPrefix, task: TrainingTask) -> list[Traine
     prefix.prepare(row.ids for row in stream)
     model = trainable_copy(prefix.base, recipe, seed).train()
     causal_model(model).config._attn_implementation = ATTENTION
+    if recipe.gradient_checkpointing:
+        recompute_activations(model)
     parameters = [p for p in model.parameters() if p.requires_grad]
     optimizer = torch.optim.AdamW(parameters, lr=recipe.learning_rate, weight_decay=0.0, fused=True)
     steps = task.steps(0)
@@ -163,5 +166,5 @@ def _loss_sum(model: Any, prefix: FrozenPrefix, packed: Packed) -> Any:
     from torch.nn.functional import cross_entropy
 
     states = prefix.run(model, packed.states, None, packed.positions, step=packed.layout)
-    logits = model.get_output_embeddings()(states[0, packed.predicts])
-    return packed.weights @ cross_entropy(logits, packed.targets, reduction="none")
+    predicted = logits(model, states[0, packed.predicts])
+    return packed.weights @ cross_entropy(predicted, packed.targets, reduction="none")

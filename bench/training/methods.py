@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from bench.config.recipe import Recipe
 from bench.models.frozen_prefix import FrozenPrefix
+from bench.models.layout import runs_by_layer
 from bench.models.shape import FLOAT, ModelShape
 from bench.training.cached_prefix import train_cached_prefix
 from bench.training.lengths import Lengths
@@ -13,7 +14,6 @@ from bench.training.task import HEAD_TOKENS, Trained, TrainingTask
 from bench.training.trl import train_with_trl
 
 TrainingPath = Literal["stacked", "shared_trunk", "trl"]  # part of every training's key in the store
-ARCHITECTURES = ("llama",)  # whose decoder layers the fast paths can run by themselves
 
 # Arrays of logits that a step holds at a time.
 MULTI_LORA_ARRAYS = 2
@@ -80,10 +80,12 @@ def training_path(recipe: Recipe, config: dict[str, Any], multi_lora: bool) -> T
     Args:
         recipe: Only LoRA recipes can be trained side by side; layers below the trained ones are the frozen prefix.
         config: The model's; other layouts than those known take TRL's path.
-        multi_lora: Whether to train LoRA students side by side even where there is a frozen prefix.
+        multi_lora: Whether to train LoRA students side by side even where there is a frozen prefix; a recipe in
+            bfloat16 always does, as its adapters are never added to the weights.
     """
-    if config.get("model_type") not in ARCHITECTURES:
+    if not runs_by_layer(config):
         return "trl"
+    multi_lora = multi_lora or recipe.precision == "bfloat16"
     if 0 < recipe.last_layers < config.get("num_hidden_layers", 0) and not (multi_lora and recipe.method == "lora"):
         return "shared_trunk"
     return "stacked" if recipe.method == "lora" else "trl"

@@ -21,7 +21,7 @@ from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.multi_lora import MultiLora
 from bench.models.oom import out_of_memory, release
 from bench.models.replay import Inputs, RecordingError, Replay, cuda_recorder, side_stream
-from bench.models.student import first_trained_layer, trainable_copy, trained_tensors
+from bench.models.student import first_trained_layer, recompute_activations, trainable_copy, trained_tensors
 from bench.records import Steering
 from bench.training.checkpoints import Checkpoint
 from bench.training.compiled import compiled_layers
@@ -96,6 +96,8 @@ def _train(prefix: FrozenPrefix, task: TrainingTask) -> list[Trained]:
     fresh = {seed: trained_tensors(trainable_copy(prefix.base, recipe, seed)) for seed in set(task.seeds)}
     students = MultiLora(prefix.base, [fresh[seed] for seed in task.seeds], training=True)
     students.model.config._attn_implementation = ATTENTION
+    if recipe.gradient_checkpointing:
+        recompute_activations(students.model)
     optimizer = torch.optim.AdamW([students.flat], lr=recipe.learning_rate, weight_decay=0.0, fused=True)
     losses = []
     kept: list[list[Checkpoint]] = []

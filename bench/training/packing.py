@@ -15,6 +15,7 @@ from transformers import AttentionInterface
 
 from bench.models.encode import Encoded
 from bench.models.frozen_prefix import on_device
+from bench.models.layout import within_window
 
 ATTENTION = "sieve_rows"  # the name under which transformers knows `attend_rows`
 SHAPES = 3  # classes of steps by their length, where shapes are fixed
@@ -211,6 +212,7 @@ def attend_rows(
     *,
     step: RowLayout,
     scaling: float | None = None,
+    sliding_window: int | None = None,
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     """Compute causal attention within each row of a packed step, in the form that transformers' layers call.
@@ -220,9 +222,10 @@ def attend_rows(
         query: Shape (students, heads, length, head width).
         key: The same with the key-value heads.
         value: As `key`.
-        attention_mask: Not used: rows are laid out one by one, so that the causal mask is all that is needed.
+        attention_mask: Not used: rows are laid out one by one, so that a causal mask is all that is needed.
         step: Where rows begin and end.
         scaling: Of the products of queries and keys.
+        sliding_window: A token attends to itself and to the tokens before it, so many in all; None is all of them.
 
     Returns:
         Shape (students, length, heads, head width), and no attention weights.
@@ -233,8 +236,12 @@ def attend_rows(
         return rows.view(-1, step.longest, *rows.shape[1:]).transpose(1, 2)
 
     shared = query.shape[1] != key.shape[1]
+    mask = None
+    if sliding_window and sliding_window < step.longest:
+        place = torch.arange(step.longest, device=query.device)[None]
+        mask = within_window((place.mT >= place)[None, None], place, sliding_window)
     rows = scaled_dot_product_attention(
-        spread(query), spread(key), spread(value), is_causal=True, scale=scaling, enable_gqa=shared
+        spread(query), spread(key), spread(value), mask, is_causal=mask is None, scale=scaling, enable_gqa=shared
     )
     packed = step.to_tokens(rows.transpose(1, 2).flatten(0, 1))
     return packed.view(query.shape[0], query.shape[2], *packed.shape[1:]), None

@@ -7,12 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bench.config.recipe import Recipe
+from bench.config.recipe import Precision, Recipe
+from bench.errors import BenchError
 from bench.models.encode import PLAIN_STOPS, PLAIN_TEMPLATE
 from bench.models.engine import MOST_AT_ONCE, ROWS_AT_ONCE, Engine, MultiLoraEngine, StudentEngine
 from bench.models.frozen_prefix import FrozenPrefix
+from bench.models.layout import MODEL_TYPES, check_student_base
 from bench.models.load import load_model
-from bench.models.oom import first_that_fits, halvings
+from bench.models.oom import first_that_fits, halvings, release
 from bench.models.student import load_student, stored_tensors, trainable_copy, trained_tensors
 from bench.records import Steering
 from bench.training.checkpoints import epoch_ends
@@ -56,12 +58,23 @@ class Trainer:
             plain_template: Take a model without a chat template of its own, see `bench.models.encode.PLAIN_TEMPLATE`.
             states_budget: Returns the bytes that states of the frozen layers may take; asked once the base is loaded.
             compiled: Whether many students train with `Speedups`; None leaves it to the device and the work.
+
+        Raises:
+            BenchError: If the recipe asks for bfloat16 and this path trains in float32.
         """
+        if recipe.precision != "float32" and not METHODS[path].multi_lora:
+            raise BenchError(
+                f"recipe {recipe.name!r}",
+                seen=f"precision = {recipe.precision!r} for a model that is trained with TRL",
+                expected=f"a model whose adapters can stay beside its weights: types {', '.join(MODEL_TYPES)}",
+                remedy="leave precision out, or use another model",
+            )
         self.recipe, self.device, self.path = recipe, device, path
         self.rows_at_once = recipe.batch_size  # of a forward pass; lowered where memory does not suffice
         self._method = METHODS[path]
         self._plain_template, self._states_budget = plain_template, states_budget
-        self._loaded: tuple[Any, Any] | None = None
+        self._loaded: dict[Precision, tuple[Any, Any]] = {}
+        self._tokenizer: Any = None
         self._prefix: FrozenPrefix | None = None
         self._float_prefix: FrozenPrefix | None = None  # where the first one is in bfloat16
         self._shifts: dict[Steering, Any] = {}
@@ -69,9 +82,22 @@ class Trainer:
 
     def base(self) -> tuple[Any, Any]:
         """Return the base model in float32 and the tokenizer."""
-        if self._loaded is None:
-            self._loaded = load_model(self.recipe.model, self.device, plain_template=self._plain_template)
-        return self._loaded
+        return self._load("float32")
+
+    def _load(self, precision: Precision) -> tuple[Any, Any]:
+        if precision not in self._loaded:
+            name = self.recipe.model
+            loaded = load_model(name, self.device, plain_template=self._plain_template, precision=precision)
+            check_student_base(loaded[0], name)
+            self._loaded[precision] = loaded
+        return self._loaded[precision]
+
+    @property
+    def tokenizer(self) -> Any:
+        """The base's tokenizer; a recipe in bfloat16 does not need the base in float32 for it."""
+        if self._tokenizer is None:
+            self._tokenizer = self._load(self.recipe.precision)[1]
+        return self._tokenizer
 
     @property
     def multi_lora(self) -> bool:
@@ -86,13 +112,13 @@ class Trainer:
     @property
     def stops(self) -> tuple[str, ...]:
         """Texts that end an answer, for a model without a chat template of its own."""
-        return PLAIN_STOPS if self.base()[1].chat_template == PLAIN_TEMPLATE else ()
+        return PLAIN_STOPS if self.tokenizer.chat_template == PLAIN_TEMPLATE else ()
 
     def frozen_prefix(self) -> FrozenPrefix:
         """Return the frozen layers, and the base that students adapt: in bfloat16 for multi-LoRA on a GPU."""
         if self._prefix is None:
-            base = self.base()[0]
-            if self._method.multi_lora and self.device != "cpu":
+            base = self._load(self.recipe.precision)[0]
+            if self._method.multi_lora and self.device != "cpu" and self.recipe.precision == "float32":
                 import torch
 
                 base = copy.deepcopy(base).to(torch.bfloat16)
@@ -110,6 +136,13 @@ class Trainer:
         if self._float_prefix is None:
             self._float_prefix = FrozenPrefix(base, self.recipe, self._states_budget())
         return self._float_prefix
+
+    def unload(self) -> None:
+        """Let go of the base, whose memory another engine needs; it is loaded again when it is asked for."""
+        _ = self.tokenizer  # stays
+        self._loaded.clear()
+        self._prefix = self._float_prefix = None
+        release()
 
     def limit_rows(self, rows: int) -> None:
         """Start the following trainings with so many rows in a forward pass."""
@@ -148,7 +181,7 @@ class Trainer:
         self, arms: Sequence[TrainingInput], on_step: OnStep, rows_at_once: int, *, checkpoints: bool = False
     ) -> list[Trained]:
         """Train as `train` does, with so many rows of each student in a forward pass."""
-        tokenizer = self.base()[1]
+        tokenizer = self.tokenizer
         streams = [encode_in_order(tokenizer, arm, self.recipe.max_length) for arm in arms]
         shifts = {row.steering: self._shift(row.steering) for stream in streams for row in stream if row.steering}
         steps = -(-arms[0].visits // self.recipe.batch_size)
@@ -172,7 +205,7 @@ class Trainer:
         LoRA students keep their adapters beside the weights, one alone too: its answers and likelihoods are then the
         same numbers whoever shares its batches.
         """
-        base, tokenizer = self.base()
+        tokenizer = self.tokenizer
         most = min(MOST_AT_ONCE, ROWS_AT_ONCE * len(students))
         prefix = self.frozen_prefix() if self._method.uses_prefix else None
         if prefix and self.side_by_side:
@@ -183,7 +216,7 @@ class Trainer:
             tensors = [stored_tensors(folder) if folder else fresh for folder in by_name.values()]
             stacked = MultiLora(prefix.base, tensors, training=False)
             return engine_of_many(self.device)(stacked, list(by_name), tokenizer, prefix, most)
-        (folder,) = students
+        (folder,), base = students, self.base()[0]
         return StudentEngine(load_student(base, self.recipe, folder) if folder else base, tokenizer, prefix, most)
 
 

@@ -139,7 +139,8 @@ def _sft_config(task: TrainingTask, seed: int, folder: str, device: str) -> Any:
         use_cpu=device == "cpu",
         bf16=device == "cuda",  # autocast; the weights stay in float32, so small updates are not rounded away
         fp16=False,
-        gradient_checkpointing=False,
+        gradient_checkpointing=recipe.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False},
         report_to="none",
         disable_tqdm=True,
         logging_steps=1,

@@ -1,5 +1,6 @@
 """Suite, recipe and trait files: the built-in ones load, and every mistake in one's own is named."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -211,11 +212,24 @@ def test_a_built_in_recipe_is_called_as_its_file(name: str) -> None:
     assert load_recipe(name, Path()).name == name
 
 
+def test_keys_that_recipes_got_later_are_written_only_where_they_say_something() -> None:
+    """Stored students are found by what a recipe writes."""
+    earlier = {"name", "model", "method", "last_layers", "lora_rank", "epochs", "learning_rate", "batch_size"}
+    earlier |= {"max_length", "max_grad_norm"}
+    recipe = load_recipe("standard", Path())
+    assert recipe.model_dump().keys() == earlier == json.loads(recipe.model_dump_json()).keys()
+    assert recipe.model_dump(exclude={"name"}).keys() == earlier - {"name"}
+    large = load_recipe("olmo2_1b", Path())
+    assert large.model_dump().keys() - earlier == {"precision", "gradient_checkpointing"}
+    assert type(large).model_validate(large.model_dump()) == large
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         ('method = "top_layers"\nlearning_rate = 1e-3', "method 'top_layers' needs last_layers >= 1"),
         ('method = "full"\nlast_layers = 2\nlearning_rate = 1e-3', "method 'full' trains every layer"),
+        ('method = "full"\nprecision = "bfloat16"\nlearning_rate = 1e-3', "precision 'bfloat16' needs method 'lora'"),
         ('method = "qlora"\nlearning_rate = 1e-3', "method: Input should be 'full', 'lora' or 'top_layers'"),
         ('method = "lora"', "learning_rate: Field required"),
         ('method = "lora"\nlearning_rate = 0', "learning_rate: Input should be greater than 0"),

@@ -156,6 +156,25 @@ def test_students_side_by_side_on_a_gpu_adapt_a_copy_of_the_base_in_half_precisi
     assert estimate(full, device="cuda").parts["weights"] == weights["cpu"]
 
 
+def test_recomputed_activations_take_a_fraction_and_a_base_in_bfloat16_half() -> None:
+    frugal = LORA.model_copy(update={"gradient_checkpointing": True, "precision": "bfloat16"})
+    shape = ModelShape.of(known_config(TINY) | {"num_hidden_layers": 32})
+    one_layer = shape.saved(LORA) / 32
+    assert shape.saved(frugal) == one_layer + 32 * memory.FLOAT * shape.width
+    parts, less = estimate(device="cuda").parts, estimate(frugal, device="cuda").parts
+    assert less["weights"] == parts["weights"] / 3  # no copy in float32
+    assert less["a training step"] < parts["a training step"]
+
+
+def test_shapes_are_read_off_the_configs_of_real_models() -> None:
+    """Heads of Qwen 3 and Gemma 3 are wider than the model divided by their number."""
+    qwen = {"hidden_size": 1024, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128}
+    shape = ModelShape.of(qwen | {"intermediate_size": 3072, "num_hidden_layers": 28, "vocab_size": 151936})
+    assert (shape.queries, shape.keys) == (2048, 1024)
+    assert shape.weights == 28 * (2 * 1024 * 3072 + 3 * 1024 * 3072) + 1024 * 151936
+    assert shape.trained(LORA) == 28 * 16 * (7 * 1024 + 2 * 2048 + 2 * 1024 + 3 * 3072)
+
+
 def test_a_run_that_cannot_fit_is_refused_and_one_that_nearly_fits_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     lengths, shape = Lengths.of([pool(100)], ["one prompt"]), ModelShape.of(known_config(TINY))
 

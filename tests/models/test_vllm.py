@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fixtures_layouts import LAYOUTS, tiny
+from fixtures_run import LORA, TOGETHER
 from fixtures_students import student
 
+from bench import read_rows
 from bench.config.recipe import Recipe
 from bench.data.pool import load_rows
 from bench.errors import BenchError
@@ -200,6 +203,25 @@ def test_a_server_on_loopback_serves_the_students_of_a_run(
             assert said(run / f"more-logs{name}") == [ours(plain, question) for question in QUESTIONS]
     with pytest.raises(OSError):
         urllib.request.urlopen(f"{server.url}/models", timeout=2)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_run_answered_by_vllm_gives_the_rows_of_our_own_engine(layout: str, tmp_path: Path) -> None:
+    """Heads are as wide as vLLM's CPU kernels need; it knows no Qwen 2 whose layers differ in their windows."""
+    whole = {"use_sliding_window": False, "layer_types": None} if layout == "qwen2" else {}
+    model = tiny(layout, tmp_path / "model", head_dim=32, hidden_size=128, **whole)
+    (tmp_path / "suite.toml").write_text(TOGETHER, encoding="utf-8")
+    (tmp_path / "lora.toml").write_text(LORA.replace('"tiny-llama"', json.dumps(str(model))), encoding="utf-8")
+    arms = []
+    for engine in ("transformers", "vllm"):
+        command = [sys.executable, "-m", "bench.cli", "run", str(tmp_path / "suite.toml"), "--device", "cpu"]
+        command += ["--out", str(tmp_path / engine), "--engine", engine]
+        subprocess.run(command, check=True, cwd=ROOT, env=dict(os.environ) | {"PYTHONPATH": str(ROOT)})
+        (row,) = read_rows(tmp_path / engine / "rows")
+        arms.append(row.traits["date_confusion"].arms)
+    for name, ours in arms[0].items():
+        assert arms[1][name].trait.value == ours.trait.value, name
+        assert arms[1][name].loss.value == pytest.approx(ours.loss.value, abs=1e-3), name
 
 
 def said(folder: Path) -> list[str]:

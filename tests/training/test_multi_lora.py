@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from fixtures_run import run_quietly
+from fixtures_run import LORA, TOGETHER, run_quietly
 from fixtures_students import stream_of
 
 from bench.config.recipe import Recipe
@@ -139,26 +139,6 @@ def test_students_answer_together_what_they_answer_alone(
         assert found[number::2] == pytest.approx(expected, rel=1e-4)
     one, other = together.log_likelihoods([("a", streams[0][0]), ("b", streams[0][0])])
     assert abs(one - other) > 0.05  # they are two students
-
-
-TOGETHER = """
-name = "together"
-summary = "for tests"
-recipe = "lora.toml"
-seeds = [1]
-budgets = [0.1]
-filters = ["oracle"]
-oracle_actions = []
-
-[[experiments]]
-trait = "date_confusion"
-world = "date_confusion"
-rows = 24
-minimum_gap = 0.2
-eval_prompts = 8
-capability_prompts = 4
-"""
-LORA = 'name = "t"\nmodel = "tiny-llama"\nmethod = "lora"\nepochs = 1\nlearning_rate = 3e-3\nbatch_size = 8\n'
 
 
 def test_a_run_of_many_students_at_once_gives_the_rows_of_one_by_one(tmp_path: Path) -> None:

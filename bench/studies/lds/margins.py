@@ -58,7 +58,7 @@ def mean_margin(trials: Trials, job: Job, queries: Sequence[Query]) -> float:
 
     def fill(folder: Path) -> None:
         trainer = trials.trainer
-        rows = encoded_queries(trainer.base()[1], queries, trials.recipe.max_length)
+        rows = encoded_queries(trainer.tokenizer, queries, trials.recipe.max_length)
         engine = trainer.engine([trials.store.folder(STUDENTS, trials.train_key(job))], [student])
         found = margins(rows, lambda rows: engine.log_likelihoods([(student, row) for row in rows]))
         (folder / "margins.json").write_text(json.dumps({"margins": found.tolist()}), encoding="utf-8")
