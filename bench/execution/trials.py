@@ -91,7 +91,7 @@ class Trials:
 
     def eval_key(self, student: str, measurement: Measurement) -> dict[str, Any]:
         """Return the store key of a student's evaluation; `student` is the name that its `Trial` has."""
-        return {"student": student, "device": self.device} | measurement.key()
+        return eval_key(student, self.device, measurement)
 
     def train_key(self, job: Job) -> dict[str, Any]:
         """Return everything that determines a training."""
@@ -258,6 +258,11 @@ class Trials:
         """Write what an evaluation found, and how many prompts at a time memory sufficed for if not for all."""
         facts = {"answers_at_once": answers_at_once, "memory_peak": peak_memory(self.device)}
         _write_scores(scores.model_copy(update=facts), folder)
+
+
+def eval_key(student: str, device: str, measurement: Measurement) -> dict[str, Any]:
+    """Return everything that determines an evaluation; `student` is the name that its `Trial` has."""
+    return {"student": student, "device": device} | measurement.key()
 
 
 def _facts(student: Path) -> dict[str, Any]:
