@@ -136,8 +136,8 @@ def verify_logs(claim: Claim, run: Path) -> Findings:
             findings.add(stored.where, found)
     samples = sum(each.judged for each in judged.values() if each)
     findings.remarks.append(
-        f"{samples} answers in the logs of {len(judged)} evaluations judged again; losses and margins, which answers do "
-        "not give, are those of the logs"
+        f"{samples} answers in the logs of {len(judged)} evaluations judged again; losses and margins, which answers "
+        "do not give, are those of the logs"
     )
     if bare := [folder for folder in judged if folder.is_dir() and not (folder / HASHES_FILE).is_file()]:
         findings.remarks.append(f"{len(bare)} of them are from before hashes of files were kept")
@@ -151,9 +151,8 @@ def _stored(claim: Claim, run: Path) -> Iterator[_Stored]:
     for trait, measurement in claim.measurements().items():
         for arm, seed in _arms(claim.evidence[trait]) if trait in claim.evidence else ():
             named = students.get((trait, arm, seed), "")
-            names = (
-                [named] if named or arm not in (BASE.name, CLEAN.name) else bases
-            )  # clean of a pool with one teacher
+            untrained = not named and arm in (BASE.name, CLEAN.name)  # the base stands in for a teacher that is missing
+            names = bases if untrained else [named]
             folders = [store.folder(EVALS, eval_key(name, device, measurement)) for name in names or [""]]
             folder = next((each for each in folders if each.is_dir()), folders[0])
             where = f"{trait}, {arm}, seed {seed}, {folder.relative_to(run)}"
