@@ -11,6 +11,7 @@ from bench.data.trait import Measurement, evals_folder
 from bench.errors import BenchError
 from bench.evaluation.evaluate import build_task, measurement_tasks
 from bench.evaluation.scores import collect
+from bench.evaluation.stored_answers import read_log
 from bench.outcomes import SampleScores
 
 SAME = 1e-6  # relative, between scores that two builds of a library compute from one answer
@@ -102,14 +103,9 @@ def _shown(values: Mapping[str, float | None], sample: str) -> str:
 
 def _read_logs(folder: Path) -> dict[str, Any]:
     """Return the logs of a folder by the names of their tasks."""
-    from inspect_ai.log import read_eval_log
-
     logs = {}
     for file in sorted(folder.glob("*.eval")):
-        try:
-            log = read_eval_log(str(file))
-        except Exception as error:  # of zip, JSON or pydantic
-            raise _bad(file, f"damaged: {type(error).__name__}: {error}"[:200], "an Inspect log") from error
+        log = read_log(file)
         if log.status != "success" or not log.samples or any(not sample.scores for sample in log.samples):
             raise _bad(file, f"status {log.status!r}, or unscored samples", "a finished evaluation")
         logs[log.eval.task] = log

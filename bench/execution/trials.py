@@ -14,7 +14,7 @@ from bench.evaluation.evaluate import evaluate, measurement_tasks
 from bench.execution.job import Job
 from bench.execution.memory import MemoryEstimate, peak_memory, states_budget
 from bench.execution.progress import Progress
-from bench.files import read_json
+from bench.files import read_json, read_record
 from bench.models.load import known_config, model_identity
 from bench.models.student import save_student, stored_tensors
 from bench.outcomes import SampleScores, Trial
@@ -271,7 +271,9 @@ def _facts(student: Path) -> dict[str, Any]:
 
 
 def _read_scores(folder: Path) -> SampleScores:
-    return SampleScores.model_validate_json((folder / "scores.json").read_text(encoding="utf-8"))
+    return read_record(
+        folder / "scores.json", SampleScores, "the scores of an evaluation", f"delete {folder}, run again"
+    )
 
 
 def _write_scores(scores: SampleScores, folder: Path) -> None:

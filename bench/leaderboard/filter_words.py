@@ -70,9 +70,7 @@ def as_planted(row: Row, result: TraitResult) -> str:
     which = result.found.planted if result.found and row.filter.name not in BOUNDS else ""
     if not which:
         return ""
-    return (
-        f"flags exactly the {which} rows that were planted: skill or leaked truth: a pool of a secret seed tells"
-    )
+    return f"flags exactly the {which} rows that were planted: skill or leaked truth: a pool of a secret seed tells"
 
 
 def _base_rate(result: TraitResult) -> float:

@@ -174,7 +174,7 @@ def _judged(stored: _Stored, findings: Findings) -> JudgedLogs | None:
         findings.problems.append(f"{stored.where}: {missing}")
         return None
     try:
-        if changed := changed_file(folder, "take the run's folder as the run left it"):
+        if changed := changed_file(folder):
             findings.problems.append(f"{stored.where}: {changed} has changed since it was written")
         logs = judge_logs(folder, stored.measurement)
     except BenchError as error:
