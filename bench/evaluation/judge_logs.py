@@ -86,11 +86,12 @@ def differing(claimed: Tables, found: Tables, where: str, how: str) -> Iterator[
     for name, values in found.items():
         others = claimed.get(name, {})
         for sample in {**others, **values}:
-            if sample not in others or sample not in values or not _same(others[sample], values[sample]):
+            if sample not in others or sample not in values or not same(others[sample], values[sample]):
                 yield f"sample {sample}: {name} {_shown(others, sample)} {where}, {_shown(values, sample)} {how}"
 
 
-def _same(one: float | None, other: float | None) -> bool:
+def same(one: float | None, other: float | None) -> bool:
+    """Tell whether two scores are equal, or neither applies."""
     return one is other if one is None or other is None else isclose(one, other, rel_tol=SAME, abs_tol=SAME)
 
 

@@ -136,7 +136,7 @@ class Trials:
         scores = _read_scores(self.store.folder(EVALS, key))
         facts: Mapping[str, Any] = {}
         if training:
-            facts = _facts(self.store.folder(STUDENTS, training))
+            facts = training_facts(self.store.folder(STUDENTS, training))
         at_once = facts.get("rows_at_once", self.recipe.batch_size)
         peaks = [peak for peak in (facts.get("memory_peak"), scores.memory_peak) if peak is not None]
         return Trial(
@@ -175,7 +175,7 @@ class Trials:
         """Return a job's student, without moments, and the seconds of its training, done if the store lacks it."""
         self.train(job)
         folder = self.store.folder(STUDENTS, self.train_key(job))
-        return [Checkpoint(stored_tensors(folder), {}, {})], float(_facts(folder)["seconds"])
+        return [Checkpoint(stored_tensors(folder), {}, {})], float(training_facts(folder)["seconds"])
 
     def checkpoints(self, job: Job) -> tuple[list[Checkpoint], float]:
         """Return the checkpoints of a job's training and its seconds; the training is done if the store lacks them."""
@@ -193,10 +193,12 @@ class Trials:
                 self.store.write(CHECKPOINTS, key, fill)
         folder = self.store.folder(CHECKPOINTS, key)
         points = [load(folder / f"epoch-{epoch}.safetensors") for epoch in range(1, self.recipe.epochs + 1)]
-        return points, float(_facts(folder)["seconds"])
+        return points, float(training_facts(folder)["seconds"])
 
     def keep(self, trained: Trained, rows: int, folder: Path) -> None:
-        """Write a student and the facts of its training."""
+        """Write a student and the facts of its training; on a CPU the number of threads decides the last bits."""
+        import torch
+
         save_student(trained.tensors, folder)
         facts = {
             "losses": trained.losses,
@@ -207,6 +209,7 @@ class Trials:
             "students_at_once": trained.students,
             "memory_estimated": self.memory.total if self.memory else None,
             "memory_peak": peak_memory(self.device),
+            "threads": torch.get_num_threads(),
         }
         (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
@@ -265,7 +268,7 @@ def eval_key(student: str, device: str, measurement: Measurement) -> dict[str, A
     return {"student": student, "device": device} | measurement.key()
 
 
-def _facts(student: Path) -> dict[str, Any]:
+def training_facts(student: Path) -> dict[str, Any]:
     """Read the facts of a training."""
     return read_json(student / FACTS, "the facts of a training", f"delete {student}, run again")
 

@@ -3,17 +3,18 @@
 import random
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.arms import make_jobs
 from bench.data.experiment import Experiment
-from bench.evaluation.judge_logs import differing, tables
+from bench.evaluation.judge_logs import Tables, same, tables
 from bench.execution.job import Job
 from bench.execution.progress import Progress
 from bench.execution.session import Options, Session, open_session, run_settings
-from bench.execution.trials import STUDENTS
+from bench.execution.trials import STUDENTS, training_facts
 from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.verify_run import Claim, Findings
 from bench.models.student import stored_tensors
@@ -22,8 +23,8 @@ from bench.run_folder.provenance import check_folder, stored_device
 from bench.run_folder.store import Store
 
 ELSEWHERE = (
-    "equal weights prove that the arm was trained as the rows say; unequal ones disprove it only on a CPU of the same "
-    "kind with the same number of threads and equal package versions: elsewhere compare how far scores differ"
+    "equal weights prove that an arm was trained as its rows say; unequal ones disprove it only on a CPU of the same "
+    "kind, with as many threads and equal package versions; elsewhere what counts is how far scores differ"
 )
 
 
@@ -63,7 +64,8 @@ def retrain_arms(claim: Claim, run: Path, sample: Sample, progress: Progress) ->
             if (run / "store" / "filters").is_dir():  # scores of filters are taken over: what is trained is compared
                 shutil.copytree(run / "store" / "filters", out / "store" / "filters")
             work = _chosen(claim, session, sample)
-            session.do(work)
+            with _threads_of_the_run(session, work, run, findings):
+                session.do(work)
             for experiment, job in work:
                 _hold(_Arm(claim, session, experiment, job), run, findings)
     findings.remarks.append(ELSEWHERE)
@@ -77,6 +79,26 @@ def _chosen(claim: Claim, session: Session, sample: Sample) -> list[tuple[Experi
         select_all(plugins, experiment, claim.suite, session.resources(experiment), session.store)
         planned += [(experiment, job) for job in make_jobs(experiment, claim.suite) if job.rows is not None]
     return random.Random(sample.seed).sample(planned, min(sample.count, len(planned)))
+
+
+@contextmanager
+def _threads_of_the_run(
+    session: Session, work: Sequence[tuple[Experiment, Job]], run: Path, findings: Findings
+) -> Iterator[None]:
+    """Take as many threads as the run had: on a CPU their number decides in which order sums are taken."""
+    import torch
+
+    here, store = torch.get_num_threads(), Store(run / "store")
+    folders = [store.folder(STUDENTS, session.main.train_key(job)) for _, job in work]
+    noted = {training_facts(folder).get("threads") for folder in folders if folder.is_dir()}
+    if len(noted) == 1 and isinstance(threads := noted.pop(), int):
+        torch.set_num_threads(threads)
+    else:
+        findings.remarks.append(f"the run does not say how many threads it had, or several numbers; here {here}")
+    try:
+        yield
+    finally:
+        torch.set_num_threads(here)
 
 
 @dataclass(frozen=True)
@@ -109,11 +131,21 @@ def _hold(arm: _Arm, run: Path, findings: Findings) -> None:
         problems.append("not in the evidence of the rows")
     else:
         claimed = arm.claim.scores(trait, job.arm.name, job.seed)
-        problems += differing(claimed, tables(scores), "in the evidence", "trained again")
+        problems += _other_scores(claimed, tables(scores))
     findings.add(f"{arm.name}, trained again", problems)
     if not problems:
         count = sum(map(len, scores.values.values()))
         findings.remarks.append(f"{arm.name}: trained again to equal weights, byte by byte, and {count} equal scores")
+
+
+def _other_scores(claimed: Tables, found: Tables) -> Iterator[str]:
+    """Say of each score how many samples differ, and how far."""
+    for name, values in found.items():
+        pairs = [(claimed.get(name, {}).get(sample), value) for sample, value in values.items()]
+        unequal = [pair for pair in pairs if not same(*pair)]
+        most = max((abs(one - other) for one, other in unequal if one is not None and other is not None), default=0.0)
+        if unequal:
+            yield f"{name}: {len(unequal)} of {len(pairs)} scores differ, by up to {most:.3g}"
 
 
 def _other_weights(mine: Path, theirs: Path) -> Iterator[str]:

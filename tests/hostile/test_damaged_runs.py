@@ -32,8 +32,8 @@ def run(smoke_run: tuple[Path, dict[str, int]], tmp_path: Path) -> Path:
 
 
 def numbers(rows: list[Row]) -> list[str]:
-    """All of rows but what trainings took."""
-    return [row.model_dump_json(exclude={"cost": COST, "command": True}) for row in rows]
+    """All of rows but what trainings took, and the hash of the texts, which name the logs."""
+    return [row.model_dump_json(exclude={"cost": COST, "command": True, "examples": True}) for row in rows]
 
 
 def flip(file: Path, place: int = -1000) -> None:
