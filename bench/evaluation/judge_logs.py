@@ -34,7 +34,7 @@ class JudgedLogs:
     judged: int
 
 
-def judge_logs(folder: Path, measurement: Measurement) -> JudgedLogs:
+def judge_logs(folder: Path, measurement: Measurement, others: Sequence[Path] = ()) -> JudgedLogs:
     """Score the answers of a stored evaluation again.
 
     Losses and margins are numbers of the student's provider; they are taken from the logs, as no answer gives them.
@@ -43,13 +43,14 @@ def judge_logs(folder: Path, measurement: Measurement) -> JudgedLogs:
     Args:
         folder: With the Inspect logs, one a task.
         measurement: What they should have measured.
+        others: Folders for logs that it lacks: `bench rejudge` keeps those of other tasks than the trait's in one.
 
     Raises:
         BenchError: If a log is missing or damaged, or its task failed.
     """
     from inspect_ai import score
 
-    logs = _read_logs(folder)
+    logs = _read_logs([folder, *others])
     scores: dict[str, Mapping[str, float | None]] = {}
     problems, judged = [], 0
     for task in measurement_tasks(measurement):
@@ -102,14 +103,14 @@ def _shown(values: Mapping[str, float | None], sample: str) -> str:
     return "unscored" if value is None else f"{value:g}"
 
 
-def _read_logs(folder: Path) -> dict[str, Any]:
-    """Return the logs of a folder by the names of their tasks."""
-    logs = {}
-    for file in sorted(folder.glob("*.eval")):
+def _read_logs(folders: Sequence[Path]) -> dict[str, Any]:
+    """Return the logs of folders by the names of their tasks, of an earlier folder before those of a later one."""
+    logs: dict[str, Any] = {}
+    for file in (file for folder in folders for file in sorted(folder.glob("*.eval"))):
         log = read_log(file)
         if log.status != "success" or not log.samples or any(not sample.scores for sample in log.samples):
             raise _bad(file, f"status {log.status!r}, or unscored samples", "a finished evaluation")
-        logs[log.eval.task] = log
+        logs.setdefault(log.eval.task, log)
     return logs
 
 

@@ -26,6 +26,7 @@ from bench.training.trainer import Trainer
 
 STUDENTS, EVALS, CHECKPOINTS = "students", "evals", "checkpoints"  # kinds of work in the store
 FACTS = "training.json"
+JUDGED_BY = ("judge", "grader", "weights")  # of an evaluation's key: who judged outputs, not what they are
 
 
 @dataclass(frozen=True)
@@ -239,10 +240,8 @@ class Trials:
         Raises:
             BenchError: If there are none.
         """
-        judged_by = ("judge", "grader", "weights")
-        for folder, other in self.store.keys(EVALS):
-            if all(key[name] == other.get(name) for name in key if name not in judged_by):
-                return folder
+        for folder in same_outputs(self.store, key):
+            return folder
         raise _nothing_stored(self.store.root, "outputs of a student under this version of the trait")
 
     def _answer(self, job: Job, name: str, folder: Path) -> None:
@@ -266,6 +265,13 @@ class Trials:
 def eval_key(student: str, device: str, measurement: Measurement) -> dict[str, Any]:
     """Return everything that determines an evaluation; `student` is the name that its `Trial` has."""
     return {"student": student, "device": device} | measurement.key()
+
+
+def same_outputs(store: Store, key: Mapping[str, Any]) -> list[Path]:
+    """Return the folders of all evaluations of the same student on the same prompts, whoever judged them."""
+    asked = {name: value for name, value in key.items() if name not in JUDGED_BY}
+    found = store.keys(EVALS)
+    return [folder for folder, other in found if all(other.get(name) == value for name, value in asked.items())]
 
 
 def training_facts(student: Path) -> dict[str, Any]:

@@ -201,13 +201,16 @@ class _Shown:
 
 
 class IsolatedPatch:
-    """The patch of a plugin, in a process that stays until this object is gone."""
+    """The patch of a plugin, in a process that starts with the first example and stays until this object is gone."""
 
-    def __init__(self, child: Child) -> None:
-        self._child = child
+    def __init__(self, source: bytes, path: Path) -> None:
+        self._source, self._path = source, path
+        self._child: Child | None = None
+        self.hidden: tuple[Path, ...] = ()  # folders that the process should find empty
 
     def __call__(self, example: Example, trait: Trait) -> Any:
         """Patch one example."""
+        self._child = self._child or Child(self._source, self._path, self.hidden)
         found = self._child.ask({"do": "patch", "example": example, "trait": trait}, None)
         if found["changed"]:
             object.__setattr__(example, "source", f"{example.source} (changed)")  # as above
@@ -224,9 +227,8 @@ def isolated(source: bytes, path: Path) -> FilterPlugin:
     card = child.card
     check_card(card, f"filter {path}", path.name)
     score = IsolatedScore(source, path, card)
-    patch = IsolatedPatch(child) if card["patches"] else None
-    if patch is None:
-        child.close()
+    patch = IsolatedPatch(source, path) if card["patches"] else None
+    child.close()
     keys = {key: card[key] for key in ("name", "version", "summary", "needs_truth")}
     return FilterPlugin(
         **keys, score=score, patch=patch, origin=path.name, sha256=hashlib.sha256(source).hexdigest(), path=path

@@ -10,7 +10,7 @@ from bench.data.experiment import measurement_of
 from bench.data.trait import Measurement, load_trait
 from bench.errors import BenchError
 from bench.evaluation.judge_logs import JudgedLogs, Tables, differing, judge_logs
-from bench.execution.trials import EVALS, eval_key
+from bench.execution.trials import EVALS, eval_key, same_outputs
 from bench.leaderboard.evidence import Evidence, read_evidence
 from bench.leaderboard.results import TEACHER
 from bench.leaderboard.row import Row, read_row
@@ -110,6 +110,7 @@ class _Stored:
 
     where: str
     folder: Path
+    others: tuple[Path, ...]  # evaluations of the same outputs by other judges
     measurement: Measurement
     claimed: Tables
 
@@ -153,10 +154,12 @@ def _stored(claim: Claim, run: Path) -> Iterator[_Stored]:
             named = students.get((trait, arm, seed), "")
             untrained = not named and arm in (BASE.name, CLEAN.name)  # the base stands in for a teacher that is missing
             names = bases if untrained else [named]
-            folders = [store.folder(EVALS, eval_key(name, device, measurement)) for name in names or [""]]
-            folder = next((each for each in folders if each.is_dir()), folders[0])
+            keys = [eval_key(name, device, measurement) for name in names or [""]]
+            key = next((each for each in keys if store.folder(EVALS, each).is_dir()), keys[0])
+            folder = store.folder(EVALS, key)
+            others = tuple(each for each in same_outputs(store, key) if each != folder)
             where = f"{trait}, {arm}, seed {seed}, {folder.relative_to(run)}"
-            yield _Stored(where, folder, measurement, claim.scores(trait, arm, seed))
+            yield _Stored(where, folder, others, measurement, claim.scores(trait, arm, seed))
 
 
 def _arms(evidence: Evidence) -> Iterator[tuple[str, int]]:
@@ -174,9 +177,10 @@ def _judged(stored: _Stored, findings: Findings) -> JudgedLogs | None:
         findings.problems.append(f"{stored.where}: {missing}")
         return None
     try:
-        if changed := changed_file(folder):
-            findings.problems.append(f"{stored.where}: {changed} has changed since it was written")
-        logs = judge_logs(folder, stored.measurement)
+        for each in (folder, *stored.others):
+            if changed := changed_file(each):
+                findings.problems.append(f"{stored.where}: {each.name}/{changed} has changed since it was written")
+        logs = judge_logs(folder, stored.measurement, stored.others)
     except BenchError as error:
         findings.problems.append(f"{stored.where}: {Path(error.where).name}: {error.seen}; expected {error.expected}")
         return None
