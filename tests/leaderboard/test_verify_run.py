@@ -177,7 +177,7 @@ def test_students_that_are_not_what_rows_say_are_caught_by_training_again(run: P
     trained = [
         found for remark in honest.remarks if (found := re.match(f"{TRAIT}, (.+), seed 1: trained again", remark))
     ]
-    (first, second) = (each[1] for each in trained)
+    first, second = (found[1] for found in trained if found)
     forged = run / "store/students" / student(run, first) / STUDENT_FILE
     tensors = load_file(forged)
     tensors[min(tensors)].view(-1)[0] += 1e-3
