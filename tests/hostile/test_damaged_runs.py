@@ -32,7 +32,7 @@ def run(smoke_run: tuple[Path, dict[str, int]], tmp_path: Path) -> Path:
 
 def numbers(rows: list[Row]) -> list[object]:
     """Results of rows and the hash of their scores: not what trainings took, nor who made them."""
-    return [(row.filter.name, row.traits, row.evidence) for row in rows]
+    return sorted(((row.filter.name, row.traits, row.evidence) for row in rows), key=lambda each: each[0])
 
 
 def flip(file: Path, place: int = -1000) -> None:
