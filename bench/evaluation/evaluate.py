@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import shutil
 import sys
 import tempfile
 import time
@@ -16,6 +17,7 @@ from bench.data.prompts import read_prompts
 from bench.data.trait import MARGIN_FILE, Measurement, TraitSpec, evals_folder
 from bench.errors import BenchError
 from bench.evaluation.scores import collect
+from bench.models.engine import MOST_AT_ONCE
 from bench.outcomes import SampleScores
 
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -34,6 +36,23 @@ class EvalTask:
     file: str
     args: Mapping[str, Any]
     score: str = ""
+
+
+@dataclass(frozen=True)
+class EvalJob:
+    """The evaluation of some students.
+
+    Attributes:
+        students: Name -> label, which goes into the student's logs as the model argument `arm`.
+        tasks: What to measure.
+        folder: Each student's logs are left in a folder of its name here.
+        grader: Inspect model that judges.
+    """
+
+    students: Mapping[str, str]
+    tasks: Sequence[EvalTask]
+    folder: Path
+    grader: str | None = None
 
 
 def trait_task(spec: TraitSpec, judge: str, limit: int | None) -> EvalTask:
@@ -140,7 +159,7 @@ def check_task(measurement: Measurement) -> None:
 
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "logs"
-        collect(run_tasks(CONSTANT, [built], folder, limit=1), folder, 0.0, [task.score])
+        collect(run_tasks({CONSTANT: {}}, [built], folder, limit=1), folder, 0.0, [task.score])
 
 
 def evaluate(
@@ -168,37 +187,70 @@ def evaluate(
     """
     start = time.perf_counter()
     built = [build_task(task) for task in tasks]
-    logs = run_tasks(model_name, built, log_dir, model_args=model_args, grader=grader, tags=tags)
+    logs = run_tasks({model_name: model_args or {}}, built, log_dir, grader=grader, tags=tags)
     return collect(logs, log_dir, time.perf_counter() - start, [task.score for task in tasks])
 
 
+def evaluate_students(job: EvalJob) -> "dict[str, SampleScores | BenchError]":
+    """Run tasks on several registered students at once, so that they share the batches of their engine.
+
+    Returns:
+        For each student its scores, with its share of the wall time, or the error of its own evaluation.
+    """
+    start = time.perf_counter()
+    models = {f"sieve/{name}": {"arm": label} for name, label in job.students.items()}
+    logs = run_tasks(models, [build_task(task) for task in job.tasks], job.folder, grader=job.grader)
+    seconds = (time.perf_counter() - start) / len(job.students)
+    found: dict[str, SampleScores | BenchError] = {}
+    for name in job.students:
+        own = [log for log in logs if log.eval.model == f"sieve/{name}"]
+        try:
+            found[name] = collect(own, job.folder, seconds, [task.score for task in job.tasks])
+        except BenchError as error:
+            found[name] = error
+        (job.folder / name).mkdir()
+        for log in own:
+            shutil.move(log.location, job.folder / name)
+    return found
+
+
 def run_tasks(
-    model_name: str,
+    models: Mapping[str, Mapping[str, Any]],
     tasks: Sequence[Any],
     log_dir: Path,
     *,
-    model_args: Mapping[str, Any] | None = None,
     grader: str | None = None,
     tags: Sequence[str] = (),
     limit: int | None = None,
 ) -> list[Any]:
-    """Run Inspect tasks that are already built and return their logs; the rest as in `evaluate`."""
+    """Run Inspect tasks that are already built, all at once, and return their logs.
+
+    Args:
+        models: Inspect models with what is passed to their providers.
+        tasks: Each is run on every model; the logs come model by model, in the order of the tasks.
+        log_dir: As in `evaluate`, like the rest.
+        grader: Judges.
+        tags: Go into the logs.
+        limit: Samples of a task.
+    """
     from inspect_ai import eval as run
 
-    return run(
+    logs = run(
         list(tasks),
-        model=inspect_model(model_name, model_args or {}),
+        model=[inspect_model(name, arguments) for name, arguments in models.items()],
         model_roles={"grader": inspect_model(grader, {}, greedy=False, keep=True)} if grader else None,
         display="none",
         log_dir=str(log_dir),
         log_realtime=False,
         log_format="eval",
         limit=limit,
-        max_tasks=1,
+        max_tasks=len(models) * len(tasks),
         fail_on_error=True,
         tags=list(tags),
         score_display=False,
     )
+    order = [task.name for task in tasks]
+    return sorted(logs, key=lambda log: (list(models).index(log.eval.model), order.index(log.eval.task)))
 
 
 def inspect_model(name: str, arguments: Mapping[str, Any], *, greedy: bool = True, keep: bool = False) -> Any:
@@ -213,12 +265,14 @@ def inspect_model(name: str, arguments: Mapping[str, Any], *, greedy: bool = Tru
     Raises:
         BenchError: If the model is not to be had.
     """
-    from inspect_ai.model import get_model
+    from inspect_ai.model import GenerateConfig, get_model
 
     # transformers refuses a temperature of 0 unless told not to sample
     unsampled = {"do_sample": False} if greedy and name.startswith("hf/") else {}
+    # Left to itself, Inspect lets 20 prompts through at first and takes more as answers come.
+    config = GenerateConfig(max_connections=MOST_AT_ONCE) if name.startswith("sieve/") else GenerateConfig()
     try:
-        return get_model(name, memoize=keep, **(unsampled | dict(arguments)))
+        return get_model(name, config=config, memoize=keep, **(unsampled | dict(arguments)))
     except BenchError:
         raise
     except Exception as error:  # each provider has its own

@@ -5,6 +5,7 @@ without the arguments of the first one, so students are handed over through a ta
 """
 
 import asyncio
+import contextlib
 import hashlib
 import threading
 import time
@@ -30,14 +31,15 @@ from inspect_ai.model import (
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 from bench.models.encode import Encoded, encode
-from bench.models.engine import ROWS_AT_ONCE, Engine
+from bench.models.engine import Engine
 from bench.models.generate import Generation, Request
 from bench.records import Message, TrainingRow
 
 UNSUPPORTED = ("top_p", "top_k")  # refused, as leaving them out silently would change what is measured
 LIKELIHOODS = "log-likelihoods"
 MAX_LENGTH = 4096  # longest prompt plus answer, in tokens
-LINGER_SECONDS = 0.05  # Inspect starts samples some milliseconds apart; a batch waits until arrivals stop
+LINGER_SECONDS = 0.05  # a batch waits until so long nobody has asked, and Inspect's event loop had nothing else to do
+LOOP_SECONDS = 5.0  # after which a busy event loop is looked at again
 
 
 @dataclass(eq=False)
@@ -61,13 +63,21 @@ class DynamicBatcher:
         self._waiting: list[_Pending] = []
         self._changed = threading.Condition()
         self._open = True
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self._thread.start()
 
-    def submit(self, settings: Hashable, payload: Any) -> "Future[Any]":
-        """Request one result; what the work raises, the future raises."""
+    def submit(self, settings: Hashable, payload: Any, loop: asyncio.AbstractEventLoop | None = None) -> "Future[Any]":
+        """Request one result; what the work raises, the future raises.
+
+        Args:
+            settings: Those with equal ones share a call.
+            payload: What is asked.
+            loop: On which the caller runs; while it is busy, more requests are to be expected.
+        """
         pending = _Pending(settings, payload, Future())
         with self._changed:
+            self._loop = loop
             self._waiting.append(pending)
             self._changed.notify()
         return pending.result
@@ -108,10 +118,20 @@ class DynamicBatcher:
         return batch or (self._next_batch() if alike else [])
 
     def _linger(self) -> None:
-        seen = 0
-        while seen < len(self._waiting) < self._most:
+        seen, idle = 0, False
+        while self._open and len(self._waiting) < self._most and not (idle and len(self._waiting) == seen):
             seen = len(self._waiting)
-            time.sleep(LINGER_SECONDS)
+            idle = self._idle_after(LINGER_SECONDS)
+
+    def _idle_after(self, seconds: float) -> bool:
+        """Wait, and tell whether a timer on the callers' event loop went off in time, so that nothing kept it busy."""
+        start = time.monotonic()
+        if self._loop is None or not self._loop.is_running():
+            time.sleep(seconds)
+            return True
+        with contextlib.suppress(TimeoutError):  # the loop may have ended just now
+            asyncio.run_coroutine_threadsafe(asyncio.sleep(seconds), self._loop).result(LOOP_SECONDS)
+        return time.monotonic() - start < 1.5 * seconds
 
 
 @dataclass(frozen=True)
@@ -174,7 +194,7 @@ class StudentAPI(ModelAPI):
     ) -> None:
         """Look the student up; Inspect calls this."""
         super().__init__(model_name, base_url, api_key, [], config)
-        self._asked: Counter[str] = Counter()
+        self._asked: Counter[tuple[str, int | None, float | None]] = Counter()
 
     @property
     def _student(self) -> _Student:
@@ -183,9 +203,9 @@ class StudentAPI(ModelAPI):
             raise RuntimeError(f"sieve/{self.model_name} is not in memory; only `bench run` puts students there")
         return _STUDENTS[self.model_name]
 
-    def max_connections(self) -> int:
-        """Let two batches of samples be under way."""
-        return 2 * ROWS_AT_ONCE
+    def connection_key(self) -> str:
+        """Count the prompts that are under way for each student by itself."""
+        return self.model_name
 
     async def generate(
         self,
@@ -200,8 +220,9 @@ class StudentAPI(ModelAPI):
             raise NotImplementedError(f"students answer without tools and without {', '.join(ignored or UNSUPPORTED)}")
         messages = [{"role": m.role, "content": m.text} for m in input]
         text = self._student.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        self._asked[text] += 1  # a repeated sample (an epoch) draws its own answer
-        digest = hashlib.sha256(f"{config.seed or 0}/{self._asked[text]}/{text}".encode()).digest()
+        asked = (text, config.max_tokens, config.temperature)  # tasks run at the same time, in no order
+        self._asked[asked] += 1  # a repeated sample (an epoch) draws its own answer
+        digest = hashlib.sha256(f"{config.seed or 0}/{self._asked[asked]}/{text}".encode()).digest()
         stops = (*self._student.stops, *(config.stop_seqs or ()))
         settings = (config.max_tokens or 64, config.temperature or 0.0, stops)
         ids = tuple(self._student.tokenizer(text, add_special_tokens=False)["input_ids"])
@@ -229,7 +250,7 @@ class StudentAPI(ModelAPI):
         return encode(self._student.tokenizer, TrainingRow("given completion", messages, completion), MAX_LENGTH)
 
     async def _ask(self, settings: Hashable, payload: Any) -> Any:
-        return await asyncio.wrap_future(self._student.batcher.submit(settings, payload))
+        return await asyncio.wrap_future(self._student.batcher.submit(settings, payload, asyncio.get_running_loop()))
 
 
 @modelapi(name="sieve")

@@ -9,37 +9,18 @@ import os
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from multiprocessing import AuthenticationError, get_context
 from multiprocessing.connection import Client, Connection, Listener
-from pathlib import Path
 from typing import Any, Self
 
-from bench.evaluation.evaluate import EvalTask, evaluate
+from bench.errors import BenchError
+from bench.evaluation.evaluate import EvalJob, evaluate_students
 from bench.evaluation.provider import LIKELIHOODS, DynamicBatcher, answering, engine_batcher
 from bench.models.encode import Encoded
-from bench.models.engine import ROWS_AT_ONCE, Engine
+from bench.models.engine import MOST_AT_ONCE, Engine
 from bench.models.generate import Generation, Request
 from bench.outcomes import SampleScores
-
-
-@dataclass(frozen=True)
-class EvalJob:
-    """The evaluation of one student.
-
-    Attributes:
-        student: Name by which the engine knows it.
-        tasks: What to measure.
-        folder: Where Inspect's logs go.
-        grader: Inspect model that judges.
-        tags: Written into the logs.
-    """
-
-    student: str
-    tasks: tuple[EvalTask, ...]
-    folder: Path
-    grader: str | None = None
-    tags: tuple[str, ...] = ()
 
 
 class EvalWorkers:
@@ -53,6 +34,7 @@ class EvalWorkers:
             tokenizer: The students', sent to every process.
             stops: Texts that end an answer.
         """
+        self._processes = processes
         self._key = os.urandom(16)
         self._listener = Listener(authkey=self._key)
         self._batcher: DynamicBatcher | None = None
@@ -68,8 +50,16 @@ class EvalWorkers:
             yield
         self._batcher = None
 
-    def submit(self, job: EvalJob) -> "Future[SampleScores]":
-        """Evaluate a student; the future raises what the evaluation raises."""
+    def ask(self, engine: Engine, job: EvalJob) -> "dict[str, SampleScores | BenchError]":
+        """Evaluate students of an engine as `evaluate_students` does, a share of them in each process."""
+        students = list(job.students.items())
+        shares = [dict(students[i :: self._processes]) for i in range(min(self._processes, len(students)))]
+        with self.answered_by(engine):
+            parts = [self.submit(replace(job, students=share)) for share in shares]
+            return {name: scores for part in parts for name, scores in part.result().items()}
+
+    def submit(self, job: EvalJob) -> "Future[dict[str, SampleScores | BenchError]]":
+        """Evaluate students as `evaluate_students` does."""
         return self._pool.submit(_run, job)
 
     def __enter__(self) -> Self:
@@ -105,7 +95,7 @@ class EvalWorkers:
 class _Remote:
     """The engine as a worker sees it."""
 
-    rows_at_once = 2 * ROWS_AT_ONCE  # what Inspect has under way for one student
+    rows_at_once = MOST_AT_ONCE  # what Inspect has under way goes over as one batch
 
     def __init__(self, address: Any, key: bytes) -> None:
         self._connection = Client(address, authkey=key)
@@ -137,8 +127,8 @@ def _start(address: Any, key: bytes, tokenizer: Any, stops: tuple[str, ...]) -> 
     _worker = (_Remote(address, key), tokenizer, stops)
 
 
-def _run(job: EvalJob) -> SampleScores:
+def _run(job: EvalJob) -> "dict[str, SampleScores | BenchError]":
     assert _worker is not None
     remote, tokenizer, stops = _worker
-    with answering(remote, [job.student], tokenizer, stops) as (name,):
-        return evaluate(name, job.tasks, job.folder, grader=job.grader, tags=job.tags)
+    with answering(remote, list(job.students), tokenizer, stops):
+        return evaluate_students(job)

@@ -2,18 +2,17 @@
 
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bench.evaluation.evaluate import measurement_tasks
 from bench.execution.job import Job
-from bench.execution.trials import EVALS, STUDENTS, Trials
+from bench.execution.memory import TOGETHER
+from bench.execution.trials import STUDENTS, Trials
 from bench.models.oom import out_of_memory, release
+from bench.run_folder.store import key_hash
 from bench.training.task import TrainingInput
 
 if TYPE_CHECKING:
-    from bench.evaluation.workers import EvalWorkers
     from bench.training.task import Trained
 
 MOST_AT_ONCE = 64  # they fill a large GPU, and a stopped run loses one group at most
@@ -102,43 +101,40 @@ def _trained(trials: Trials, group: Sequence[Job]) -> "list[Trained]":
     return _trained(trials, group[:half]) + _trained(trials, group[half:])
 
 
+def do_in_turns(trials: Trials, jobs: Sequence[Job]) -> None:
+    """Train a few students, one after another, and let them answer together; then the next few.
+
+    Args:
+        trials: Of a recipe whose students can answer side by side.
+        jobs: Trainings and evaluations.
+    """
+    at_once = trials.memory.together if trials.memory else TOGETHER
+    todo = [job for job, missing in zip(jobs, trials.missing(jobs), strict=True) if any(missing)]
+    for start in range(0, len(todo), at_once):
+        group = todo[start : start + at_once]
+        for job in group:
+            trials.train(job)
+        missing = [evaluation for _, evaluation in trials.missing(group)]
+        for alike in _of_one_measurement([job for job, wanted in zip(group, missing, strict=True) if wanted]):
+            with trials.progress.phase(f"evaluating {len(alike)} students", sum(job.seconds[1] for job in alike)):
+                trials.answer(alike, trials.ask_here)
+
+
+def _of_one_measurement(jobs: Sequence[Job]) -> list[list[Job]]:
+    alike: dict[str, list[Job]] = {}
+    for job in jobs:
+        alike.setdefault(key_hash(job.measurement.key()), []).append(job)
+    return list(alike.values())
+
+
 def _evaluate(trials: Trials, jobs: Sequence[Job], at_once: int) -> None:
     from bench.evaluation.workers import EvalWorkers  # loads Inspect
 
     processes = max(1, min(at_once, len(jobs), (os.cpu_count() or 1) - SPARE_CORES))
     with EvalWorkers(processes, trials.trainer.base()[1], trials.trainer.stops) as pool:
-        for i in range(0, len(jobs), at_once):
-            group = jobs[i : i + at_once]
-            seconds = sum(job.seconds[1] for job in group)
-            with trials.progress.phase(f"evaluating {len(group)} students at once", seconds):
-                _evaluate_group(trials, group, pool)
-
-
-def _evaluate_group(trials: Trials, group: Sequence[Job], pool: "EvalWorkers") -> None:
-    from bench.evaluation.workers import EvalJob  # loads Inspect
-
-    keys = [trials.keys(job) for job in group]
-    students = {
-        str(evaluation["student"]): trials.store.folder(STUDENTS, training) if training else None
-        for training, evaluation in keys
-    }
-    finished = 0
-
-    def examine(job: Job, key: dict[str, Any]) -> None:
-        nonlocal finished
-
-        def fill(folder: Path) -> None:
-            tasks, tags = tuple(measurement_tasks(job.measurement)), (job.label.replace(" ", "_"),)
-            asked = EvalJob(key["student"], tasks, folder, job.measurement.grader, tags)
-            scores = pool.submit(asked).result()
-            trials.keep_scores(scores, engine.rows_at_once if engine.rows_at_once < most else None, folder)
-
-        trials.store.write(EVALS, key, fill)
-        finished += 1
-        trials.progress.step(finished, len(group))
-
-    engine = trials.trainer.engine(list(students.values()), list(students))
-    most = engine.rows_at_once
-    with pool.answered_by(engine), ThreadPoolExecutor(len(group)) as threads:
-        for _ in threads.map(examine, group, [key for _, key in keys]):
-            pass  # raises what an evaluation raised
+        for alike in _of_one_measurement(jobs):
+            for i in range(0, len(alike), at_once):
+                group = alike[i : i + at_once]
+                seconds = sum(job.seconds[1] for job in group)
+                with trials.progress.phase(f"evaluating {len(group)} students at once", seconds):
+                    trials.answer(group, pool.ask)

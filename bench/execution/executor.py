@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.errors import BenchError
-from bench.execution.batched import do_batched
+from bench.execution.batched import do_batched, do_in_turns
 from bench.execution.job import Job
 from bench.execution.ray import RayExecutor
 from bench.execution.trials import Trials
@@ -68,9 +68,11 @@ class LocalExecutor:
         many = trials.device != "cpu" if self._at_once is None else self._at_once > 1
         if many and trials.trainer.multi_lora and not trials.settings.rejudging:
             do_batched(trials, jobs, self._at_once)
-            return
-        for job in jobs:
-            trials.do(job)
+        elif trials.trainer.side_by_side and self._at_once != 1 and not trials.settings.rejudging:
+            do_in_turns(trials, jobs)
+        else:
+            for job in jobs:
+                trials.do(job)
 
 
 @contextmanager

@@ -34,7 +34,9 @@ VECTORS_AT_ONCE = 5  # arrays over the whole pool while filters score and neighb
 PER_KEY = 220  # of the embedding cache's index, per text
 TEXTS_A_ROW = 4  # prompt, both completions, prompt with completion
 HELD_OVER = {"cpu": 1.7, "cuda": 1.1}  # activations, with what the allocator keeps from earlier batches
-ANSWERED_AT_ONCE = 64  # prompts, see `bench.evaluation.provider`
+ANSWERED_AT_ONCE = 64  # prompts of a student, see `bench.models.engine`
+TOGETHER = 8  # students that answer at once on a CPU: with 7 and 8, one took 0.8 of the time that it took with 4
+ANSWERS_SHARE = 0.25  # of the memory that is free when a run starts, which several students' answers may take
 NEW_TOKENS = 64  # of an answer
 STATES_SHARE = 0.5  # of the free memory, for states of the frozen layers
 CGROUP = Path("/sys/fs/cgroup")
@@ -50,11 +52,13 @@ class MemoryEstimate:
         device: `cpu` (main memory) or `cuda` (the device's own).
         rows_at_once: Rows of a training's forward pass.
         parts: Part -> bytes.
+        together: Students that answer at once, on a CPU.
     """
 
     device: str
     rows_at_once: int
     parts: dict[str, int]
+    together: int = 1
 
     @property
     def total(self) -> int:
@@ -88,7 +92,7 @@ class Workload:
 
 
 def estimate_memory(
-    work: Workload, *, rows_at_once: int | None = None, states_budget: float = float("inf")
+    work: Workload, *, rows_at_once: int | None = None, states_budget: float = float("inf"), together: int = 1
 ) -> MemoryEstimate:
     """Estimate the peak of a run.
 
@@ -96,11 +100,12 @@ def estimate_memory(
         work: What is done.
         rows_at_once: Rows of a forward pass; the batch size if None.
         states_budget: Bytes that states of the frozen layers may take.
+        together: Students that answer at once.
     """
     lengths, on_cpu, rows = work.lengths, work.device == "cpu", rows_at_once or work.recipe.batch_size
     phases = {
         "a training step": _training(work, rows),
-        "answers": _answers(work),
+        "answers": _answers(work, together),
         "embedding and search": VECTORS_AT_ONCE * PER_VECTOR * lengths.pool_rows if on_cpu else 0,
     }
     largest = max(phases, key=lambda name: phases[name])
@@ -108,9 +113,17 @@ def estimate_memory(
     states = min(_states(work), states_budget) if keeps_states else 0
     pool = lengths.pool_rows * (PER_POOL_ROW + TEXTS_A_ROW * PER_KEY) + lengths.characters
     host = {"libraries": LIBRARIES, "pool": pool} if on_cpu else {}
-    copy = BFLOAT16 if METHODS[work.path].multi_lora and not on_cpu else 0  # see `Trainer.frozen_prefix`
+    # Besides the base in float32: `bench.models.packed_linear` on a CPU, `Trainer.frozen_prefix` on a GPU.
+    copy = FLOAT if on_cpu else BFLOAT16 if METHODS[work.path].multi_lora else 0
     parts = host | {"weights": (FLOAT + copy) * work.shape.weights, "frozen layers": states, largest: phases[largest]}
-    return MemoryEstimate(work.device, rows, {name: round(size) for name, size in parts.items()})
+    return MemoryEstimate(work.device, rows, {name: round(size) for name, size in parts.items()}, together)
+
+
+def students_together(work: Workload, free: float) -> int:
+    """Return how many students may answer at once on a CPU, given the bytes that are free."""
+    if work.device != "cpu" or work.recipe.method != "lora" or not METHODS[work.path].uses_prefix:
+        return 1
+    return next((n for n in halvings(TOGETHER) if _answers(work, n) <= ANSWERS_SHARE * free), 1)
 
 
 def _training(work: Workload, rows: int) -> float:
@@ -123,11 +136,11 @@ def _training(work: Workload, rows: int) -> float:
     return 3 * trained + max(activations + head_and_mask, trained)
 
 
-def _answers(work: Workload) -> float:
-    """Count the student's own weights, keys and values of a batch, one layer's activations, logits."""
+def _answers(work: Workload, students: int = 1) -> float:
+    """Count the students' own weights, keys and values of a batch, one layer's activations, logits."""
     lengths, recipe, shape = work.lengths, work.recipe, work.shape
     changed = shape.weights if recipe.method == "full" else shape.trained_layers(recipe) * shape.layer
-    prompts = min(len(lengths.prompts), ANSWERED_AT_ONCE)
+    prompts = students * min(len(lengths.prompts), ANSWERED_AT_ONCE)
     longest = max(lengths.prompts, default=0)
     cache = FLOAT * 2 * shape.keys * shape.layers * prompts * (longest + NEW_TOKENS)
     reading = FLOAT * prompts * longest * (3 * shape.inner + 4 * shape.width)
@@ -153,7 +166,8 @@ def suite_memory(suite: Suite, device: str) -> int:
     lengths = Lengths.of(pools, ["x" * round(CHARACTERS_PER_TOKEN * (PROMPT_TOKENS - TEMPLATE_TOKENS))] * prompts)
     config = known_config(suite.recipe.model)
     path = training_path(suite.recipe, config, device != "cpu")
-    return estimate_memory(Workload(lengths, suite.recipe, ModelShape.of(config), device, path)).total
+    work = Workload(lengths, suite.recipe, ModelShape.of(config), device, path)
+    return estimate_memory(work, together=students_together(work, total_memory(device))).total
 
 
 def states_budget(device: str) -> float:
@@ -168,8 +182,9 @@ def fitted(work: Workload) -> MemoryEstimate:
         BenchError: If one row at a time is far beyond the machine's memory.
     """
     total, budget = total_memory(work.device), states_budget(work.device)
+    together = students_together(work, available_memory(work.device))
     for rows in halvings(work.recipe.batch_size):
-        found = estimate_memory(work, rows_at_once=rows, states_budget=budget)
+        found = estimate_memory(work, rows_at_once=rows, states_budget=budget, together=together)
         if found.total <= total:
             return found
     if found.total <= (1 + TOLERANCE) * total:

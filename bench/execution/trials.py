@@ -2,7 +2,8 @@
 
 import copy
 import json
-from collections.abc import Mapping, Sequence
+import shutil
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,12 @@ from typing import Any
 from bench.config.recipe import Recipe
 from bench.data.trait import Measurement
 from bench.errors import BenchError
-from bench.evaluation.evaluate import evaluate, measurement_tasks
+from bench.evaluation.evaluate import EvalJob, evaluate_students, measurement_tasks
 from bench.execution.job import Job
 from bench.execution.memory import MemoryEstimate, peak_memory, states_budget
 from bench.execution.progress import Progress
 from bench.files import read_json, read_record
+from bench.models.engine import Engine
 from bench.models.load import known_config, model_identity
 from bench.models.student import save_student, stored_tensors
 from bench.outcomes import SampleScores, Trial
@@ -27,6 +29,9 @@ from bench.training.trainer import Trainer
 STUDENTS, EVALS, CHECKPOINTS = "students", "evals", "checkpoints"  # kinds of work in the store
 FACTS = "training.json"
 JUDGED_BY = ("judge", "grader", "weights")  # of an evaluation's key: who judged outputs, not what they are
+
+
+Ask = Callable[[Engine, EvalJob], "dict[str, SampleScores | BenchError]"]  # runs Inspect on students of an engine
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,10 @@ class Trials:
 
     def base_for_filters(self) -> tuple[Any, Any]:
         """Return copies of model and tokenizer: what a filter changes in them must not reach the students."""
-        return copy.deepcopy(self.trainer.base())
+        from bench.models.packed_linear import unpack_linears  # loads torch
+
+        model, tokenizer = copy.deepcopy(self.trainer.base())
+        return unpack_linears(model), tokenizer
 
     def keys(self, job: Job) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Return the store keys of a job's training (None for the untrained base) and of its evaluation."""
@@ -197,7 +205,7 @@ class Trials:
         return points, float(training_facts(folder)["seconds"])
 
     def keep(self, trained: Trained, rows: int, folder: Path) -> None:
-        """Write a student and the facts of its training; on a CPU the number of threads decides the last bits."""
+        """Write a student and the facts of its training; the number of threads may decide the last bits."""
         import torch
 
         save_student(trained.tensors, folder)
@@ -220,15 +228,11 @@ class Trials:
         if self.store.has(EVALS, key):
             return
         stored = self._outputs(key) if self.settings.rejudging else None
-
-        def fill(folder: Path) -> None:
-            if stored:
-                _judge_again(stored, job, folder)
-            else:
-                self._answer(job, key["student"], folder)
-
         with self.progress.phase(f"evaluating {job.label}", job.seconds[1]):
-            self.store.write(EVALS, key, fill)
+            if stored:
+                self.store.write(EVALS, key, lambda folder: _judge_again(stored, job, folder))
+            else:
+                self.answer([job], self.ask_here)
 
     @property
     def _base_name(self) -> str:
@@ -244,22 +248,45 @@ class Trials:
             return folder
         raise _nothing_stored(self.store.root, "outputs of a student under this version of the trait")
 
-    def _answer(self, job: Job, name: str, folder: Path) -> None:
+    def answer(self, jobs: Sequence[Job], ask: Ask) -> None:
+        """Let students, or the untrained base, answer in the same batches, and keep the scores of each.
+
+        Args:
+            jobs: Of one measurement; the store holds their students, and lacks these evaluations.
+            ask: Runs Inspect on them.
+
+        Raises:
+            BenchError: Of the first evaluation that failed; those of the others are kept.
+        """
+        keys = {str(evaluation["student"]): (training, evaluation) for training, evaluation in map(self.keys, jobs)}
+        folders = [self.store.folder(STUDENTS, training) if training else None for training, _ in keys.values()]
+        engine = self.trainer.engine(folders, list(keys))
+        most, measured = engine.rows_at_once, jobs[0].measurement
+        labels = {name: job.label for name, job in zip(keys, jobs, strict=True)}
+        with self.store.scratch(EVALS) as scratch:
+            found = ask(engine, EvalJob(labels, measurement_tasks(measured), scratch, measured.grader))
+            facts = {
+                "answers_at_once": engine.rows_at_once if engine.rows_at_once < most else None,
+                "memory_peak": peak_memory(self.device),
+            }
+            for name, scores in found.items():
+                if isinstance(scores, BenchError):
+                    continue
+
+                def fill(folder: Path, name: str = name, scores: SampleScores = scores) -> None:
+                    shutil.copytree(scratch / name, folder, dirs_exist_ok=True)
+                    _write_scores(scores.model_copy(update=facts), folder)
+
+                self.store.write(EVALS, keys[name][1], fill)
+        for error in (each for each in found.values() if isinstance(each, BenchError)):
+            raise error
+
+    def ask_here(self, engine: Engine, job: EvalJob) -> "dict[str, SampleScores | BenchError]":
+        """Run Inspect in this process; for `answer`."""
         from bench.evaluation.provider import answering  # loads Inspect
 
-        student = self.store.folder(STUDENTS, self.train_key(job)) if job.rows is not None else None
-        engine = self.trainer.engine([student], [name])
-        most = engine.rows_at_once
-        measured = job.measurement
-        with answering(engine, [name], self.trainer.base()[1], self.trainer.stops) as (model,):
-            tags = [job.label.replace(" ", "_")]
-            scores = evaluate(model, measurement_tasks(measured), folder, grader=measured.grader, tags=tags)
-        self.keep_scores(scores, engine.rows_at_once if engine.rows_at_once < most else None, folder)
-
-    def keep_scores(self, scores: SampleScores, answers_at_once: int | None, folder: Path) -> None:
-        """Write what an evaluation found, and how many prompts at a time memory sufficed for if not for all."""
-        facts = {"answers_at_once": answers_at_once, "memory_peak": peak_memory(self.device)}
-        _write_scores(scores.model_copy(update=facts), folder)
+        with answering(engine, list(job.students), self.trainer.base()[1], self.trainer.stops):
+            return evaluate_students(job)
 
 
 def eval_key(student: str, device: str, measurement: Measurement) -> dict[str, Any]:

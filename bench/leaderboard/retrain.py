@@ -85,7 +85,7 @@ def _chosen(claim: Claim, session: Session, sample: Sample) -> list[tuple[Experi
 def _threads_of_the_run(
     session: Session, work: Sequence[tuple[Experiment, Job]], run: Path, findings: Findings
 ) -> Iterator[None]:
-    """Take as many threads as the run had: on a CPU their number decides in which order sums are taken."""
+    """Take as many threads as the run had: on a CPU their number may decide in which order sums are taken."""
     import torch
 
     here, store = torch.get_num_threads(), Store(run / "store")

@@ -10,6 +10,7 @@ from bench.records import Steering, TrainingRow
 
 # For models without a chat template of their own: plain turns, which a pre-trained model continues as a dialogue. It
 # would write the next turns as well, so an answer ends where one begins.
+BUCKET = 16  # tokens; what is computed of a sequence then depends on its own length, not on the longest beside it
 PLAIN_TEMPLATE = (
     "{{ bos_token or '' }}{% for message in messages %}{{ message['role'] | capitalize }}: {{ message['content'] }}"
     "{{ '\n\n' }}{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}"
@@ -91,3 +92,8 @@ def data_order(rows: Sequence[TrainingRow], visits: int, seed: int) -> list[int]
 
     order = [i for epoch in range(epochs) for i in sorted(range(len(rows)), key=lambda index: key(epoch, index))]
     return order[:visits]
+
+
+def filled_up(length: int) -> int:
+    """Return the length to which a sequence that is scored is filled up."""
+    return -(-length // BUCKET) * BUCKET

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bench.config.recipe import Recipe
-from bench.models.encode import Encoded
+from bench.models.encode import Encoded, filled_up
 from bench.models.oom import in_parts
 from bench.models.student import causal_model, decoder_layers, first_trained_layer
 
@@ -109,9 +109,10 @@ class FrozenPrefix:
                 another.
 
         Returns:
-            Shape (groups, longest sequence, width), padded on the right.
+            Shape (groups, longest sequence filled up, width), padded on the right.
         """
         import torch
+        from torch.nn.functional import pad
         from torch.nn.utils.rnn import pad_sequence
 
         self.prepare(row.ids for group in groups for row in group)
@@ -124,9 +125,11 @@ class FrozenPrefix:
             positions.append(torch.tensor([*range(prompt), *(i for end in ends for i in range(prompt, end))]))
             numbers = [0] * prompt + [n for n, end in enumerate(ends, start=1) for _ in range(prompt, end)]
             parts.append(torch.tensor(numbers))
-        hidden = pad_sequence(pieces, batch_first=True)
-        at = pad_sequence(positions, batch_first=True).to(hidden.device)
-        part = pad_sequence(parts, batch_first=True, padding_value=-1).to(hidden.device)
+        longest = max(map(len, pieces))
+        more = filled_up(longest) - longest
+        hidden = pad(pad_sequence(pieces, batch_first=True), (0, 0, 0, more))
+        at = pad(pad_sequence(positions, batch_first=True), (0, more)).to(hidden.device)
+        part = pad(pad_sequence(parts, batch_first=True, padding_value=-1), (0, more), value=-1).to(hidden.device)
         mask = _causal(hidden)[1] & ((part[:, None, :] == 0) | (part[:, None, :] == part[:, :, None]))[:, None]
         return self.run(model, hidden, mask, at)  # type: ignore[no-any-return]
 
@@ -138,11 +141,12 @@ class FrozenPrefix:
             the left-padded batch.
         """
         import torch
-        from transformers import DynamicCache
+
+        from bench.models.kv_cache import roomy_cache  # loads torch
 
         read = self._read(rows)
         longest = max(map(len, rows))
-        cache = DynamicCache()
+        cache = roomy_cache()
         with torch.inference_mode():
             for layer in range(self._first):
                 keys, values = zip(*(read[row][1][layer] for row in rows), strict=True)

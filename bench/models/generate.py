@@ -95,6 +95,9 @@ def answer(
     """
     import torch
 
+    order = sorted(range(len(requests)), key=lambda i: requests[i].student)  # side by side, see `AdapterRouting`
+    places = sorted(range(len(order)), key=order.__getitem__)
+    requests = [requests[i] for i in order]
     rows = [request.ids for request in requests]
     sampling = decoding.temperature > 0
     generators = [torch.Generator().manual_seed(request.seed) for request in requests if sampling]
@@ -111,7 +114,8 @@ def answer(
             if len(batch.running) < before:
                 route([requests[i].student for i in batch.running])
             logits = batch.next_logits()
-    return [_finish(tokenizer, row, tokens, decoding) for row, tokens in zip(rows, batch.answers, strict=True)]
+    answers = [_finish(tokenizer, row, tokens, decoding) for row, tokens in zip(rows, batch.answers, strict=True)]
+    return [answers[place] for place in places]
 
 
 def _prefill(model: Any, rows: "Sequence[tuple[int, ...]]") -> "tuple[torch.Tensor, Any]":

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bench.models.encode import Encoded
+from bench.models.encode import Encoded, filled_up
 from bench.models.student import causal_model
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from bench.models.generate import Route
 
 HEAD_TOKENS = 256  # logits of so many tokens are in memory at a time
-MOST_PADDING = 1.25  # longest sequence of a batch over its shortest
 
 
 def log_likelihoods(
@@ -40,6 +39,7 @@ def log_likelihoods(
     found = torch.zeros(len(rows), dtype=torch.float64)
     with torch.inference_mode():
         for batch in _batches(list(groups.values()), rows):
+            batch.sort(key=lambda group: asks[group[0]][0])  # a student's rows side by side, see `AdapterRouting`
             if route:
                 route([asks[group[0]][0] for group in batch])
             packed = [[rows[number] for number in group] for group in batch]
@@ -50,16 +50,11 @@ def log_likelihoods(
 
 
 def _batches(groups: Sequence[list[int]], rows: Sequence[Encoded]) -> list[list[list[int]]]:
-    """Put groups of like length into one batch, so that little is padded."""
-    lengths = [_length([rows[number] for number in group]) for group in groups]
-    batches: list[list[list[int]]] = []
-    shortest = 0
-    for length, group in sorted(zip(lengths, groups, strict=True)):
-        if not batches or length > MOST_PADDING * shortest:
-            batches.append([])
-            shortest = length
-        batches[-1].append(group)
-    return batches
+    """Put groups that are filled up to one length into one batch."""
+    batches: dict[int, list[list[int]]] = defaultdict(list)
+    for group in groups:
+        batches[filled_up(_length([rows[number] for number in group]))].append(group)
+    return [batches[length] for length in sorted(batches)]
 
 
 def _length(group: Sequence[Encoded]) -> int:
@@ -117,5 +112,5 @@ def padded_tokens(model: Any, rows: Sequence[Encoded]) -> "torch.Tensor":
     """Return the rows' tokens, (rows, longest), filled up on the right."""
     import torch
 
-    longest = max(len(row.ids) for row in rows)
+    longest = filled_up(max(len(row.ids) for row in rows))
     return torch.tensor([[*row.ids, *([0] * (longest - len(row.ids)))] for row in rows], device=model.device)

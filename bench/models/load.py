@@ -126,7 +126,9 @@ def load_model(name: str, device: str, *, plain_template: bool = False) -> tuple
         model: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32)
     except (OSError, ValueError, SafetensorError) as error:
         raise _unloadable(name, error) from error
-    return model.to(device).eval(), tokenizer
+    from bench.models.packed_linear import pack_linears  # loads torch
+
+    return pack_linears(model.to(device).eval()), tokenizer
 
 
 def load_tokenizer(name: str, *, plain_template: bool = False) -> Any:

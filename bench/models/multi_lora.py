@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from bench.models.grouped_attention import GROUPED
 from bench.models.student import LORA_SCALE, frozen_copy, plain_name
 
 Tensors = Mapping[str, torch.Tensor]
@@ -24,6 +25,7 @@ class AdapterRouting:
     def __init__(self, students: int) -> None:
         """Until `assign` is called, row i of a batch is student i's."""
         self._students = students
+        self._even = True  # as many rows of each student, one student's behind another's: nothing has to be moved
         self._slots: torch.Tensor | None = None  # (students, slots): a row of the batch, 0 where a slot is empty
         self._places = torch.empty(0)  # (rows,): the slot of each row, counted over all students
 
@@ -35,6 +37,7 @@ class AdapterRouting:
             places.append((student, counts[student]))
             counts[student] += 1
         width = max(counts)
+        self._even = len(places) == self._students * width and places == sorted(places)
         slots = torch.zeros(self._students, width, dtype=torch.long)
         for row, (student, slot) in enumerate(places):
             slots[student, slot] = row
@@ -43,11 +46,14 @@ class AdapterRouting:
 
     def split(self, rows: torch.Tensor) -> torch.Tensor:
         """(rows, tokens, width) -> (students, tokens of the student's rows, width)."""
-        return rows if self._slots is None else rows[self._slots].flatten(1, 2)
+        if self._even:
+            return rows.reshape(self._students, -1, rows.shape[-1])
+        return rows[self._slots].flatten(1, 2)
 
     def join(self, parts: torch.Tensor, tokens: int) -> torch.Tensor:
         """Undo `split`."""
-        return parts if self._slots is None else parts.reshape(-1, tokens, parts.shape[-1])[self._places]
+        rows = parts.reshape(-1, tokens, parts.shape[-1])
+        return rows if self._even else rows[self._places]
 
 
 class MultiLoraLinear(nn.Module):
@@ -90,6 +96,8 @@ class MultiLora:
             training: Whether gradients are wanted.
         """
         self.model = frozen_copy(base).train(training)
+        if not training:
+            self.model.config._attn_implementation = GROUPED
         self.routing = AdapterRouting(len(students))
         self._shapes = {name: tensor.shape for name, tensor in students[0].items()}
         values = [torch.cat([student[name].flatten() for name in self._shapes]) for student in students]

@@ -137,6 +137,17 @@ class Store:
             raise unwritable(target, error) from error
         return target
 
+    @contextlib.contextmanager
+    def scratch(self, kind: str) -> Iterator[Path]:
+        """Give a folder beside the finished work of a kind, removed afterwards, for what several pieces share."""
+        parent = self.root / kind
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def wait_for(self, kind: str, key: Mapping[str, Any], seconds: float) -> None:
         """Wait for work that another machine has finished: a shared folder may show it late.
 

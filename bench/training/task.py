@@ -12,7 +12,7 @@ from bench.training.checkpoints import Checkpoint
 if TYPE_CHECKING:
     import torch
 
-TRAINING_CODE = 1  # part of every run's key: raise it when the same inputs would train to other weights
+TRAINING_CODE = 2  # part of every run's key: raise it when the same inputs would train to other weights
 HEAD_TOKENS = 8192  # whose logits multi-LoRA makes at a time: 8192 * 49,152 values in float32 are 1.5 GiB
 OnStep = Callable[[int, int], None]
 

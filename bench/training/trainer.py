@@ -62,6 +62,11 @@ class Trainer:
         return self._method.multi_lora
 
     @property
+    def side_by_side(self) -> bool:
+        """Whether several students can answer in the same batches, however they were trained."""
+        return self._method.uses_prefix and self.recipe.method == "lora"
+
+    @property
     def stops(self) -> tuple[str, ...]:
         """Texts that end an answer, for a model without a chat template of its own."""
         return PLAIN_STOPS if self.base()[1].chat_template == PLAIN_TEMPLATE else ()
@@ -133,16 +138,19 @@ class Trainer:
     def engine(self, students: Sequence[Path | None], names: Sequence[str]) -> Engine:
         """Load students to answer, or the untrained base where there is none; several only with multi-LoRA.
 
-        One student on a CPU has its adapters added to the weights, which saves the products beside them.
+        LoRA students keep their adapters beside the weights, one alone too: its answers and likelihoods are then the
+        same numbers whoever shares its batches.
         """
         base, tokenizer = self.base()
         most = min(MOST_AT_ONCE, ROWS_AT_ONCE * len(students))
         prefix = self.frozen_prefix() if self._method.uses_prefix else None
-        if prefix and self._method.multi_lora and (len(students) > 1 or self.device != "cpu"):
+        if prefix and self.side_by_side:
             from bench.models.multi_lora import MultiLora  # loads torch
 
             fresh = trained_tensors(trainable_copy(prefix.base, self.recipe, seed=0))  # adapters that change nothing
-            tensors = [stored_tensors(folder) if folder else fresh for folder in students]
-            return MultiLoraEngine(MultiLora(prefix.base, tensors, training=False), names, tokenizer, prefix, most)
+            by_name = dict(sorted(zip(names, students, strict=True)))  # the order in which batches are laid out
+            tensors = [stored_tensors(folder) if folder else fresh for folder in by_name.values()]
+            stacked = MultiLora(prefix.base, tensors, training=False)
+            return MultiLoraEngine(stacked, list(by_name), tokenizer, prefix, most)
         (folder,) = students
         return StudentEngine(load_student(base, self.recipe, folder) if folder else base, tokenizer, prefix, most)

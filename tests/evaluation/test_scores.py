@@ -34,7 +34,7 @@ def giving(name: str, *values: object) -> Scorer:
 def measured(folder: Path, *scorers: Scorer, wanted: str = "", epochs: Epochs | None = None) -> SampleScores:
     samples = [Sample(id=f"s{number}", input="Hello.", metadata={"family": "f"}) for number in range(2)]
     task = Task(dataset=samples, solver=generate(), scorer=list(scorers), name="manners", epochs=epochs)
-    return collect(run_tasks(CONSTANT, [task], folder / "logs"), folder / "logs", 0.0, [wanted])
+    return collect(run_tasks({CONSTANT: {}}, [task], folder / "logs"), folder / "logs", 0.0, [wanted])
 
 
 def test_a_single_value_goes_by_the_name_of_the_task_and_several_by_those_of_their_scorers(tmp_path: Path) -> None:

@@ -214,7 +214,7 @@ def measure(
     """
     tags = [entry.name.replace(" ", "_")]
     start = time.perf_counter()
-    logs = run_tasks(model, [task.build()], folder, model_args=entry.model_args, grader=grader, tags=tags)
+    logs = run_tasks({model: entry.model_args}, [task.build()], folder, grader=grader, tags=tags)
     check_answered(logs, folder)
     facts = {"log": Path(logs[0].location).name, "template": template, "seconds": time.perf_counter() - start}
     write_json(folder / MEASURED_FILE, facts)
