@@ -139,10 +139,17 @@ class Store:
 
     @contextlib.contextmanager
     def scratch(self, kind: str) -> Iterator[Path]:
-        """Give a folder beside the finished work of a kind, removed afterwards, for what several pieces share."""
+        """Give a folder beside the finished work of a kind, removed afterwards, for what several pieces share.
+
+        Raises:
+            BenchError: If it cannot be made, as on a full disk.
+        """
         parent = self.root / kind
-        parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
+        except OSError as error:
+            raise unwritable(parent, error) from error
         try:
             yield folder
         finally:
