@@ -48,6 +48,8 @@ def log_of(folder: Path, task: str = "date-confusion") -> Path:
 
 def edit(log: Path, change: Callable[[Any], None]) -> None:
     """Change the first sample of an Inspect log, and leave its other parts as they are."""
+    import inspect_ai.log  # noqa: F401  (zipfile can read its compression from here on)
+
     with zipfile.ZipFile(log) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     name = min(part for part in parts if part.startswith("samples/"))
