@@ -30,9 +30,14 @@ def run(smoke_run: tuple[Path, dict[str, int]], tmp_path: Path) -> Path:
     return Path(shutil.copytree(smoke_run[0], tmp_path / "smoke"))
 
 
-def numbers(rows: list[Row]) -> list[object]:
-    """Results of rows and the hash of their scores: not what trainings took, nor who made them."""
-    return sorted(((row.filter.name, row.traits, row.evidence) for row in rows), key=lambda each: each[0])
+def numbers(rows: list[Row]) -> dict[tuple[str, str, str], float | None]:
+    """Trait scores of all arms; losses and margins may differ in their last bits, as batches are others."""
+    return {
+        (row.filter.name, trait, arm): score.trait.value
+        for row in rows
+        for trait, result in row.traits.items()
+        for arm, score in result.arms.items()
+    }
 
 
 def flip(file: Path, place: int = -1000) -> None:
