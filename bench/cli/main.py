@@ -9,13 +9,24 @@ from rich.console import Console
 from rich.table import Table
 
 from bench.cli.models import MODELS
-from bench.cli.options import DEVICE, FILTERS, OUT, command_line, console, execution_options, say
+from bench.cli.options import (
+    DEVICE,
+    FILTERS,
+    OUT,
+    POOL,
+    POOL_SEED,
+    command_line,
+    console,
+    execution_options,
+    say,
+    suite_on,
+)
 from bench.cli.pools import POOLS
 from bench.cli.rows import ROWS
 from bench.cli.studies import STUDIES
 from bench.cli.submit import SUBMISSIONS
 from bench.cli.tools import TOOLS
-from bench.config.suite import Suite, built_in_suites, load_suite, with_judge, with_pool, with_pool_seed
+from bench.config.suite import Suite, built_in_suites, load_suite, with_judge
 from bench.errors import BenchError
 from bench.execution.cost import suite_seconds
 from bench.execution.memory import GIB, suite_memory
@@ -33,16 +44,6 @@ from bench.stats.inference import BOUNDS, smallest_detectable_lift
 from bench.studies.pages import write_board, write_pages
 
 PROMPTS = 48  # assumed where a suite asks all of an eval's prompts
-POOL = click.option(
-    "--pool",
-    type=click.Path(path_type=Path),
-    help="Pool file or folder to use in place of the one that the suite file names.",
-)
-POOL_SEED = click.option(
-    "--pool-seed",
-    metavar="SECRET",
-    help="Draw synthetic pools from this secret, so that no filter's author can draw them too (docs/security.md).",
-)
 EXAMPLES = click.option(
     "--no-examples",
     "examples",
@@ -93,7 +94,7 @@ def main(debug: bool) -> None:
 @execution_options
 def run(suite: str, pool: Path | None, pool_seed: str | None, **options: Any) -> None:
     """Run a suite (name, or path of a .toml file) and write its leaderboard."""
-    _run(_suite(suite, pool, pool_seed), **options)
+    _run(suite_on(suite, pool, pool_seed), **options)
 
 
 @main.command()
@@ -110,7 +111,7 @@ def rejudge(
     suite: str, pool: Path | None, pool_seed: str | None, judge: str, grader: str | None, **options: Any
 ) -> None:
     """Score a finished run's stored outputs with another judge; no student answers again."""
-    _run(with_judge(_suite(suite, pool, pool_seed), judge, grader), rejudging=True, **options)
+    _run(with_judge(suite_on(suite, pool, pool_seed), judge, grader), rejudging=True, **options)
 
 
 @main.command()
@@ -153,12 +154,6 @@ def _detectable(suite: Suite) -> str:
     groups = len({"drop", "drop_refill", "patch"} & {*(file.control_actions or file.actions)})
     lift = smallest_detectable_lift(len(file.seeds), file.controls, prompts, max(tests, 1), groups=max(groups, 1))
     return "none" if lift is None else f"{lift:.2f}"
-
-
-def _suite(name: str, pool: Path | None, secret: str | None = None) -> Suite:
-    suite = load_suite(name)
-    suite = with_pool_seed(suite, secret) if secret is not None else suite
-    return with_pool(suite, pool) if pool else suite
 
 
 def _run(suite: Suite, *, out: Path | None, **options: Any) -> None:

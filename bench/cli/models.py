@@ -20,6 +20,7 @@ from bench.studies.rollouts.run import RolloutOptions
 from bench.studies.rollouts.run import rollouts as roll_out
 from bench.studies.rollouts.serve import choose_students, served
 
+REMOTE_CODE = "trust_remote_code"  # an argument that nothing here may set
 ARGS = click.option(
     "--arg", "args", multiple=True, metavar="KEY=VALUE", help="A further argument of the engine, VALUE as JSON or text."
 )
@@ -100,6 +101,13 @@ def _arguments(given: tuple[str, ...]) -> dict[str, Any]:
         key, equals, value = text.partition("=")
         if not key or not equals:
             raise BenchError(f"--arg {text}", seen="no KEY=VALUE", expected="such as dtype=bfloat16", remedy="fix it")
+        if key.replace("-", "_") == REMOTE_CODE:
+            raise BenchError(
+                f"--arg {key}",
+                seen="code of a model's repository",
+                expected="a model that transformers or vLLM knows by itself",
+                remedy="take another model; what runs here is this package and what you wrote",
+            )
         try:
             found[key] = json.loads(value)
         except ValueError:

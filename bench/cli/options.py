@@ -10,6 +10,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from bench.config.suite import Suite, load_suite, with_pool, with_pool_seed
 from bench.execution.executor import Execution
 from bench.secrets import REDACTED, SECRET
 from bench.training.served import ENGINES
@@ -19,6 +20,16 @@ console = Console()
 OUT = click.option("--out", type=click.Path(path_type=Path), help="Run folder; out/SUITE unless given.")
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu or cuda.")
 FILTERS = click.option("--filter", "filters", multiple=True, help="A further filter: name or path of a .py file.")
+POOL = click.option(
+    "--pool",
+    type=click.Path(path_type=Path),
+    help="Pool file or folder to use in place of the one that the suite file names.",
+)
+POOL_SEED = click.option(
+    "--pool-seed",
+    metavar="SECRET",
+    help="Draw synthetic pools from this secret, so that no filter's author can draw them too (docs/security.md).",
+)
 EXECUTION = (
     click.option(
         "--executor",
@@ -83,6 +94,13 @@ def execution_options(command: Callable[..., None]) -> Callable[..., None]:
     for option in reversed(EXECUTION):
         with_execution = option(with_execution)
     return with_execution
+
+
+def suite_on(name: str, pool: Path | None, secret: str | None = None) -> Suite:
+    """Load a suite on another pool, or on synthetic pools drawn from a secret, where one is given."""
+    suite = load_suite(name)
+    suite = with_pool_seed(suite, secret) if secret is not None else suite
+    return with_pool(suite, pool) if pool else suite
 
 
 def command_line() -> str:

@@ -1,31 +1,94 @@
-"""`bench verify`: rows held against their evidence."""
+"""`bench verify`: rows held against their evidence, and against the run folder that they came from."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from bench.cli.options import say
-from bench.leaderboard.verify import NOT_RECOMPUTED, verify_files, verify_rows
+from bench.cli.options import FILTERS, POOL, POOL_SEED, console, say, suite_on
+from bench.config.suite import Suite
+from bench.execution.progress import shown_on
+from bench.leaderboard.retrain import Sample, retrain_arms
+from bench.leaderboard.row import row_files
+from bench.leaderboard.verify import NOT_RECOMPUTED, verify_files
+from bench.leaderboard.verify_run import claims, verify_logs
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-def verify(paths: tuple[Path, ...]) -> None:
+@click.option(
+    "--run",
+    "folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Run folder that the rows came from: judge its stored answers again too. It is only read.",
+)
+@click.option(
+    "--retrain",
+    type=click.IntRange(min=1),
+    help="Also train so many randomly chosen arms of --run again, elsewhere, and compare weights and scores.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the choice of arms.")
+@click.option("--suite", help="The rows' suite, if it is not a built-in one; needed with --pool and --pool-seed.")
+@FILTERS
+@POOL
+@POOL_SEED
+def verify(
+    paths: tuple[Path, ...],
+    folder: Path | None,
+    retrain: int | None,
+    seed: int,
+    suite: str | None,
+    filters: tuple[str, ...],
+    pool: Path | None,
+    pool_seed: str | None,
+) -> None:
     """Compute every number of rows again from their evidence, without models; exit with 1 where one differs.
 
-    PATHS are row files, folders of rows, or the folders of boards and runs.
+    PATHS are row files, folders of rows, or the folders of boards and runs. With --run, the evidence is held against
+    the Inspect logs of the run, and with --retrain against trainings.
     """
+    for option, given in (("--retrain", retrain), ("--suite", suite)):
+        if given and folder is None:
+            raise click.UsageError(f"{option} needs --run, the folder that the rows came from")
+    if (pool or pool_seed) and not suite:
+        raise click.UsageError("--pool and --pool-seed need --suite, the suite of the rows")
+    files = [file for path in paths for file in ([path] if path.is_file() else row_files(path))]
+    wrong = _against_evidence(paths)
+    if folder is not None:
+        loaded = suite_on(suite, pool, pool_seed) if suite else None
+        wrong += _against_run(files, loaded, folder, Sample(retrain or 0, seed, filters))
+    say(NOT_RECOMPUTED)
+    if wrong:
+        raise SystemExit(1)
+
+
+def _against_evidence(paths: Sequence[Path]) -> int:
+    """Verify rows, say what is wrong with them, and return how many are wrong."""
     wrong = 0
     for path in paths:
-        found = verify_files([path], str(path)) if path.is_file() else verify_rows(path)
+        found = verify_files([path] if path.is_file() else row_files(path), str(path))
         for name, problems in found.items():
             say(f"{'DIFFERS ' if problems else 'verified'}  {name}" + (f", {path}" if len(paths) > 1 else ""))
             for problem in problems:
                 say(f"    {problem}")
             wrong += bool(problems)
-    say(NOT_RECOMPUTED)
-    if wrong:
-        raise SystemExit(1)
+    return wrong
+
+
+def _against_run(files: Sequence[Path], suite: Suite | None, run: Path, sample: Sample) -> int:
+    """Hold the evidence of rows against a run folder, say what differs, and return how much does."""
+    wrong = 0
+    for claim in claims(files, suite):
+        findings = {"logs": verify_logs(claim, run)}
+        if sample.count:
+            with shown_on(console) as progress:
+                findings["retrained"] = retrain_arms(claim, run, sample, progress)
+        for what, found in findings.items():
+            say(f"{'DIFFERS ' if found.problems else 'verified'}  {what} of {run}")
+            for line in (*found.problems, *found.remarks):
+                say(f"    {line}")
+            wrong += len(found.problems)
+    return wrong
 
 
 ROWS = (verify,)

@@ -76,7 +76,7 @@ def submit(filter_: Path, name: str, out: Path | None, board: Path | None, **opt
 def check(folder: Path, board: Path | None) -> None:
     """Check a folder that `bench submit` wrote: numbers, source, card, suite, and the filter, which is executed.
 
-    The filter runs with your rights and is not isolated: read its source first, or use a machine with nothing on it.
+    The filter runs in a process of its own, which docs/security.md describes: read its source first all the same.
     """
     suite = read_submission(folder).rows[0].suite
     _must_pass(check_submission(folder, board or _board_of(suite)))

@@ -134,9 +134,14 @@ def load_experiment(settings: ExperimentSettings, suite: Suite, tokenizer: Calla
     for text, prompt in zip(texts, prompts, strict=True):
         for teacher, answer in (prompt.get("answers") or {}).items():
             answers.setdefault(teacher, {})[prompt["id"]] = (text, answer)
-    measurement = Measurement(trait, file.judge, file.grader, settings.eval_prompts, settings.capability_prompts)
+    measurement = measurement_of(trait, settings, file)
     queries = load_queries(trait, {normalised(text) for text in texts})
     return Experiment(settings, pool, trait, measurement, texts, answers, queries)
+
+
+def measurement_of(trait: TraitSpec, settings: ExperimentSettings, file: SuiteFile) -> Measurement:
+    """Return what a suite measures of an experiment's students."""
+    return Measurement(trait, file.judge, file.grader, settings.eval_prompts, settings.capability_prompts)
 
 
 def read_source(

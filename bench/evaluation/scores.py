@@ -59,14 +59,18 @@ def check_answered(logs: Sequence[Any], log_dir: Path) -> None:
         raise KeyboardInterrupt  # Inspect keeps it to itself
     for log in logs:
         if log.status != "success" or not log.samples or any(not s.scores for s in log.samples):
-            kept = log_dir.parent / "failed"  # `log_dir` itself may be given up
-            kept.mkdir(exist_ok=True)
-            shutil.copy(Path(log.location), kept)
+            kept, file = log_dir.parent / "failed", Path(log.location)  # `log_dir` itself may be given up
+            remedy = f"read the log with: inspect view --log-dir {kept}"
+            if file.is_file():
+                kept.mkdir(exist_ok=True)
+                shutil.copy(file, kept)
+            else:  # as on a full disk, which Inspect keeps to itself
+                remedy = "its log could not be written: free disk space, then run again; finished work is kept"
             raise BenchError(
                 f"eval {log.eval.task}",
                 seen=log.error.message if log.error else f"{log.status}, unscored samples",
                 expected="every sample answered and scored",
-                remedy=f"read the log with: inspect view --log-dir {kept}",
+                remedy=remedy,
             )
 
 

@@ -11,6 +11,7 @@ from bench.data.trait import TraitSpec, evals_folder
 from bench.errors import BenchError, unknown
 from bench.evaluation.evaluate import judge_of, load_module
 from bench.evaluation.scores import collect
+from bench.evaluation.stored_answers import read_log
 from bench.files import json_lines
 from bench.outcomes import SampleScores
 from bench.scoring import judged
@@ -220,7 +221,7 @@ def rejudge(
         BenchError: If the trait has no JUDGE or no classifier, or no grader is named for a model judge.
     """
     from inspect_ai import score
-    from inspect_ai.log import read_eval_log, write_eval_log
+    from inspect_ai.log import write_eval_log
     from inspect_ai.model import get_model
 
     if kind == "model" and grader is None:
@@ -233,7 +234,7 @@ def rejudge(
             expected="a pattern or a rubric in the trait file, or a JUDGE in its eval file",
             remedy="only traits with such a judge can be judged again",
         )
-    logs = [read_eval_log(str(stored / name)) for name in before.logs]
+    logs = [read_log(stored / name) for name in before.logs]
     log = next(log for log in logs if log.eval.task == spec.name)
     roles = {"grader": get_model(grader)} if grader else None
     scored = score(log, judged(judge, kind), action="overwrite", model_roles=roles, display="none")

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
+from multiprocessing import AuthenticationError, get_context
 from multiprocessing.connection import Client, Connection, Listener
 from typing import Any, Self
 
@@ -73,6 +73,8 @@ class EvalWorkers:
         while True:
             try:
                 connection = self._listener.accept()
+            except (AuthenticationError, EOFError, ConnectionError):  # somebody else than a worker
+                continue
             except OSError:  # closed
                 return
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()

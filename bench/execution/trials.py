@@ -15,7 +15,7 @@ from bench.evaluation.evaluate import EvalJob, evaluate_students, measurement_ta
 from bench.execution.job import Job
 from bench.execution.memory import MemoryEstimate, peak_memory, states_budget
 from bench.execution.progress import Progress
-from bench.files import read_json
+from bench.files import read_json, read_record
 from bench.models.engine import Engine
 from bench.models.load import fetched_config, model_identity
 from bench.models.student import save_student, stored_tensors
@@ -29,6 +29,7 @@ from bench.training.trainer import Trainer
 
 STUDENTS, EVALS, CHECKPOINTS = "students", "evals", "checkpoints"  # kinds of work in the store
 FACTS = "training.json"
+JUDGED_BY = ("judge", "grader", "weights")  # of an evaluation's key: who judged outputs, not what they are
 
 
 Ask = Callable[[Engine, EvalJob], "dict[str, SampleScores | BenchError]"]  # runs Inspect on students of an engine
@@ -110,7 +111,7 @@ class Trials:
     def eval_key(self, student: str, measurement: Measurement) -> dict[str, Any]:
         """Return the store key of a student's evaluation; `student` is the name that its `Trial` has."""
         engine = {} if self.settings.engine == ENGINES[0] else {"engine": self.settings.engine}
-        return {"student": student, "device": self.device} | engine | measurement.key()
+        return eval_key(student, self.device, measurement) | engine
 
     def train_key(self, job: Job) -> dict[str, Any]:
         """Return everything that determines a training."""
@@ -155,7 +156,7 @@ class Trials:
         scores = _read_scores(self.store.folder(EVALS, key))
         facts: Mapping[str, Any] = {}
         if training:
-            facts = _facts(self.store.folder(STUDENTS, training))
+            facts = training_facts(self.store.folder(STUDENTS, training))
         at_once = facts.get("rows_at_once", self.recipe.batch_size)
         peaks = [peak for peak in (facts.get("memory_peak"), scores.memory_peak) if peak is not None]
         return Trial(
@@ -195,7 +196,7 @@ class Trials:
         """Return a job's student, without moments, and the seconds of its training, done if the store lacks it."""
         self.train(job)
         folder = self.store.folder(STUDENTS, self.train_key(job))
-        return [Checkpoint(stored_tensors(folder), {}, {})], float(_facts(folder)["seconds"])
+        return [Checkpoint(stored_tensors(folder), {}, {})], float(training_facts(folder)["seconds"])
 
     def checkpoints(self, job: Job) -> tuple[list[Checkpoint], float]:
         """Return the checkpoints of a job's training and its seconds; the training is done if the store lacks them."""
@@ -213,10 +214,12 @@ class Trials:
                 self.store.write(CHECKPOINTS, key, fill)
         folder = self.store.folder(CHECKPOINTS, key)
         points = [load(folder / f"epoch-{epoch}.safetensors") for epoch in range(1, self.recipe.epochs + 1)]
-        return points, float(_facts(folder)["seconds"])
+        return points, float(training_facts(folder)["seconds"])
 
     def keep(self, trained: Trained, rows: int, folder: Path) -> None:
-        """Write a student and the facts of its training."""
+        """Write a student and the facts of its training; the number of threads may decide the last bits."""
+        import torch
+
         save_student(trained.tensors, folder)
         facts = {
             "losses": trained.losses,
@@ -229,6 +232,7 @@ class Trials:
             "students_at_once": trained.students,
             "memory_estimated": self.memory.total if self.memory else None,
             "memory_peak": peak_memory(self.device),
+            "threads": torch.get_num_threads(),
         }
         (folder / FACTS).write_text(json.dumps(facts), encoding="utf-8")
 
@@ -254,10 +258,8 @@ class Trials:
         Raises:
             BenchError: If there are none.
         """
-        judged_by = ("judge", "grader", "weights")
-        for folder, other in self.store.keys(EVALS):
-            if all(key[name] == other.get(name) for name in key if name not in judged_by):
-                return folder
+        for folder in same_outputs(self.store, key):
+            return folder
         raise _nothing_stored(self.store.root, "outputs of a student under this version of the trait")
 
     def answer(self, jobs: Sequence[Job], ask: Ask) -> None:
@@ -310,13 +312,27 @@ class Trials:
             return evaluate_students(job)
 
 
-def _facts(student: Path) -> dict[str, Any]:
+def eval_key(student: str, device: str, measurement: Measurement) -> dict[str, Any]:
+    """Return everything that determines an evaluation; `student` is the name that its `Trial` has."""
+    return {"student": student, "device": device} | measurement.key()
+
+
+def same_outputs(store: Store, key: Mapping[str, Any]) -> list[Path]:
+    """Return the folders of all evaluations of the same student on the same prompts, whoever judged them."""
+    asked = {name: value for name, value in key.items() if name not in JUDGED_BY}
+    found = store.keys(EVALS)
+    return [folder for folder, other in found if all(other.get(name) == value for name, value in asked.items())]
+
+
+def training_facts(student: Path) -> dict[str, Any]:
     """Read the facts of a training."""
     return read_json(student / FACTS, "the facts of a training", f"delete {student}, run again")
 
 
 def _read_scores(folder: Path) -> SampleScores:
-    return SampleScores.model_validate_json((folder / "scores.json").read_text(encoding="utf-8"))
+    return read_record(
+        folder / "scores.json", SampleScores, "the scores of an evaluation", f"delete {folder}, run again"
+    )
 
 
 def _write_scores(scores: SampleScores, folder: Path) -> None:

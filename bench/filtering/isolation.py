@@ -1,8 +1,8 @@
 """Plugins of strangers run in a process of their own, which gets examples, trait and context services over a pipe.
 
 What it cannot reach so: planted truth, the pool's seed, other filters, judges, and whatever the run computes from its
-scores. Where `unshare` works (Linux with user namespaces) it has no network, sees no other process and finds the run
-folder empty. It may still read and write the user's other files; see docs/security.md.
+scores. Where `unshare` works (Linux with user namespaces) it has no network, sees no other process, finds the run
+folder empty and writes in a folder of its own alone. It may still read the user's other files; see docs/security.md.
 """
 
 import hashlib
@@ -16,7 +16,6 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,32 +26,26 @@ import numpy as np
 from bench.errors import BenchError
 from bench.filtering.child import VALUES, described_error, made_error
 from bench.filtering.context import Context
+from bench.filtering.namespaces import has_namespaces, inside
 from bench.filtering.plugin import FilterPlugin, check_card
 from bench.filtering.wire import receive, send
+from bench.models.load import cache_folder
 from bench.records import Example, Trait
 
 SECONDS = 3600.0  # of one scoring, or one patch, on the clock; model work of the run included
-LIMITS = {"RLIMIT_AS": 32 * 2**30, "RLIMIT_FSIZE": 2**30, "RLIMIT_CORE": 0}
+LIMITS = {"RLIMIT_AS": 32 * 2**30, "RLIMIT_FSIZE": 2**30, "RLIMIT_CORE": 0, "RLIMIT_NPROC": 2**13}
 METHODS = (
     *("embed", "student", "checkpoints", "encode", "losses", "states", "gradients", "adam_updates"),
     *("query_gradient", "gradient_products", "inverse_hessian_product", "grade"),
 )
 KEPT = ("PATH", "LANG", "LC_ALL", "OMP_NUM_THREADS", "XDG_CACHE_HOME", "LD_LIBRARY_PATH")  # of the environment
-UNSHARE = ("unshare", "--user", "--map-root-user", "--net", "--mount", "--pid", "--fork", "--kill-child")
 
 
 def in_words() -> str:
     """Say what keeps a plugin apart on this system."""
-    away = ", without network and without the run folder" if has_namespaces() else ""
-    return f"in a process of its own{away}"
-
-
-@cache
-def has_namespaces() -> bool:
-    """Tell whether this system lets a user make namespaces, which take network and run folder away."""
-    if not shutil.which(UNSHARE[0]):
-        return False
-    return subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode == 0
+    if has_namespaces():
+        return "in a process of its own, without network and run folder, with write access to its own folder alone"
+    return "in a process of its own, with network and the user's files: no user namespaces on this system"
 
 
 class Child:
@@ -72,10 +65,13 @@ class Child:
         self._name = f"filter {path}"
         self._connection, theirs = Pipe()
         scratch = tempfile.mkdtemp(prefix="bench-plugin-")
-        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        command = [sys.executable, "-m", "bench.filtering.child", str(theirs.fileno())]
+        if has_namespaces():
+            covered = [folder.resolve() for folder in hidden if folder.is_dir()]
+            command = inside(command, Path(scratch).resolve(), covered)
         process = subprocess.Popen(
-            _command(theirs.fileno(), [folder.resolve() for folder in hidden if folder.is_dir()]),
-            env=kept | {"HOME": scratch, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "HF_HUB_OFFLINE": "1"},
+            command,
+            env=_environment(scratch),
             cwd=scratch,
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
@@ -129,13 +125,18 @@ class Child:
         return message
 
 
-def _command(fd: int, hidden: Sequence[Path]) -> list[str]:
-    run = [sys.executable, "-m", "bench.filtering.child", str(fd)]
-    if not has_namespaces():
-        return run
-    cover = 'for folder; do mount -t tmpfs none "$folder" || exit 1; done; exec $RUN'
-    script = cover.replace("$RUN", " ".join(f"'{word}'" for word in run))
-    return [*UNSHARE, "sh", "-c", script, "sh", *map(str, hidden)]
+def _environment(scratch: str) -> dict[str, str]:
+    """Return the variables of the process: none that could hold a key, and where models lie."""
+    kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return kept | {
+        "HOME": scratch,
+        "TMPDIR": scratch,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "HF_HUB_OFFLINE": "1",
+        "HF_HOME": os.environ.get("HF_HOME") or str(caches / "huggingface"),
+        "SIEVEBENCH_CACHE": str(cache_folder()),
+    }
 
 
 def _end(process: "subprocess.Popen[bytes]", connection: Connection, scratch: str) -> None:
@@ -221,13 +222,16 @@ class _Shown:
 
 
 class IsolatedPatch:
-    """The patch of a plugin, in a process that stays until this object is gone."""
+    """The patch of a plugin, in a process that starts with the first example and stays until this object is gone."""
 
-    def __init__(self, child: Child) -> None:
-        self._child = child
+    def __init__(self, source: bytes, path: Path) -> None:
+        self._source, self._path = source, path
+        self._child: Child | None = None
+        self.hidden: tuple[Path, ...] = ()  # folders that the process should find empty
 
     def __call__(self, example: Example, trait: Trait) -> Any:
         """Patch one example."""
+        self._child = self._child or Child(self._source, self._path, self.hidden)
         found = self._child.ask({"do": "patch", "example": example, "trait": trait}, None)
         with _plain_message(example.id):
             if found["changed"]:
@@ -242,13 +246,14 @@ def isolated(source: bytes, path: Path) -> FilterPlugin:
         BenchError: If it does not load, or its card is not sound.
     """
     child = Child(source, path)
-    with _plain_message(path):
-        card = child.card
-        check_card(card, f"filter {path}", path.name)
-        score = IsolatedScore(source, path, card)
-        patch = IsolatedPatch(child) if card["patches"] else None
-        keys = {key: card[key] for key in ("name", "version", "summary", "needs_truth")}
-    if patch is None:
+    try:
+        with _plain_message(path):
+            card = child.card
+            check_card(card, f"filter {path}", path.name)
+            score = IsolatedScore(source, path, card)
+            patch = IsolatedPatch(source, path) if card["patches"] else None
+            keys = {key: card[key] for key in ("name", "version", "summary", "needs_truth")}
+    finally:
         child.close()
     return FilterPlugin(
         **keys, score=score, patch=patch, origin=path.name, sha256=hashlib.sha256(source).hexdigest(), path=path

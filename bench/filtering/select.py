@@ -20,7 +20,7 @@ from bench.data.sources import best_sources, source_notes
 from bench.errors import BenchError, unknown
 from bench.files import read_json
 from bench.filtering.context import Context, Grade
-from bench.filtering.isolation import IsolatedScore, in_words
+from bench.filtering.isolation import IsolatedPatch, IsolatedScore, in_words
 from bench.filtering.model_access import ModelAccess
 from bench.filtering.plugin import FilterPlugin
 from bench.filtering.plugins import load_filters
@@ -135,6 +135,8 @@ def _select(
     }
     sourced = {budget: best_sources(pool, len(chosen), scored.scores) for budget, (chosen, _) in cuts.items()}
     patches = {}
+    if isinstance(plugin.patch, IsolatedPatch):
+        plugin.patch.hidden = (store.root.parent,)
     if plugin.patch is not None:
         most, examples = flagged[max(flagged)], pool.as_examples(pool.candidates)
         patches = {e.id: patch_example(plugin, e, trait.public).response for e in examples if e.id in most}

@@ -70,6 +70,8 @@ def facts(row: Row, result: TraitResult) -> list[tuple[str, str]]:
     """Return the key numbers of a trait's part of a row that are not of an arm."""
     found, cost = result.found, row.cost
     said = [("Flagged", f"{result.flagged} of {result.pool_rows} rows")]
+    if planted := as_planted(row, result):
+        said.append(("Beside planted truth", planted))
     if found:
         said += [
             ("Precision, overt (or at least mild)", _both(found.precision, found.precision_any)),
@@ -83,6 +85,14 @@ def facts(row: Row, result: TraitResult) -> list[tuple[str, str]]:
     seconds = (("filter", cost.filter_seconds), ("training", cost.train_seconds), ("evaluation", cost.eval_seconds))
     said.append(("Cost", ", ".join(f"{what} {words.duration(s)}" for what, s in seconds) + f", on {cost.device}"))
     return said
+
+
+def as_planted(row: Row, result: TraitResult) -> str:
+    """Say that a contender flags all planted rows and no other, as the oracle would; "" where it does not."""
+    which = result.found.planted if result.found and row.filter.name not in BOUNDS else ""
+    if not which:
+        return ""
+    return f"flags exactly the {which} rows that were planted: skill or leaked truth: a pool of a secret seed tells"
 
 
 def _base_rate(result: TraitResult) -> float:

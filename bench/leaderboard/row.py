@@ -113,6 +113,13 @@ class Found(Strict):
     auprc_any: Share | None = None
     mean_rank: Share | None = None
 
+    @property
+    def planted(self) -> str:
+        """Which planted rows the flagged set is, all of them and no other; "" where it is not."""
+        if self.precision == self.recall == 1:
+            return "overt"
+        return "overt and mild" if self.precision_any == self.recall_any == 1 else ""
+
 
 class TraitResult(Strict):
     """One trait's part of a row."""

@@ -151,14 +151,19 @@ def stored_tensors(folder: Path) -> "dict[str, torch.Tensor]":
     """Read the tensors that `save_student` wrote, on the CPU.
 
     Raises:
-        BenchError: If they are not there.
+        BenchError: If they are not there, or damaged.
     """
+    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     path = folder / STUDENT_FILE
     if not path.is_file():
         raise BenchError(str(path), seen="no such file", expected="the student's weights", remedy="delete the folder")
-    return load_file(path)
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        seen, remedy = f"damaged: {error}", f"delete {folder}, run again"
+        raise BenchError(str(path), seen=seen, expected="the student's weights", remedy=remedy) from error
 
 
 def install(base: "nn.Module", recipe: Recipe, tensors: "dict[str, torch.Tensor]", where: str) -> Any:

@@ -41,11 +41,15 @@ def _sha256(file: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _changed_file(folder: Path, remedy: str) -> str:
+def changed_file(folder: Path) -> str:
     """Return the first file that is missing or not as it was written; "" where all are, or no hashes were kept."""
     if not (folder / HASHES_FILE).is_file():
         return ""
-    for name, digest in read_json(folder / HASHES_FILE, "hashes of finished work", remedy).items():
+    try:
+        hashes = read_json(folder / HASHES_FILE, "hashes of finished work", "")
+    except BenchError:
+        return HASHES_FILE
+    for name, digest in hashes.items():
         file = folder / name
         if not os.path.isfile(file) or _sha256(file) != digest:
             return name
@@ -87,7 +91,7 @@ class Store:
                 expected="the key that its name says",
                 remedy=remedy,
             )
-        if folder not in self._intact and (damaged := _changed_file(folder, remedy)):
+        if folder not in self._intact and (damaged := changed_file(folder)):
             log.warning("%s: %s has changed since it was written; this work is done again", folder, damaged)
             return False
         self._intact.add(folder)
@@ -118,7 +122,7 @@ class Store:
                 write_json(partial / HASHES_FILE, _hashes(partial))
                 (partial / KEY_FILE).write_text(json.dumps(dict(key), sort_keys=True, indent=1), encoding="utf-8")
                 partial.chmod(0o755)
-                if target.exists() and _changed_file(target, "delete it"):
+                if target.exists() and changed_file(target):
                     shutil.rmtree(target, ignore_errors=True)
                 try:
                     os.replace(partial, target)
@@ -135,10 +139,17 @@ class Store:
 
     @contextlib.contextmanager
     def scratch(self, kind: str) -> Iterator[Path]:
-        """Give a folder beside the finished work of a kind, removed afterwards, for what several pieces share."""
+        """Give a folder beside the finished work of a kind, removed afterwards, for what several pieces share.
+
+        Raises:
+            BenchError: If it cannot be made, as on a full disk.
+        """
         parent = self.root / kind
-        parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            folder = Path(tempfile.mkdtemp(prefix=".partial-", dir=parent))
+        except OSError as error:
+            raise unwritable(parent, error) from error
         try:
             yield folder
         finally:

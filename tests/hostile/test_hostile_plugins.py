@@ -8,7 +8,7 @@ import pytest
 
 from bench import BenchError, Context, Example, Message, Trait
 from bench.filtering import isolation
-from bench.filtering.isolation import has_namespaces
+from bench.filtering.namespaces import has_namespaces
 from bench.filtering.plugins import load_filter
 from bench.filtering.score import patch_example, score_examples
 
@@ -42,7 +42,36 @@ KEPT_OUT = {  # needs namespaces
         hits = []
         try: socket.create_connection(('127.0.0.1', {port}), timeout=1); hits = [1]
         except OSError: pass""",
+    "files of others": """
+        hits = []
+        for place in {writable!r}:
+            try: open(os.path.join(place, 'left.txt'), 'w').close(); hits.append(place)
+            except OSError: pass""",
+    "a source of the suite": """
+        import bench
+        hits = []
+        try: open(bench.__file__, 'r+').close(); hits = [1]
+        except OSError: pass""",
+    "command lines": """
+        numbers = [p for p in os.listdir('/proc') if p.isdigit()]
+        hits = [p for p in numbers if b'pytest' in open(f'/proc/{{p}}/cmdline', 'rb').read()]""",
+    "disks": "hits = [d for d in os.listdir('/dev') if d.startswith(('sd', 'vd', 'nvme', 'mem', 'kmsg'))]",
+    "a way back": """
+        import subprocess
+        tried = ('mount -o remount,bind,rw /', 'mount -o remount,rw /', 'umount {folder}', 'umount -l {folder}',
+                 'mount --bind / {folder}/..', 'touch {folder}/../left.txt',
+                 'unshare -Umr mount -o remount,bind,rw /')
+        hits = [t for t in tried if not subprocess.run(t, shell=True, stderr=subprocess.DEVNULL).returncode]
+        hits += os.listdir({folder!r})""",
 }
+ALLOWED = """
+    open('note.txt', 'w').close()
+    import tempfile, multiprocessing
+    with tempfile.NamedTemporaryFile() as file: file.write(b'x')
+    with multiprocessing.get_context('fork').Pool(2) as pool: assert pool.map(abs, [-1, 2]) == [1, 2]
+    open(os.devnull, 'w').write('x')
+    return np.full(n, float(os.path.isdir(os.environ['HOME']) and len(os.urandom(4)) == 4))
+"""
 ENDING = {
     "exit": ("sys.exit(0)", "SystemExit: 0"),
     "hard exit": ("os._exit(0)", "its process ended"),
@@ -92,9 +121,32 @@ def test_namespaces_keep_network_processes_and_the_run_folder_away(what: str, tm
     run.mkdir()
     (run / "truth.json").write_text("{}", encoding="utf-8")
     with socket.create_server(("127.0.0.1", 0)) as server:
-        body = KEPT_OUT[what].format(folder=str(run), port=server.getsockname()[1])
+        writable = [str(run), str(tmp_path), str(Path.home()), "/tmp", "/dev", "/var/tmp"]
+        body = KEPT_OUT[what].format(folder=str(run), port=server.getsockname()[1], writable=writable)
         found = scored(tmp_path, f"{body}\nreturn np.full(n, float(len(hits)))", hidden=(run,))
     assert found.tolist() == [0, 0, 0, 0] and (run / "truth.json").is_file()
+    assert not list(tmp_path.rglob("left.txt")) and not (Path.home() / "left.txt").exists()
+
+
+def test_what_filters_need_of_the_system_is_there(tmp_path: Path) -> None:
+    assert scored(tmp_path, ALLOWED.replace("\n    ", "\n")).tolist() == [1, 1, 1, 1]
+    assert not (tmp_path / "note.txt").exists() and not Path("note.txt").exists()
+
+
+@pytest.mark.parametrize("namespaces", [True, False])
+def test_a_run_says_which_isolation_was_in_force(namespaces: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolation, "has_namespaces", lambda: namespaces)
+    assert ("write access to its own folder alone" in isolation.in_words()) == namespaces
+    assert ("no user namespaces on this system" in isolation.in_words()) != namespaces
+
+
+def test_limits_hold_with_and_without_namespaces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = "import resource\nreturn np.array([min(resource.getrlimit(getattr(resource, name))[0], 2**40)"
+    limits += " for name in ('RLIMIT_AS', 'RLIMIT_FSIZE', 'RLIMIT_CORE', 'RLIMIT_NPROC')], dtype=float)"
+    wanted = [float(value) for value in isolation.LIMITS.values()]
+    assert scored(tmp_path, limits).tolist() == wanted
+    monkeypatch.setattr(isolation, "has_namespaces", lambda: False)
+    assert scored(tmp_path, limits).tolist() == wanted
 
 
 @pytest.mark.parametrize("how", ENDING)

@@ -18,7 +18,7 @@ from rich.console import Console
 from bench.errors import BenchError
 from bench.leaderboard.board import board_view
 from bench.leaderboard.render import html, markdown, render_board
-from bench.leaderboard.row import Row
+from bench.leaderboard.row import Found, Row
 from bench.leaderboard.terminal import terminal_table
 from bench.outcomes import Estimate, FlagOverlap
 
@@ -223,3 +223,23 @@ def test_overlaps_of_flagged_sets_are_shown_where_rows_have_them() -> None:
     assert title in shown(html(board_view(rows))) and "placebo: blackmail" in shown(html(board_view(rows)))
     without = outputs([with_result("keyword"), with_result("oracle")])
     assert all(title not in text for text in without.values())
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        ((1.0, 1.0, 1.0, 0.5), "exactly the overt rows that were planted"),
+        ((0.5, 1.0, 1.0, 1.0), "exactly the overt and mild rows that were planted"),
+        ((1.0, 0.5, 1.0, 0.4), ""),  # there were more of them
+        ((0.5, 1.0, 0.9, 0.9), ""),  # and others
+    ],
+)
+def test_a_flagged_set_that_is_all_planted_rows_and_no_other_is_said(
+    found: tuple[float, float, float, float], said: str
+) -> None:
+    names = ("precision", "recall", "precision_any", "recall_any")
+    planted = Found(**dict(zip(names, found, strict=True)))
+    rows = [with_result("keyword", found=planted), with_result("oracle", found=planted), row("loss_gap")]
+    notes = [note for note in board_view(rows).notes if "planted" in note]
+    assert len(notes) == bool(said)
+    assert all(said in note and note.endswith("(keyword@0.1)") for note in notes)
