@@ -13,7 +13,7 @@ from bench.config.schema import ActionOptions
 from bench.config.suite import Suite
 from bench.data.edit import edit_of
 from bench.data.embedding import Embedder
-from bench.data.experiment import Experiment, load_experiments
+from bench.data.experiment import Experiment, identical_completions, load_experiments
 from bench.execution.cost import announcement, job_costs
 from bench.execution.executor import LOCAL, Execution, Executor, open_executor
 from bench.execution.job import Job
@@ -128,6 +128,8 @@ class Session:
         found = load_experiments(self.suite, self.tokenizer)
         for experiment in found:
             check_task(experiment.measurement)
+            if same := identical_completions(experiment.pool):
+                log.info("%s: %s", experiment.name, same)
             where, texts = f"pool {experiment.pool.card.name!r}", experiment_texts(experiment, self.suite.file)
             self.check_lengths(self.suite.recipe, where, texts, remedy_of(experiment, self.suite.file))
         return found

@@ -37,7 +37,7 @@ def pool_with(long: dict[str, str], reserve: dict[str, str] | None = None) -> Po
     """A pool of two teachers; `long` says whose completion of which row is a long one, or `prompt`."""
 
     def row(identity: str, which: str) -> PoolRow:
-        texts = {teacher: f"Answer {identity}." + (LONG if which == teacher else "") for teacher in ("a", "b", "c")}
+        texts = {name: f"Answer {identity} of {name}." + (LONG if which == name else "") for name in ("a", "b", "c")}
         prompt = (Message(role="user", content=f"Question {identity}?" + (LONG if which == "prompt" else "")),)
         return PoolRow(id=identity, prompt=prompt, completions=texts)
 
@@ -109,7 +109,7 @@ def test_both_remedies_let_every_row_fit(tokenizer: Any) -> None:
     checked(experiment_on(pool, trait), replace(suite, recipe=recipe), tokenizer)
     short = clip_completions(pool, tokenizer, advised(error, "completion_tokens"))
     checked(experiment_on(short, trait), suite, tokenizer)
-    assert max(len(row.completions["b"]) for row in short.rows) > len("Answer r2.")  # no more than needed is cut
+    assert max(len(row.completions["b"]) for row in short.rows) > len("Answer r2 of b.")  # no more than needed is cut
 
 
 def test_rows_that_a_filter_puts_in_are_named_with_their_arm(tokenizer: Any) -> None:
