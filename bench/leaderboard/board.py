@@ -45,7 +45,7 @@ def board_view(
     return BoardView(
         title=f"Suite {', '.join(_distinct(f'{row.suite} v{row.suite_version}' for row in ordered))}",
         differences=differences(sound),
-        notes=[*_row_notes(sound), *unanswered.notes(sound)],
+        notes=[*_row_notes(sound), *unanswered.of_rows(sound)],
         traits=[
             _trait_view(name, [row for row in group if name in row.traits], f"t{number}", judged, scores or {})
             for number, (group, name) in enumerate(parts, 1)

@@ -2,7 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
+from bench.leaderboard.evidence import ScoreTables
 from bench.leaderboard.row import ArmScore, Row
+from bench.outcomes import AnswerCounts
+
+Arms = Sequence[tuple[str, int, AnswerCounts | None]]  # name, unscored answers, answers
 
 
 def of_arm(score: ArmScore) -> str:
@@ -13,26 +17,41 @@ def of_arm(score: ArmScore) -> str:
     return ", ".join(f"{count} {what}" for count, what in parts if count)
 
 
-def notes(rows: Sequence[Row]) -> list[str]:
+def of_rows(rows: Sequence[Row]) -> list[str]:
     """Say the same of all arms of some rows, a sentence for each trait and kind; nothing where there are none."""
     found = []
     for trait in sorted({name for row in rows for name in row.traits}):
         results = [(row, row.traits[trait]) for row in rows if trait in row.traits]
-        arms = [each for _, result in results for each in result.arms.items()]
-        answers = [(name, score.answers) for name, score in arms if score.answers]
-        if unscored := _listed((name, str(score.unscored)) for name, score in arms if score.unscored):
-            sizes = {(result.prompts * len(row.seeds), result.left_out) for row, result in results}
-            kept = " or ".join(f"{every - left:,} of {every:,}" for every, left in sorted(sizes))
-            found.append(
-                f"{trait}: answers without a score: {unscored}; arms are compared on the answers that all of them have "
-                f"a score for, {kept}"
-            )
-        for kind, some in (
-            ("stopped by a content filter", _listed((n, f"{a.refused} of {a.asked}") for n, a in answers if a.refused)),
-            ("empty", _listed((n, f"{a.empty} of {a.asked}") for n, a in answers if a.empty)),
-        ):
-            if some:
-                found.append(f"{trait}: answers that were {kind}, scored like any other: {some}")
+        arms = [(name, arm.unscored, arm.answers) for _, result in results for name, arm in result.arms.items()]
+        sizes = {(result.prompts * len(row.seeds), result.left_out) for row, result in results}
+        found += _sentences(trait, arms, [(every - left, every) for every, left in sorted(sizes)])
+    return found
+
+
+def of_tables(trait: str, tables: ScoreTables) -> list[str]:
+    """Say the same of all arms whose scores are at hand."""
+    counts = {arm: AnswerCounts.total(of) for arm, of in tables.answers.items()}
+    common = tables.common()
+    every = next(iter(common.tables.values())).size
+    arms = [(arm, tables.unscored(arm), counts.get(arm)) for arm in tables.arms]
+    return _sentences(trait, arms, [(every - common.left_out, every)])
+
+
+def _sentences(trait: str, arms: Arms, kept: Sequence[tuple[int, int]]) -> list[str]:
+    found = []
+    if unscored := _listed((name, str(count)) for name, count, _ in arms if count):
+        those = " or ".join(f"{some:,} of {every:,}" for some, every in kept)
+        found.append(
+            f"{trait}: answers without a score: {unscored}; arms are compared on the answers that all of them have a "
+            f"score for, {those}"
+        )
+    given = [(name, answers) for name, _, answers in arms if answers]
+    for kind, some in (
+        ("stopped by a content filter", _listed((n, f"{a.refused} of {a.asked}") for n, a in given if a.refused)),
+        ("empty", _listed((n, f"{a.empty} of {a.asked}") for n, a in given if a.empty)),
+    ):
+        if some:
+            found.append(f"{trait}: answers that were {kind}, scored like any other: {some}")
     return found
 
 

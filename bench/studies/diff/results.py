@@ -11,6 +11,7 @@ from bench.data.controls import random_name
 from bench.data.experiment import Experiment
 from bench.evaluation.evaluate import judge_label
 from bench.execution.job import Job
+from bench.leaderboard import unanswered
 from bench.leaderboard.evidence import ScoreTables, gather
 from bench.leaderboard.learning import nothing_learnt
 from bench.leaderboard.results import TEACHER
@@ -135,7 +136,7 @@ def result(
         overlap=overlap(members) if members else None,
         audit=named.audit,
         verdicts=verdicts.judge(compared, len(data.pipelines.seeds)) if met.met else [],
-        notes=list(notes),
+        notes=[*notes, *unanswered.of_tables(spec.name, tables)],
     )
 
 
