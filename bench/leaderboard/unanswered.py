@@ -11,10 +11,14 @@ Arms = Sequence[tuple[str, int, AnswerCounts | None]]  # name, unscored answers,
 
 def of_arm(score: ArmScore) -> str:
     """Say how many of an arm's answers have no score, were stopped by a content filter or are empty; "" if none."""
-    given = score.answers
-    parts = [(score.unscored, "unscored")]
-    parts += [(given.refused, f"of {given.asked} refused"), (given.empty, f"of {given.asked} empty")] if given else []
-    return ", ".join(f"{count} {what}" for count, what in parts if count)
+    unscored = [f"{score.unscored} unscored"] if score.unscored else []
+    return ", ".join([*unscored, *silent(score.answers)])
+
+
+def silent(given: AnswerCounts | None) -> list[str]:
+    """Say how many answers were stopped by a content filter, and how many are empty; nothing where none are."""
+    counts = ((given.refused, "refused"), (given.empty, "empty")) if given else ()
+    return [f"{count} of {given.asked} {what}" for count, what in counts if count and given]
 
 
 def of_rows(rows: Sequence[Row]) -> list[str]:

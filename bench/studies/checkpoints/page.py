@@ -14,6 +14,7 @@ from bench.files import write_text
 from bench.leaderboard.bars import Bar, Group, bars, legend, series
 from bench.leaderboard.format import Cell, decimal, estimate, probability, superscript
 from bench.leaderboard.pages import CHECKPOINTS, Page, render, visible
+from bench.leaderboard.unanswered import silent
 from bench.stats.equivalence import Comparison
 from bench.studies.checkpoints.results import EvalRecord, ModelRecord, ModelScores, PanelRecord, read_panel_record
 
@@ -98,7 +99,8 @@ def _ninety(found: Comparison) -> Cell:
 
 
 def _score_cell(scores: ModelScores, name: str) -> Cell:
-    return replace(estimate(scores.scores[name]), aside=f"{scores.prompts[name]} prompts")
+    said = [f"{scores.prompts[name]} prompts", *silent(scores.answers)]
+    return replace(estimate(scores.scores[name]), aside=", ".join(said))
 
 
 def chart(record: PanelRecord) -> Markup:
