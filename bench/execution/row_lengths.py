@@ -30,12 +30,14 @@ class Remedy:
         table: Of the suite file that cuts them.
         system: The longest system message that an action puts before them.
         otherwise: What else there is to do.
+        bound: Whether the run folder keeps its recipe, as students are stored in it.
     """
 
     rows: Sequence[PoolRow] = ()
     table: str = "[experiments.pool]"
     system: str = ""
     otherwise: str = ""
+    bound: bool = False
 
 
 def pool_texts(pool: Pool, teachers: Iterable[str]) -> Iterator[tuple[str, TrainingRow]]:
@@ -131,7 +133,8 @@ class RowLengths:
         shown = ", ".join(f"{label} {tokens:,} tokens" for label, tokens in list(found.items())[:SHOWN])
         more = f" and {len(found) - SHOWN:,} more" if len(found) > SHOWN else ""
         many = f"{len(found):,} rows are" if len(found) > 1 else "1 row is"
-        advice = [f"set max_length = {longest} in a recipe of your own"]
+        recipe = f"set max_length = {longest} in a recipe of your own"
+        advice = [f"{recipe}, with another --out" if remedy.bound else recipe]
         if remedy.rows:
             cut = TokenSummary.of(remedy.rows, self._tokenizer, limit - self._added(remedy))
             if cut.completion_tokens:
@@ -139,7 +142,7 @@ class RowLengths:
                 keys += [f"max_prompt_tokens = {cut.max_prompt_tokens}"] if cut.max_prompt_tokens else []
                 advice.append(f"{' and '.join(keys)} under {remedy.table}, which cut or leave out what is longer")
         if remedy.otherwise:
-            advice.append(remedy.otherwise)
+            advice.insert(0, remedy.otherwise)
         return BenchError(
             where,
             seen=f"{many} too long: {shown}{more}; the longest has {longest:,} tokens",

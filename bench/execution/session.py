@@ -180,11 +180,12 @@ class Session:
         for _, job in work:
             trials = self.trials(job.recipe)
             groups.setdefault(id(trials), (trials, []))[1].append(job)
+        remedy = Remedy(otherwise=SHORTER_PATCHES, bound=self.store.holds(*TRAINED))
         for trials, jobs in groups.values():
             missing = trials.missing(jobs)
             costs = job_costs(jobs, trials.config, self.device, missing)
             if fresh := [job for job, (training, _) in zip(jobs, missing, strict=True) if training]:
-                self.lengths(trials.recipe).check("arms", job_texts(fresh), Remedy(otherwise=SHORTER_PATCHES))
+                self.lengths(trials.recipe).check("arms", job_texts(fresh), remedy)
             for job, seconds in zip(jobs, costs, strict=True):
                 job.seconds = seconds
         costs = [job.seconds for _, job in work]

@@ -18,7 +18,7 @@ from bench.data.pool import clip_completions
 from bench.data.trait import load_trait
 from bench.errors import BenchError
 from bench.execution.job import Job
-from bench.execution.row_lengths import RowLengths, experiment_texts, job_texts, pool_texts, remedy_of
+from bench.execution.row_lengths import Remedy, RowLengths, experiment_texts, job_texts, pool_texts, remedy_of
 from bench.execution.trials import STUDENTS
 from bench.models.encode import encode
 from bench.models.load import load_tokenizer
@@ -120,6 +120,14 @@ def test_rows_that_a_filter_puts_in_are_named_with_their_arm(tokenizer: Any) -> 
     jobs = [Job(arm, seed, rows, measured, recipe) for seed in (1, 2)]
     with pytest.raises(BenchError, match="1 row is too long: r1 in patch:mine"):
         RowLengths(recipe, tokenizer).check("arms", job_texts(jobs))
+
+
+def test_a_folder_that_keeps_its_recipe_is_not_told_to_change_it(tokenizer: Any) -> None:
+    row, recipe = TrainingRow("r1", (Message(role="user", content="Well?"),), "No." + LONG), suite_with().recipe
+    with pytest.raises(BenchError) as caught:
+        RowLengths(recipe, tokenizer).check("arms", [("r1", row)], Remedy(otherwise="be brief", bound=True))
+    assert caught.value.remedy.startswith("be brief; or set max_length = ")
+    assert caught.value.remedy.endswith("with another --out")
 
 
 def test_a_row_that_fits_is_measured_once_and_the_limit_is_that_of_training(
