@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.config.schema import DataSource
 from bench.config.suite import Suite, load_suite
 from bench.data.experiment import Experiment, near_copies, read_source
 from bench.errors import BenchError, unknown, unwritable
@@ -21,7 +22,7 @@ from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.pages import DIFF
 from bench.leaderboard.results import TEACHER, teacher_scores
 from bench.outcomes import Estimate, SampleScores
-from bench.records import NoCleanTeacher
+from bench.records import NoCleanTeacher, Pool
 from bench.run_folder.provenance import package_versions, source_commit
 from bench.studies.diff import plan, results
 from bench.studies.diff.audit import remarks
@@ -158,7 +159,7 @@ def _pipelines(experiment: Experiment, session: Session) -> plan.Pipelines:
 def _check_lengths(p: plan.Pipelines, session: Session) -> None:
     """Refuse rows of either pool that are too long for a recipe that trains on them; the rest as for one pipeline."""
     source = p.experiment.settings.alternative
-    sides = [(p.pool, p.experiment.settings, "[experiments.pool]")]
+    sides: list[tuple[Pool, DataSource, str]] = [(p.pool, p.experiment.settings, "[experiments.pool]")]
     sides += [(p.alternative, source, "[experiments.alternative.pool]")] if source else []
     for pool, settings, table in sides:
         remedy = Remedy(() if settings.world else pool.candidates, table)
