@@ -1,8 +1,11 @@
 """What the stages hand to one another: what a filter flagged, what is trained, what was measured."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
 
 from bench.records import Action, Strict
 
@@ -14,6 +17,31 @@ class Estimate(Strict):
     low: float | None = None
     high: float | None = None
     note: str = ""
+
+
+class AnswerCounts(Strict):
+    """How many answers a model gave, and how many of them say nothing; a scorer takes such ones for answers.
+
+    Attributes:
+        asked: Answers, repetitions of a sample included.
+        refused: Of these, stopped by a content filter.
+        empty: Of the others, those without any text or tool call.
+    """
+
+    asked: int = Field(ge=0)
+    refused: int = Field(ge=0)
+    empty: int = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _parts_of_all(self) -> Self:
+        if self.refused + self.empty > self.asked:
+            raise ValueError(f"{self.refused} refused and {self.empty} empty of {self.asked} answers")
+        return self
+
+    @classmethod
+    def total(cls, counts: Sequence["AnswerCounts"]) -> "AnswerCounts":
+        """Add counts up."""
+        return cls(**{name: sum(getattr(each, name) for each in counts) for name in cls.model_fields})
 
 
 class SampleScores(Strict):
@@ -28,6 +56,7 @@ class SampleScores(Strict):
         seconds: Wall time.
         answers_at_once: Prompts at a time where memory did not suffice for a batch of them, else None.
         memory_peak: Bytes at the peak of the process, where the suite's own provider answered.
+        answers: Score name -> the answers that it was given; none in evaluations from before they were counted.
     """
 
     values: dict[str, list[float | None]]
@@ -38,6 +67,7 @@ class SampleScores(Strict):
     seconds: float
     answers_at_once: int | None = None
     memory_peak: int | None = None
+    answers: dict[str, AnswerCounts] = {}
 
     def array(self, score: str) -> Any:
         """Return one score as float64 of shape (samples,), NaN where it does not apply."""

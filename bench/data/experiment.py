@@ -230,6 +230,16 @@ def _text(turns: str | list[dict[str, str]]) -> str:
     return turns if isinstance(turns, str) else "\n".join(turn["content"] for turn in turns)
 
 
+def identical_completions(pool: Pool) -> str:
+    """Return a remark on rows for which both teachers gave the same completion, or "" where there are none."""
+    card = pool.card
+    same = sum(row.completions[card.original] == row.completions[card.clean] for row in pool.rows) if card.clean else 0
+    if not same:
+        return ""
+    said = f"{same} of {len(pool.rows)} rows have identical completions by {card.original} and {card.clean}"
+    return said if same < len(pool.rows) else f"{said}: original and clean are the same training, so nothing can differ"
+
+
 def near_copies(experiment: Experiment, embedder: Embedder) -> str:
     """Return a remark on pool prompts that nearly equal an eval prompt, or "" where there are none."""
     import numpy as np

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from jinja2 import TemplateError
-
-from bench.errors import BenchError
 from bench.models.encode import encode
 from bench.records import PoolRow, TrainingRow
 
@@ -111,7 +108,7 @@ class TokenSummary:
             BenchError: If the chat template cannot render a row.
         """
         counted = [
-            (row.id, teacher, _tokens(tokenizer, TrainingRow(row.id, row.prompt, text)))
+            (row.id, teacher, len(encode(tokenizer, TrainingRow(row.id, row.prompt, text), sys.maxsize).ids))
             for row in rows
             for teacher, text in row.completions.items()
         ]
@@ -121,18 +118,6 @@ class TokenSummary:
         lengths = {teacher: Spread.of(each) for teacher, each in by_teacher.items()}
         too_long = [each for each in counted if each[2] > limit]
         return cls(lengths, limit, too_long, *(_cuts(rows, tokenizer, counted, limit) if too_long else ()))
-
-
-def _tokens(tokenizer: Any, row: TrainingRow) -> int:
-    try:
-        return len(encode(tokenizer, row, sys.maxsize).ids)
-    except TemplateError as error:
-        raise BenchError(
-            f"row {row.id!r}",
-            seen=f"the model's chat template refuses its turns: {error}",
-            expected="turns that it can render, most often user and assistant in turn",
-            remedy="take the row out, or choose a recipe with another model",
-        ) from error
 
 
 def _cuts(

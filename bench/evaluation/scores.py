@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.outcomes import SampleScores
+from bench.outcomes import AnswerCounts, SampleScores
 
 WORDS = ("C", "I", "P", "N", "yes", "no", "true", "false")  # those that Inspect reads as numbers, the last in any case
 
@@ -40,6 +40,8 @@ def collect(logs: Sequence[Any], log_dir: Path, seconds: float, wanted: Sequence
                 found.values.setdefault(score, []).append(value)
                 found.ids.setdefault(score, []).append(str(sample))
                 found.families.setdefault(score, []).append(families[sample])
+        names = {renamed.get(score, score) for numbers in table.values() for score in numbers}
+        found.answers.update(dict.fromkeys(sorted(names), _answers(log)))
         found.tasks[log.eval.task] = log.eval.task_version
         found.logs.append(Path(log.location).name)
     return found
@@ -72,6 +74,15 @@ def check_answered(logs: Sequence[Any], log_dir: Path) -> None:
                 expected="every sample answered and scored",
                 remedy=remedy,
             )
+
+
+def _answers(log: Any) -> AnswerCounts:
+    """Count a task's answers, and those of them that say nothing; samples that no model was asked have no choice."""
+    asked = [sample.output for sample in log.samples if sample.output.choices]
+    refused = [output.stop_reason == "content_filter" for output in asked]
+    empty = [not (output.completion.strip() or output.message.tool_calls) for output in asked]
+    silent = sum(nothing and not stopped for nothing, stopped in zip(empty, refused, strict=True))
+    return AnswerCounts(asked=len(asked), refused=sum(refused), empty=silent)
 
 
 def _scored(log: Any) -> Iterator[tuple[Any, dict[str, Any]]]:

@@ -246,6 +246,7 @@ def rejudge(
             "values": before.values | after.values,
             "ids": before.ids | after.ids,
             "families": before.families | after.families,
+            "answers": before.answers | after.answers,
             "tasks": before.tasks,
         }
     )

@@ -13,20 +13,21 @@ from bench.config.schema import ActionOptions
 from bench.config.suite import Suite
 from bench.data.edit import edit_of
 from bench.data.embedding import Embedder
-from bench.data.experiment import Experiment, load_experiments
+from bench.data.experiment import Experiment, identical_completions, load_experiments
 from bench.execution.cost import announcement, job_costs
 from bench.execution.executor import LOCAL, Execution, Executor, open_executor
 from bench.execution.job import Job
 from bench.execution.memory import Workload, fitted, warning
 from bench.execution.progress import Progress, log
-from bench.execution.trials import Trials, TrialSettings
+from bench.execution.row_lengths import Labelled, Remedy, RowLengths, experiment_texts, job_texts, remedy_of
+from bench.execution.trials import CHECKPOINTS, EVALS, STUDENTS, Trials, TrialSettings
 from bench.filtering.model_access import ModelAccess
 from bench.filtering.select import Resources
-from bench.models.load import cache_folder, pick_device, resolve_model
+from bench.models.load import cache_folder, load_tokenizer, pick_device, resolve_model
 from bench.models.shape import ModelShape
 from bench.outcomes import Arm
 from bench.records import MissingInput, TrainingRow
-from bench.run_folder.provenance import check_folder, stored_device
+from bench.run_folder.provenance import bind_folder, check_folder, stored_device
 from bench.run_folder.store import Store
 from bench.training.checkpoints import Checkpoint
 from bench.training.lengths import Lengths
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 JUDGE_KEYS = ("judge", "grader")
+TRAINED = (STUDENTS, EVALS, CHECKPOINTS)  # work from which on a run folder keeps its settings
+SHORTER_PATCHES = "let the filter put in shorter completions"
 
 
 @dataclass(frozen=True)
@@ -90,6 +93,7 @@ class Session:
         self.store, self.executor, self.progress = store, executor, progress
         self.embedder = Embedder(cache_folder() / "embeddings")
         self._trials: dict[str, Trials] = {}
+        self._lengths: dict[str, RowLengths] = {}
 
     @property
     def main(self) -> Trials:
@@ -116,17 +120,39 @@ class Session:
         return self._trials[key]
 
     def experiments(self) -> list[Experiment]:
-        """Load the suite's experiments, and try the eval tasks that are the user's.
+        """Load the suite's experiments, try the eval tasks that are the user's, and measure the rows.
 
         Raises:
-            BenchError: From `bench.data.experiment.load_experiments` or `bench.evaluation.evaluate.check_task`.
+            BenchError: From `bench.data.experiment.load_experiments` or `bench.evaluation.evaluate.check_task`, or if
+                rows are longer than the recipe allows.
         """
         from bench.evaluation.evaluate import check_task  # loads Inspect where there is such a task
 
         found = load_experiments(self.suite, self.tokenizer)
         for experiment in found:
             check_task(experiment.measurement)
+            if same := identical_completions(experiment.pool):
+                log.info("%s: %s", experiment.name, same)
+            where, texts = f"pool {experiment.pool.card.name!r}", experiment_texts(experiment, self.suite.file)
+            self.check_lengths(self.suite.recipe, where, texts, remedy_of(experiment, self.suite.file))
         return found
+
+    def check_lengths(self, recipe: Recipe, where: str, texts: Labelled, remedy: Remedy) -> None:
+        """Refuse rows that are too long for a recipe; not asked again once students are stored.
+
+        Raises:
+            BenchError: From `bench.execution.row_lengths.RowLengths.check`.
+        """
+        if not self.store.holds(STUDENTS):
+            self.lengths(recipe).check(where, texts, remedy)
+
+    def lengths(self, recipe: Recipe) -> RowLengths:
+        """Return the rows that are known to fit a recipe; the tokenizer is loaded when it is first asked for."""
+        key = recipe.model_dump_json(exclude={"name"})
+        if key not in self._lengths:
+            plain = recipe.model != self.suite.recipe.model
+            self._lengths[key] = RowLengths(recipe, load_tokenizer(recipe.model, plain_template=plain))
+        return self._lengths[key]
 
     def tokenizer(self) -> Any:
         """Load the student's tokenizer."""
@@ -157,8 +183,12 @@ class Session:
         for _, job in work:
             trials = self.trials(job.recipe)
             groups.setdefault(id(trials), (trials, []))[1].append(job)
+        remedy = Remedy(otherwise=SHORTER_PATCHES, bound=self.store.holds(*TRAINED))
         for trials, jobs in groups.values():
-            costs = job_costs(jobs, trials.config, self.device, trials.missing(jobs))
+            missing = trials.missing(jobs)
+            costs = job_costs(jobs, trials.config, self.device, missing)
+            if fresh := [job for job, (training, _) in zip(jobs, missing, strict=True) if training]:
+                self.lengths(trials.recipe).check("arms", job_texts(fresh), remedy)
             for job, seconds in zip(jobs, costs, strict=True):
                 job.seconds = seconds
         costs = [job.seconds for _, job in work]
@@ -224,10 +254,12 @@ def open_session(options: Options, progress: Progress) -> Iterator[Session]:
     """
     suite = options.suite
     device = stored_device(options.out) if options.rejudging else pick_device(options.device)
-    settings = run_settings(suite, device, options.execution.engine)
-    check_folder(options.out, settings, ignore=JUDGE_KEYS if options.rejudging else ())
-    store = Store(options.out / "store")
+    store, settings = Store(options.out / "store"), run_settings(suite, device, options.execution.engine)
+    ignore = JUDGE_KEYS if options.rejudging else ()
+    check_folder(options.out, settings, ignore, used=store.holds(*TRAINED))
     with store.claimed(), open_executor(options.execution, device, store.root) as executor, progress:
+        if not (options.rejudging or store.holds(*TRAINED)):
+            bind_folder(options.out, settings)
         log.info("model %s: %s", suite.recipe.model, resolve_model(suite.recipe.model))
         yield Session(options, device, store, executor, progress)
 

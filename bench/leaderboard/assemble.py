@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bench.data.embedding import Embedder
-from bench.data.experiment import Experiment, near_copies
+from bench.data.experiment import Experiment, identical_completions, near_copies
 from bench.evaluation.evaluate import score_answers
 from bench.execution.session import Session
 from bench.leaderboard.examples import with_examples
@@ -55,6 +55,8 @@ def pool_notes(experiment: Experiment, embedder: Embedder) -> list[str]:
     """Say what a reader must know of a pool: cuts, near copies, how often each teacher shows the trait."""
     pool, trait = experiment.pool, experiment.trait
     notes = [*pool.notes, *experiment.notes, near_copies(experiment, embedder)]
+    if same := identical_completions(pool):
+        notes.append(f"{experiment.name}: {same}")
     if not pool.card.clean:
         notes.append(
             f"{experiment.name}: the pool has one teacher, so nothing can be patched and the untrained model stands in "

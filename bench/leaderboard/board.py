@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.leaderboard import format as words
-from bench.leaderboard import tables
+from bench.leaderboard import tables, unanswered
 from bench.leaderboard.attribution import LdsReport, attribution_of
 from bench.leaderboard.calibration import Calibration, table_for
 from bench.leaderboard.comparable import adjust, comparable_groups, differences, distinct_rows, row_key
@@ -50,7 +50,7 @@ def board_view(
     return BoardView(
         title=f"Suite {', '.join(_distinct(f'{row.suite} v{row.suite_version}' for row in ordered))}",
         differences=differences(sound),
-        notes=_row_notes(sound),
+        notes=[*_row_notes(sound), *unanswered.of_rows(sound)],
         traits=[
             _trait_view(name, [row for row in group if name in row.traits], f"t{number}", beside)
             for number, (group, name) in enumerate(parts, 1)

@@ -67,7 +67,7 @@ def measurement(result: TraitResult) -> dict[str, str]:
         "pool rows": str(result.pool_rows),
         "judge": result.judge,
         "eval version": str(result.eval_version),
-        "held-out prompts": str(result.prompts),
+        "held-out prompts": f"{result.prompts}{f', {left} answers left out' if (left := result.left_out) else ''}",
         "reserve": f"{result.reserve_rows} rows",
         "controls": str(result.controls),
         "minimum gap": f"{result.minimum_gap:g}",

@@ -6,6 +6,7 @@ import json
 import math
 import zlib
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Self
@@ -17,9 +18,10 @@ from pydantic import Field, model_validator
 from bench.arms import CLEAN, ORIGINAL
 from bench.errors import BenchError
 from bench.files import MAX_BYTES, parse_json, read_bytes, replacing, validated
-from bench.outcomes import SampleScores
+from bench.outcomes import AnswerCounts, SampleScores
 from bench.records import Strict
 from bench.stats.means import Floats, Means, arm_means
+from bench.stats.unscored import Common, on_common_prompts
 
 FOLDER = "evidence"
 LARGEST = MAX_BYTES  # of a file once unpacked
@@ -36,7 +38,9 @@ class ScoreTables(Strict):
         ids: Score name -> sample ids.
         families: Score name -> family (bootstrap cluster) of each sample.
         arms: Arm -> score name -> one list of values a training seed, in the order of `ids`; None where a score does
-            not apply. A model without seeds (base, teacher) has one list.
+    A model without seeds (base, teacher) has one list.
+        answers: Arm -> how many answers the trait's score was given for each training seed, and how many of them say
+            nothing; arms whose evaluation did not count them are missing.
     """
 
     score: str
@@ -44,18 +48,34 @@ class ScoreTables(Strict):
     ids: dict[str, list[str]]
     families: dict[str, list[str]]
     arms: dict[str, dict[str, list[list[float | None]]]]
+    answers: dict[str, list[AnswerCounts]] = {}
 
     def means(self, score: str) -> Means:
         """Return the means of one score over all arms that have it."""
         scales: dict[str, tuple[float, float]] = {self.score: self.scale, "exact": (0.0, 1.0)}
-        return arm_means(*self.tables(score), scales.get(score))
+        means = arm_means(*self.tables(score), scales.get(score))
+        return replace(means, refused=self.common().refused) if score == self.score else means
 
     def tables(self, score: str) -> tuple[dict[str, Floats], NDArray[np.int64]]:
-        """Return one score of all arms that have it, each (seeds, prompts), and each prompt's family, (prompts,)."""
+        """Return one score of all arms that have it, each (seeds, prompts), and each prompt's family, (prompts,).
+
+        Those of the trait's score are on the answers that every arm has a score for, see `bench.stats.unscored`.
+        """
+        tables = self.common().tables if score == self.score else self._tables(score)
+        return tables, np.unique(self.families[score], return_inverse=True)[1].astype(np.int64)
+
+    def common(self) -> Common:
+        """Return the trait's score on the answers that every arm has one for."""
+        return on_common_prompts(self._tables(self.score))
+
+    def unscored(self, arm: str) -> int:
+        """Return how many of an arm's answers the trait's scorer gave no score."""
+        return sum(value is None for run in self.arms[arm].get(self.score, ()) for value in run)
+
+    def _tables(self, score: str) -> dict[str, Floats]:
         having = {arm: np.array(runs[score], dtype=np.float64) for arm, runs in self.arms.items() if score in runs}
         seeds = max(map(len, having.values()))
-        tables = {arm: each if len(each) == seeds else np.repeat(each, seeds, axis=0) for arm, each in having.items()}
-        return tables, np.unique(self.families[score], return_inverse=True)[1].astype(np.int64)
+        return {arm: each if len(each) == seeds else np.repeat(each, seeds, axis=0) for arm, each in having.items()}
 
 
 class Evidence(ScoreTables):
@@ -84,6 +104,8 @@ class Evidence(ScoreTables):
             for name, lists in runs.items():
                 if len(lists) not in (1, len(self.seeds)) or any(len(each) != len(self.ids[name]) for each in lists):
                     raise ValueError(f"arm {arm!r} does not have a score {name!r} for each seed and sample")
+        if any(len(counts) != len(self.arms.get(arm, {}).get(self.score, ())) for arm, counts in self.answers.items()):
+            raise ValueError("answers are counted of an arm for each of its seeds")
         return self
 
 
@@ -111,7 +133,9 @@ def gather(scores: Mapping[str, Sequence[SampleScores]], score: str, scale: tupl
             )
         arms[arm] = {name: [list(map(_or_none, run.values[name])) for run in runs] for name in having}
     ids, families = ({name: of[name] for name in reference.values} for of in (reference.ids, reference.families))
-    return ScoreTables(score=score, scale=scale, ids=ids, families=families, arms=arms)
+    counted = {arm: [run.answers[score] for run in runs if score in run.answers] for arm, runs in scores.items()}
+    answers = {arm: counts for arm, counts in counted.items() if len(counts) == len(scores[arm])}
+    return ScoreTables(score=score, scale=scale, ids=ids, families=families, arms=arms, answers=answers)
 
 
 def _or_none(value: float | None) -> float | None:
@@ -131,7 +155,8 @@ def write_evidence(evidence: Mapping[str, Evidence], folder: Path) -> dict[str, 
     Raises:
         BenchError: If it cannot be written.
     """
-    text = json.dumps({trait: each.model_dump() for trait, each in evidence.items()}, separators=(",", ":"))
+    tables = {trait: each.model_dump(exclude=None if each.answers else {"answers"}) for trait, each in evidence.items()}
+    text = json.dumps(tables, separators=(",", ":"))
     packed = gzip.compress(text.encode(), mtime=0)
     digest = hashlib.sha256(packed).hexdigest()
     file = f"{FOLDER}/{PREFIX}{digest[:16]}.json.gz"

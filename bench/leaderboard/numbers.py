@@ -10,8 +10,9 @@ import numpy as np
 from bench.arms import control_arm, filter_arm
 from bench.data.controls import LENGTH, random_name
 from bench.leaderboard.evidence import Evidence
+from bench.leaderboard.learning import nothing_learnt
 from bench.leaderboard.row import BOUNDS, ArmScore, Effect, LeakageEffect, Winner
-from bench.outcomes import Estimate
+from bench.outcomes import AnswerCounts, Estimate
 from bench.records import Action
 from bench.stats import effects, inference
 from bench.stats.agreement import Agreement, margin_agreement
@@ -47,6 +48,7 @@ class Reading:
     gap: Estimate
     opened: bool
     reason: str
+    left_out: int
 
     def actions(self, filter_name: str, budget: float) -> tuple[Action, ...]:
         """Return the actions on a filter's flagged set that were run, in order."""
@@ -70,6 +72,8 @@ def read(evidence: Evidence) -> Reading:
     main = means[evidence.score]
     gap = effects.gap(main)
     opened, reason = effects.gate(gap, evidence.minimum_gap)
+    if not opened:
+        reason = "; ".join(filter(None, (nothing_learnt(evidence), reason)))
     side = [name for name in means if name not in (evidence.score, "exact", "loss", MARGIN)]
     arms = {
         arm: ArmScore(
@@ -78,6 +82,8 @@ def read(evidence: Evidence) -> Reading:
             loss=_mean(means.get("loss"), arm),
             margin=_margin(means.get(MARGIN), arm),
             extra={name: _mean(means[name], arm) for name in side if arm in means[name].point},
+            unscored=evidence.unscored(arm),
+            answers=AnswerCounts.total(evidence.answers[arm]) if arm in evidence.answers else None,
         )
         for arm in evidence.arms
     }
@@ -92,6 +98,7 @@ def read(evidence: Evidence) -> Reading:
         gap=gap,
         opened=opened,
         reason=reason,
+        left_out=evidence.common().left_out,
     )
 
 
@@ -153,6 +160,7 @@ def numbers(
     opened = reading.opened
     return {
         "prompts": len(reading.evidence.ids[reading.evidence.score]),
+        "left_out": reading.left_out,
         "controls": reading.evidence.controls,
         "minimum_gap": reading.evidence.minimum_gap,
         "scored": opened,

@@ -50,7 +50,7 @@ def teacher_scores(experiment: Experiment, reference: SampleScores) -> dict[str,
         judge = experiment.measurement.judge
         values = score_answers(experiment.trait, [answers[identity] for identity in ids], judge)
         if values is not None:
-            own = {"values": {score: list(values)}, "tasks": {}, "logs": [], "seconds": 0.0}
+            own = {"values": {score: list(values)}, "tasks": {}, "logs": [], "seconds": 0.0, "answers": {}}
             scores[TEACHER + teacher] = [reference.model_copy(update=own)]
     return scores
 

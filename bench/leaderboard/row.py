@@ -14,7 +14,7 @@ from bench.files import read_record, write_json
 from bench.filtering.plugin import NAME_PATTERN
 from bench.leaderboard.checks import LARGEST, wrong_numbers
 from bench.leaderboard.evidence import Evidence, remove_evidence, write_evidence
-from bench.outcomes import Estimate, FilterCard, FlagOverlap
+from bench.outcomes import AnswerCounts, Estimate, FilterCard, FlagOverlap
 from bench.records import Action, Strict
 from bench.stats.agreement import Agreement
 from bench.stats.leakage import Leakage
@@ -38,6 +38,8 @@ class ArmScore(Strict):
     loss: Estimate  # held-out loss on clean completions, nats a token
     margin: Estimate = UNMEASURED  # log p(trait completion) - log p(clean one), nats
     extra: dict[str, Estimate] = {}  # side scores of the eval, such as recognition
+    unscored: Count = 0  # answers, over all seeds, that the trait's scorer gave no score
+    answers: AnswerCounts | None = None  # over all seeds; None where they were not counted
 
 
 class Effect(Strict):
@@ -133,6 +135,7 @@ class TraitResult(Strict):
     pool_rows: Count
     reserve_rows: Count  # that replace dropped ones
     prompts: Count  # held-out prompts that the trait score covers
+    left_out: Count = 0  # answers of each arm, of seeds x prompts, that are not compared as some arm has no score there
     controls: Count  # random sets held over all seeds
     flagged: Count
     scored: bool  # False: the gate did not open, `reason` says why

@@ -7,6 +7,7 @@ from typing import get_args
 from bench.arms import BASE, CLEAN, ORIGINAL, control_arm, filter_arm
 from bench.data.controls import LENGTH, random_name
 from bench.leaderboard import format as words
+from bench.leaderboard import unanswered
 from bench.leaderboard.attribution import FilterAttribution
 from bench.leaderboard.format import Cell
 from bench.leaderboard.headline import contenders
@@ -265,7 +266,7 @@ def arm_lines(rows: Sequence[Row], trait: str) -> list[ArmLine]:
             name=name if len(versions[name]) == 1 else f"{name} (in {label})",
             group=group,
             kind=kind,
-            trait=words.rate(score.trait, prompts),
+            trait=replace(words.rate(score.trait, prompts), aside=unanswered.of_arm(score)),
             capability=words.estimate(score.capability),
             loss=words.estimate(score.loss),
             margin=words.estimate(score.margin),

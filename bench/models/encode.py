@@ -44,12 +44,12 @@ def encode(tokenizer: Any, row: TrainingRow, max_length: int) -> Encoded:
     """Render one row with the model's chat template.
 
     Raises:
-        BenchError: If the row is longer than `max_length`, or the template does not keep the prompt as a prefix.
+        BenchError: If the row is longer than `max_length`, or the template cannot render it or does not keep the
+            prompt as a prefix.
     """
+    whole = _rendered(tokenizer, row)
     messages = [message.model_dump() for message in row.prompt]
-    answer = [*messages, {"role": "assistant", "content": row.completion}]
     prompt = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    whole = tokenizer.apply_chat_template(answer, tokenize=False)
     prompt_ids = tokenizer(prompt, add_special_tokens=False)["input_ids"]
     ids = tokenizer(whole, add_special_tokens=False)["input_ids"]
     if ids[: len(prompt_ids)] != prompt_ids or len(ids) == len(prompt_ids):
@@ -67,6 +67,36 @@ def encode(tokenizer: Any, row: TrainingRow, max_length: int) -> Encoded:
             remedy="raise max_length, or shorten the row (the suite's completion_tokens, max_prompt_tokens)",
         )
     return Encoded(tuple(ids), len(prompt_ids), row.weight, row.steering)
+
+
+def too_long(tokenizer: Any, rows: Sequence[TrainingRow], max_length: int) -> dict[int, int]:
+    """Return the tokens of every row that is longer than `max_length`, by its place.
+
+    Raises:
+        BenchError: If the chat template cannot render a row.
+    """
+    texts = enumerate(_rendered(tokenizer, row) for row in rows)
+    doubtful = {i: text for i, text in texts if len(text.encode()) >= max_length}  # a token takes a byte or more
+    ids = tokenizer(list(doubtful.values()), add_special_tokens=False)["input_ids"] if doubtful else []
+    return {i: len(tokens) for i, tokens in zip(doubtful, ids, strict=True) if len(tokens) > max_length}
+
+
+def _rendered(tokenizer: Any, row: TrainingRow) -> str:
+    from jinja2 import TemplateError
+
+    turns = [message.model_dump() for message in row.prompt]
+    try:
+        text: str = tokenizer.apply_chat_template(
+            [*turns, {"role": "assistant", "content": row.completion}], tokenize=False
+        )
+    except TemplateError as error:
+        raise BenchError(
+            f"row {row.id!r}",
+            seen=f"the model's chat template refuses its turns: {error}",
+            expected="turns that it can render, most often user and assistant in turn",
+            remedy="take the row out, or choose a recipe with another model",
+        ) from error
+    return text
 
 
 def encode_all(tokenizer: Any, rows: Sequence[TrainingRow], max_length: int) -> list[Encoded]:

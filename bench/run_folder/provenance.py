@@ -55,13 +55,15 @@ def source_commit() -> str:
         return ""
 
 
-def check_folder(out: Path, settings: dict[str, Any], ignore: Sequence[str] = ()) -> None:
+def check_folder(out: Path, settings: dict[str, Any], ignore: Sequence[str] = (), *, used: bool = True) -> None:
     """Bind a new run folder to these settings, or refuse one that is bound to others.
 
     Args:
         out: The folder.
         settings: What it is bound to.
         ignore: Keys that may differ.
+        used: Whether it holds work that was done under its settings. If not, others may take their place (see
+            `bind_folder`): a run that was refused at its start must not keep the folder from what the error advised.
 
     Raises:
         BenchError: Naming the differing keys, or that the folder is not a run folder.
@@ -75,7 +77,7 @@ def check_folder(out: Path, settings: dict[str, Any], ignore: Sequence[str] = ()
             for key in sorted({*stored, *now} - set(ignore))
             if stored.get(key) != now.get(key)
         ]
-        if wrong:
+        if wrong and used:
             raise BenchError(
                 f"run folder {out}",
                 seen="; ".join(wrong),
@@ -91,6 +93,15 @@ def check_folder(out: Path, settings: dict[str, Any], ignore: Sequence[str] = ()
             remedy="use another --out",
         )
     write_json(file, settings)
+
+
+def bind_folder(out: Path, settings: dict[str, Any]) -> None:
+    """Bind a run folder that nothing was trained in to these settings; the caller has claimed it.
+
+    Raises:
+        BenchError: If it cannot be written.
+    """
+    write_json(out / SETTINGS_FILE, settings)
 
 
 def stored_device(out: Path) -> str:

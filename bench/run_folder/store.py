@@ -97,6 +97,10 @@ class Store:
         self._intact.add(folder)
         return True
 
+    def holds(self, *kinds: str) -> bool:
+        """Return whether any work of these kinds is finished, damaged or not."""
+        return any(any((self.root / kind).glob(f"[!.]*/{KEY_FILE}")) for kind in kinds)
+
     def keys(self, kind: str) -> list[tuple[Path, dict[str, Any]]]:
         """Return folder and key of all finished work of a kind; damaged folders are left out."""
         found = []

@@ -101,7 +101,9 @@ def _missing(means: Means, weights: Weights) -> Estimate | None:
     rows = [means.row(arm) for arm in weights]
     empty = [arm for arm in weights if np.isnan(means.point[arm])]
     if empty:
-        return Estimate(value=None, note=f"not estimable: no scores of {', '.join(empty)}")
+        why = [f"{arm}: {means.refused[arm]}" for arm in empty if arm in means.refused]
+        reason = "; ".join(why) if why else f"no scores of {', '.join(empty)}"
+        return Estimate(value=None, note=f"not estimable: {reason}")
     extents = [means.extent[arm] for arm in weights]
     prompts, families = min(each.prompts for each in extents), min(each.clusters for each in extents)
     missing = sorted(arm for arm in weights if means.extent[arm].seeds < means.seeds)

@@ -49,6 +49,7 @@ def beats_random(
     if why_no_test(means, controls) or any(math.isnan(means.point[name]) for name in weights):
         return None
     groups = [list(controls), *(list(group) for group in pool if len(group) > 1 and set(group) != set(controls))]
+    groups = [group for group in groups if not any(math.isnan(means.point[name]) for name in group)]
     squares = [_squares(means, group) for group in groups]
     degrees = sum(len(group) for group in groups) - len(groups)
     spread = sum(squares) / degrees * _slope(means, controls) ** 2 * (1 + 1 / len(controls))

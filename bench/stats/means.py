@@ -6,7 +6,7 @@ Scores are oriented so that higher = more trait. All tables of one call share th
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,6 +62,7 @@ class Means:
         training: Variance between trainings; all zero with fewer than `MIN_SEEDS` seeds.
         spread: Variance of a mean over prompts as a share of p (1 - p), pooled over arms; p is the mean from 0 to 1.
         degrees: Degrees of freedom of a variance over families.
+        refused: Arm without scores -> why it is not compared, see `bench.stats.unscored`.
     """
 
     point: dict[str, float]
@@ -74,6 +75,7 @@ class Means:
     training: Training
     spread: float
     degrees: float
+    refused: Mapping[str, str] = field(default_factory=dict)
 
     def row(self, arm: str) -> int:
         """Return the row of an arm.
@@ -221,8 +223,8 @@ def _spread(residuals: Floats, inner: Floats, extent: Mapping[str, Extent]) -> f
     One arm that answers whole families alike (a teacher, say) must not make the others uncertain: the figure is at most
     that of prompts correlated by `FAMILY_CORRELATION` within families.
     """
-    prompts = min(each.prompts for each in extent.values())
-    families = min(each.clusters for each in extent.values())
+    prompts = min((each.prompts for each in extent.values() if each.prompts), default=0)
+    families = min((each.clusters for each in extent.values() if each.clusters), default=0)
     most = (1 + (prompts / max(families, 1) - 1) * FAMILY_CORRELATION) / max(prompts, 1)
     variance = (residuals**2).sum(1)
     return min(float(variance.sum() / inner[variance > 0].sum()), most) if variance.sum() > 0 else most

@@ -11,11 +11,12 @@ import pytest
 from bench.config.schema import ExperimentSettings, PoolSource
 from bench.config.suite import Suite, load_suite, with_pool
 from bench.data.embedding import Embedder
-from bench.data.experiment import Experiment, load_experiment, near_copies
+from bench.data.experiment import Experiment, identical_completions, load_experiment, near_copies
 from bench.data.pool import hash_rows
 from bench.errors import BenchError
 from bench.models.load import resolve_model
 from bench.models.packaged import TINY
+from bench.records import Message, Pool, PoolCard, PoolRow
 
 TRAIT = """name = "toy"
 description = "A toy."
@@ -253,3 +254,15 @@ def test_a_near_copy_is_remarked_on_but_not_refused(tmp_path: Path) -> None:
     copied = own(tmp_path, ["How do I get candle wax off my linen tablecloth?", "What is 2 + 2?"], lines=lines)
     assert near_copies(copied, embedder).startswith("1 of 3 eval prompts have a near copy in the pool")
     assert near_copies(own(tmp_path, ["What is 2 + 2?"]), embedder) == ""
+
+
+def test_rows_with_identical_completions_of_both_teachers_are_counted() -> None:
+    def pool(same: int, clean: str = "b") -> Pool:
+        turns = (Message(role="user", content="Well?"),)
+        texts = [{"a": "Yes.", "b": "Yes." if i < same else "No."} for i in range(10)]
+        rows = tuple(PoolRow(id=f"r{i}", prompt=turns, completions=each) for i, each in enumerate(texts))
+        return Pool(PoolCard(name="own", original="a", clean=clean), rows, "0" * 64)
+
+    assert identical_completions(pool(0)) == identical_completions(pool(3, clean="")) == ""
+    assert identical_completions(pool(3)) == "3 of 10 rows have identical completions by a and b"
+    assert identical_completions(pool(10)).endswith("so nothing can differ")

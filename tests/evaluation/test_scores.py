@@ -6,15 +6,16 @@ from pathlib import Path
 import pytest
 from inspect_ai import Epochs, Task
 from inspect_ai.dataset import Sample
+from inspect_ai.model import ModelOutput, StopReason
 from inspect_ai.scorer import Score, Scorer, Target, accuracy, scorer
-from inspect_ai.solver import TaskState, generate
+from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
 
 from bench.data.trait import Measurement, load_trait
 from bench.errors import BenchError
 from bench.evaluation.constant import CONSTANT
 from bench.evaluation.evaluate import check_task, run_tasks
 from bench.evaluation.scores import collect
-from bench.outcomes import SampleScores
+from bench.outcomes import AnswerCounts, SampleScores
 
 
 def giving(name: str, *values: object) -> Scorer:
@@ -74,7 +75,37 @@ def test_two_scores_of_one_name_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_scorer_without_an_opinion_leaves_a_gap(tmp_path: Path) -> None:
-    assert measured(tmp_path, giving("polite", math.nan, 1)).values == {"manners": [None, 1.0]}
+    assert measured(tmp_path / "1", giving("polite", math.nan, 1)).values == {"manners": [None, 1.0]}
+    unscored = Score.unscored().value
+    assert measured(tmp_path / "2", giving("polite", 1, unscored)).values == {"manners": [1.0, None]}
+
+
+@solver
+def saying(*outputs: ModelOutput) -> Solver:
+    """A solver in the place of a model: it answers this to the first, second, ... sample."""
+    given = iter(outputs)
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        state.output = next(given)
+        return state
+
+    return solve
+
+
+def test_refused_and_empty_answers_are_counted_and_samples_without_an_answer_are_not(tmp_path: Path) -> None:
+    def said(text: str, why: StopReason = "stop") -> ModelOutput:
+        return ModelOutput.from_content("m", text, stop_reason=why)
+
+    outputs = [said("I cannot.", "content_filter"), said("", "content_filter"), said(" \n"), said("Yes."), said("")]
+    outputs.append(ModelOutput.for_tool_call("m", "search", {"query": "x"}))
+    samples = [Sample(id=f"s{number}", input="Hello.") for number in range(3)]
+    asked = Task(dataset=samples, solver=saying(*outputs), scorer=giving("x", 0), name="asked", epochs=2)
+    silent = Task(dataset=samples, solver=[], scorer=giving("y", 0), name="silent")
+    folder = tmp_path / "logs"
+    found = collect(run_tasks(CONSTANT, [asked, silent], folder), folder, 0.0)
+    assert found.answers["asked"] == AnswerCounts(asked=6, refused=2, empty=2)
+    assert found.answers["silent"] == AnswerCounts(asked=0, refused=0, empty=0)
+    assert found.values["asked"] == [0.0] * 3  # the scorer's own word stands
 
 
 @pytest.mark.parametrize(("reducer", "expected"), [("max", 1.0), ("mean", 1 / 3), ("mode", 0.0)])
@@ -89,6 +120,7 @@ def test_repeated_samples_count_once_by_the_reducer_of_the_task(tmp_path: Path, 
 TASK = """
 from inspect_ai import Task, task
 from inspect_ai.dataset import Sample
+from inspect_ai.model import ModelOutput, StopReason
 from inspect_ai.scorer import Score, scorer, accuracy
 from inspect_ai.solver import generate
 

@@ -12,7 +12,9 @@ import pytest
 from click.testing import CliRunner
 
 from bench.cli.main import main
-from bench.leaderboard.row import read_row
+from bench.leaderboard.board import board_view
+from bench.leaderboard.evidence import read_evidence, write_evidence
+from bench.leaderboard.row import Row, read_row
 from bench.leaderboard.verify import Run, Runs, verify_row, verify_rows
 
 LAPTOP = Path(__file__).parents[2] / "leaderboards/laptop"
@@ -180,6 +182,11 @@ def no_number(evidence: Data) -> None:
     evidence["arms"]["original"]["date_confusion"][0][0] = float("nan")
 
 
+def unscored(evidence: Data) -> None:
+    for run in evidence["arms"]["original"]["date_confusion"]:
+        run[:3] = [None] * 3
+
+
 def beyond_the_scale(evidence: Data) -> None:
     evidence["arms"]["original"]["date_confusion"][0][0] = 9.0
 
@@ -193,6 +200,8 @@ def beyond_the_scale(evidence: Data) -> None:
         (fewer_prompts, "prompts and families: not those of suite laptop v1"),
         (a_prompt_twice, "a sample is there twice among those of date_confusion"),
         (no_number, "a number that is not finite"),
+        (unscored, "arms.original.unscored: 0 in the row, 15 from the evidence"),
+        (unscored, "left_out: 0 in the row, 15 from the evidence"),
         (beyond_the_scale, "expected 0 to 1, or NaN"),
         (lambda evidence: evidence.update(seeds=[1, 2, 3, 4, 5]), "seeds: [11, 12"),
         (lambda evidence: evidence["arms"].pop("original"), "original and clean"),
@@ -244,6 +253,63 @@ def test_a_forger_who_computes_everything_again_is_not_caught(own: Path) -> None
     forged = row.model_copy(update={"traits": {"date_confusion": better}})
     (own / "rows" / FILE).write_text(forged.model_dump_json(), encoding="utf-8")
     assert verify_rows(own) == {FILE: []}
+
+
+def recomputed(folder: Path) -> Row:
+    """The row of a folder with the numbers that follow from its evidence, written in its place."""
+    row = read_row(folder / "rows" / FILE)
+    found = Run(folder, row.evidence).numbers("date_confusion", "bm25", 0.2)
+    row = row.model_copy(update={"traits": {"date_confusion": row.traits["date_confusion"].model_copy(update=found)}})
+    (folder / "rows" / FILE).write_text(row.model_dump_json(), encoding="utf-8")
+    return row
+
+
+def test_a_row_of_unscored_answers_verifies_on_those_that_all_arms_have_and_shows_them(own: Path) -> None:
+    rewrite(own, unscored)
+    row = recomputed(own)
+    scores = read_evidence(own, row.evidence)["date_confusion"].arms["clean"]["date_confusion"]
+    mean = sum(value or 0.0 for run in scores for value in run[3:]) / (45 * 5)
+    assert row.traits["date_confusion"].arms["clean"].trait.value == pytest.approx(mean)
+    assert verify_rows(own) == {FILE: []}
+    view = board_view([row])
+    assert any("answers without a score: original 15; " in note and "225 of 240" in note for note in view.notes)
+    (original,) = [arm for arm in view.traits[0].arms if arm.name == "original"]
+    assert original.trait.aside == "15 unscored"
+
+
+def test_an_arm_that_lacks_too_many_scores_is_not_compared_and_a_gap_without_original_is_none(own: Path) -> None:
+    def mostly(evidence: Data) -> None:
+        for arm in ("original", "drop:bm25@0.2"):
+            for run in evidence["arms"][arm]["date_confusion"]:
+                run[:10] = [None] * 10
+
+    rewrite(own, mostly)
+    result = recomputed(own).traits["date_confusion"]
+    assert not result.scored and "original: 21 % of its answers have no score, more than 20 %" in result.reason
+    assert result.arms["drop:bm25@0.2"].trait.value is None and result.arms["drop:bm25@0.2"].unscored == 50
+    assert result.left_out == 0 and result.arms["clean"].trait.value is not None
+    assert verify_rows(own) == {FILE: []}
+
+
+def test_evidence_from_before_answers_were_counted_is_written_as_it_was(tmp_path: Path) -> None:
+    row = read_row(LAPTOP / "rows" / FILE)
+    (file,) = row.evidence
+    (again,) = write_evidence(read_evidence(LAPTOP, row.evidence), tmp_path)
+    assert gzip.decompress((tmp_path / again).read_bytes()) == gzip.decompress((LAPTOP / file).read_bytes())
+
+
+def refusals(evidence: Data) -> None:
+    evidence["answers"] = {"original": [{"asked": 48, "refused": 4, "empty": 1}] * 5}
+
+
+def test_refused_and_empty_answers_are_counted_in_the_row_from_its_evidence(own: Path) -> None:
+    rewrite(own, refusals)
+    (problems,) = verify_rows(own).values()
+    assert any("arms.original.answers: nothing in the row, an entry from" in problem for problem in problems)
+    notes = board_view([recomputed(own)]).notes
+    assert verify_rows(own) == {FILE: []}
+    said = "date_confusion: answers that were {}, scored like any other: original {} of 240"
+    assert said.format("stopped by a content filter", 20) in notes and said.format("empty", 5) in notes
 
 
 @pytest.mark.parametrize("name", ["laptop", "quick"])

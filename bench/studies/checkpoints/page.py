@@ -14,6 +14,7 @@ from bench.files import write_text
 from bench.leaderboard.bars import Bar, Group, bars, legend, series
 from bench.leaderboard.format import Cell, decimal, estimate, probability, rate, superscript
 from bench.leaderboard.pages import CHECKPOINTS, Page, render, visible
+from bench.leaderboard.unanswered import silent
 from bench.stats.equivalence import Comparison
 from bench.studies.checkpoints.results import EvalRecord, ModelRecord, ModelScores, PanelRecord, read_panel_record
 
@@ -101,7 +102,8 @@ def _score_cell(one: EvalRecord, scores: ModelScores, name: str) -> Cell:
     """Write a score; a compared one from 0 to 1 that is the same for every prompt gets its binomial bound."""
     given, prompts = scores.scores[name], scores.prompts[name]
     bounded = name == one.score and tuple(one.scale) == (0.0, 1.0)
-    return replace(rate(given, prompts) if bounded else estimate(given), aside=f"{prompts} prompts")
+    said = [f"{prompts} prompts", *silent(scores.answers)]
+    return replace(rate(given, prompts) if bounded else estimate(given), aside=", ".join(said))
 
 
 def chart(record: PanelRecord) -> Markup:

@@ -13,7 +13,7 @@ from pydantic import model_validator
 from bench.errors import unknown
 from bench.files import read_record
 from bench.leaderboard.pages import CHECKPOINTS
-from bench.outcomes import Estimate, SampleScores
+from bench.outcomes import AnswerCounts, Estimate, SampleScores
 from bench.records import Strict
 from bench.stats import effects
 from bench.stats.equivalence import Comparison, compare
@@ -56,6 +56,7 @@ class ModelScores(Strict):
         prompts: Score -> prompts to which it applies.
         seconds: Wall time of the evaluation, when it was done.
         log: Inspect log, relative to the folder of `stages.json`.
+        answers: How many it gave, and how many of them say nothing; None where they were not counted.
     """
 
     model: str
@@ -63,6 +64,7 @@ class ModelScores(Strict):
     prompts: dict[str, int]
     seconds: float
     log: str
+    answers: AnswerCounts | None = None
 
 
 class EvalRecord(Strict):
@@ -173,6 +175,7 @@ def eval_record(task: PanelTask, panel: Panel, scores: Sequence[SampleScores], o
             prompts={each: means[each].extent[name].prompts for each in means},
             seconds=one.seconds,
             log=str(Path(one.logs[0]).relative_to(out)),
+            answers=one.answers.get(score),
         )
         for name, one in by_model.items()
     ]

@@ -85,6 +85,8 @@ def _half_dose(means: effects.Means, ends: tuple[str, str], cells: Sequence[str]
         return Estimate(value=None, note=gap.note or "not estimable")
     if gap.low <= 0:
         return Estimate(value=None, note="not estimable: the scores at share 0 and 1 do not surely differ")
+    if refused := [f"{cell}: {means.refused[cell]}" for cell in cells if cell in means.refused]:
+        return Estimate(value=None, note=f"not estimable: {'; '.join(refused)}")
     order = [clean, *cells, original]
     at = np.array([0.0, *shares, 1.0])
     value = _crossing(at, np.array([means.point[cell] for cell in order]))

@@ -11,7 +11,9 @@ from bench.data.controls import random_name
 from bench.data.experiment import Experiment
 from bench.evaluation.evaluate import judge_label
 from bench.execution.job import Job
+from bench.leaderboard import unanswered
 from bench.leaderboard.evidence import ScoreTables, gather
+from bench.leaderboard.learning import nothing_learnt
 from bench.leaderboard.results import TEACHER
 from bench.outcomes import SampleScores
 from bench.records import Action
@@ -84,7 +86,8 @@ def prerequisites(data: Measured) -> Prerequisites:
     The gap between them must clear the experiment's minimum like that of a leaderboard row, and the alternative's score
     must lie no further above the lowest possible one than the margin.
     """
-    means = data.tables().means(data.experiment.trait.score)
+    tables = data.tables()
+    means = tables.means(data.experiment.trait.score)
     gap = effects.contrast(means, {ORIGINAL: 1.0, ALTERNATIVE: -1.0})
     opened, reason = effects.gate(gap, data.experiment.settings.minimum_gap)
     clean = effects.mean(means, ALTERNATIVE).value
@@ -93,6 +96,7 @@ def prerequisites(data: Measured) -> Prerequisites:
     shows = "does not show the trait" if absent else "shows the trait, or has no score"
     score = "none" if clean is None else f"{clean:.3g}"
     reasons = [
+        *filter(None, [nothing_learnt(tables)]),
         f"original minus alternative pipeline: {reason}",
         f"the alternative pipeline's model {shows}: score {score}, at most {ceiling:.3g} counts as none",
     ]
@@ -132,7 +136,7 @@ def result(
         overlap=overlap(members) if members else None,
         audit=named.audit,
         verdicts=verdicts.judge(compared, len(data.pipelines.seeds)) if met.met else [],
-        notes=list(notes),
+        notes=[*notes, *unanswered.of_tables(spec.name, tables)],
     )
 
 

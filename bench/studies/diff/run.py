@@ -8,23 +8,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.config.schema import DataSource
 from bench.config.suite import Suite, load_suite
 from bench.data.experiment import Experiment, near_copies, read_source
 from bench.errors import BenchError, unknown, unwritable
 from bench.evaluation.evaluate import evaluate, trait_task
 from bench.execution.job import Job
 from bench.execution.progress import Progress, log, progress_for
+from bench.execution.row_lengths import Remedy, pool_texts
 from bench.execution.session import Options, Session, as_specs, open_session
 from bench.filtering.plugin import FilterPlugin
 from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.pages import DIFF
 from bench.leaderboard.results import TEACHER, teacher_scores
 from bench.outcomes import Estimate, SampleScores
-from bench.records import NoCleanTeacher
+from bench.records import NoCleanTeacher, Pool
 from bench.run_folder.provenance import package_versions, source_commit
 from bench.studies.diff import plan, results
 from bench.studies.diff.audit import remarks
-from bench.studies.diff.cells import MAIN, MILD, OVERT, UNRELATED
+from bench.studies.diff.cells import ALTERNATIVE, MAIN, MILD, OVERT, UNRELATED
 from bench.studies.diff.records import DiffReport, DiffResult, Prerequisites
 from bench.studies.diff.sets import ExampleSet, VerdictSets, check_prompts_differ, interpolated_sets, verdict_sets
 
@@ -149,7 +151,23 @@ def _pipelines(experiment: Experiment, session: Session) -> plan.Pipelines:
     for teacher in experiment.settings.teachers:
         if teacher not in known:
             raise unknown("teacher under [experiments.teachers]", teacher, known)
-    return plan.Pipelines(experiment, other, suite.file.seeds, recipes)
+    found = plan.Pipelines(experiment, other, suite.file.seeds, recipes)
+    _check_lengths(found, session)
+    return found
+
+
+def _check_lengths(p: plan.Pipelines, session: Session) -> None:
+    """Refuse rows of either pool that are too long for a recipe that trains on them; the rest as for one pipeline."""
+    source = p.experiment.settings.alternative
+    sides: list[tuple[Pool, DataSource, str]] = [(p.pool, p.experiment.settings, "[experiments.pool]")]
+    sides += [(p.alternative, source, "[experiments.alternative.pool]")] if source else []
+    for pool, settings, table in sides:
+        remedy = Remedy(() if settings.world else pool.candidates, table)
+        for role, recipe in p.recipes.items():
+            if role == MAIN or (role == ALTERNATIVE) == (pool is p.alternative):
+                teachers = (pool.card.clean,) if role == ALTERNATIVE else plan.teachers_of(pool)
+                where = f"pool {pool.card.name!r}, {role} model"
+                session.check_lengths(recipe, where, pool_texts(pool, teachers), remedy)
 
 
 def _check_prerequisites(part: _Part, session: Session) -> None:

@@ -1,11 +1,12 @@
 """`bench lds`, in order: scores and queries -> students of random halves -> margins -> single steps -> record."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from bench.execution.job import Job
 from bench.execution.progress import Progress, log
+from bench.execution.row_lengths import Remedy
 from bench.execution.session import Options, Session, open_session
 from bench.files import write_json
 from bench.filtering.select import select_all, suite_filters
@@ -13,6 +14,7 @@ from bench.leaderboard.attribution import FilterAttribution, LdsReport, LdsResul
 from bench.leaderboard.pages import LDS
 from bench.leaderboard.row import BOUNDS
 from bench.outcomes import Estimate, Selection
+from bench.records import TrainingRow
 from bench.run_folder.provenance import package_versions, source_commit
 from bench.stats.attribution import DatamodelingScores, Floats, datamodeling_scores, subset_sums, top_over_all
 from bench.studies.lds.margins import mean_margin
@@ -32,11 +34,20 @@ def run_lds(options: Options, progress: Progress) -> LdsReport:
     with open_session(options, progress) as session:
         plans = [make_plan(experiment, options.suite) for experiment in session.experiments()]
         for plan in plans:
+            where, shorter = f"queries of trait {plan.experiment.name!r}", Remedy(otherwise="shorten the queries")
+            session.check_lengths(options.suite.recipe, where, _query_texts(plan), shorter)
+        for plan in plans:
             select_all(plugins, plan.experiment, options.suite, session.resources(plan.experiment), session.store)
         session.do([(plan.experiment, job) for plan in plans for job in plan.jobs])
         report = _report(session, [_result(plan, session) for plan in plans])
         write_json(options.out / LDS.data, report)
     return report
+
+
+def _query_texts(plan: Plan) -> Iterator[tuple[str, TrainingRow]]:
+    for number, query in enumerate(plan.experiment.queries, start=1):
+        yield f"query {number} (trait)", query.trait_row
+        yield f"query {number} (clean)", query.clean_row
 
 
 def _result(plan: Plan, session: Session) -> LdsResult:

@@ -11,6 +11,7 @@ from rich.console import Console
 from bench.errors import BenchError
 from bench.files import write_json
 from bench.leaderboard.pages import BOARD, CHECKPOINTS
+from bench.outcomes import AnswerCounts
 from bench.studies.checkpoints.page import html, score_lines, terminal_table, write
 from bench.studies.checkpoints.results import PanelRecord
 
@@ -47,6 +48,15 @@ def test_scores_verdicts_and_margins_are_shown_everywhere(record: PanelRecord) -
             assert word in text, word
         assert "equivalent on 1 (Alpha); not estimable on 1 (Beta)" in text
         assert "a remark" in text and "9 prompts" in text
+
+
+def test_refused_and_empty_answers_stand_beside_the_scores(record: PanelRecord) -> None:
+    counts = AnswerCounts(asked=9, refused=2, empty=1)
+    models = [record.evals[0].models[0].model_copy(update={"answers": counts}), *record.evals[0].models[1:]]
+    evals = [record.evals[0].model_copy(update={"models": models}), *record.evals[1:]]
+    changed = record.model_copy(update={"evals": evals})
+    for text, before in ((shown(html(changed)), shown(html(record))), (printed(changed), printed(record))):
+        assert "9 prompts, 2 of 9 refused, 1 of 9 empty" in text and "refused" not in before
 
 
 def test_missing_numbers_are_words(record: PanelRecord) -> None:
