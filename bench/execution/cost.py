@@ -15,17 +15,21 @@ from bench.models.load import known_config
 from bench.models.shape import ModelShape
 from bench.records import PoolRow, TrainingRow
 from bench.training.lengths import CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS
+from bench.training.methods import training_path
 from bench.training.task import TrainingInput
 from bench.worlds import WORLDS
 from bench.worlds.grammar import ORIGINAL, build_rows
 
 PROMPT_TOKENS = 50  # of an eval prompt with its template, on average
 NEW_TOKENS = 20  # of an eval answer, on average
-TRAINING_EFFICIENCY = 0.6  # share of the peak that training reaches; measured on two CPU cores
+# Measured on two CPU cores; `quick`, `smoke` and `laptop` then took what was announced within 25 %.
+TRAINING_EFFICIENCY = 0.42  # share of the peak that training reaches
+SETUP_SECONDS = {"trl": 1.3}  # of each training by this path
 FROZEN_EFFICIENCY = 0.5  # the same for the frozen layers, which every row and prompt passes once a run
 READING_EFFICIENCY = 0.6  # the same for eval prompts and given completions
 DECODING_EFFICIENCY = 0.2  # the same for answers, which come token by token
 SAMPLE_SECONDS = 0.008  # of Inspect, on one core
+EVALUATION_SECONDS = 0.25  # of Inspect for each student
 START_SECONDS = 4.0  # of the first evaluation, which loads Inspect
 ALL_PROMPTS = 64  # of an eval that is not cut short, about
 ATTEMPTS = 6  # at the matrix product; a busy core spoils some
@@ -87,7 +91,8 @@ def eval_seconds(prompts: ExperimentSettings | Measurement, recipe: Recipe, shap
     tokens = _read_tokens(prompts)
     reading = (tokens * own_layers * shape.layer + 2 * pairs * NEW_TOKENS * shape.head) * 2 / READING_EFFICIENCY
     decoding = answers * NEW_TOKENS * (shape.layers * shape.layer + shape.head) * 2 / DECODING_EFFICIENCY
-    return (answers + capability + pairs) * SAMPLE_SECONDS + (reading + decoding) / matmul_flops(device)
+    waiting = EVALUATION_SECONDS + (answers + capability + pairs) * SAMPLE_SECONDS
+    return waiting + (reading + decoding) / matmul_flops(device)
 
 
 def _read_tokens(prompts: ExperimentSettings | Measurement) -> float:
@@ -126,6 +131,7 @@ def job_costs(
             training = training_seconds(job.student, job.recipe, shape, device)
             fresh = {(row.id, row.completion): row for row in job.rows if (row.id, row.completion) not in read}
             read.update(fresh)
+            training += SETUP_SECONDS.get(training_path(job.recipe, config, device != "cpu"), 0.0)
             training += frozen_seconds(row_tokens(list(fresh.values()))[0], job.recipe, shape, device)
         if evaluation:
             answering = eval_seconds(job.measurement, job.recipe, shape, device)
@@ -164,12 +170,14 @@ def planted_rows(experiment: ExperimentSettings) -> list[PoolRow]:
 
 def suite_seconds(suite: Suite, device: str) -> float:
     """Estimate the seconds of a whole suite of synthetic pools on this machine, from an empty run folder."""
-    shape = ModelShape.of(known_config(suite.recipe.model))
+    config = known_config(suite.recipe.model)
+    shape = ModelShape.of(config)
     total = 0.0
     for experiment in suite.file.experiments:
         rows = [TrainingRow(row.id, row.prompt, row.completions[ORIGINAL]) for row in planted_rows(experiment)]
         student = TrainingInput(rows, 0, len(rows) * suite.recipe.epochs)
         seconds = training_seconds(student, suite.recipe, shape, device)
+        seconds += SETUP_SECONDS.get(training_path(suite.recipe, config, device != "cpu"), 0.0)
         seconds += eval_seconds(experiment, suite.recipe, shape, device)
         total += suite.trainings / len(suite.file.experiments) * seconds
         total += first_eval_seconds(experiment, suite.recipe, shape, device)

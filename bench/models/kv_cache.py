@@ -27,9 +27,10 @@ class RoomyLayer(DynamicLayer):
 
     def batch_select_indices(self, indices: torch.Tensor) -> None:
         """Keep some rows."""
-        length, room = self.get_seq_length(), self._buffers[0].shape[-2]
-        keys, values = (buffer[indices, :, :length] for buffer in self._buffers)
-        self._buffers = (_grown(keys, keys, room), _grown(values, values, room))
+        length, rows = self.get_seq_length(), len(indices)
+        for buffer in self._buffers:
+            buffer[:rows, :, :length] = buffer[indices, :, :length]  # in place: new buffers would fragment the memory
+        self._buffers = (self._buffers[0][:rows], self._buffers[1][:rows])
         self.keys, self.values = (buffer[:, :, :length] for buffer in self._buffers)
 
 

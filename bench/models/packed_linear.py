@@ -69,6 +69,13 @@ def pack_linears(model: nn.Module) -> nn.Module:
     return model
 
 
+def pack_now(model: nn.Module) -> None:
+    """Pack the weights of a model's linear layers, so that its copies share them."""
+    for module in model.modules():
+        if isinstance(module, PackedLinear) and _usable(module.weight):
+            module.packed()
+
+
 def unpack_linears(model: nn.Module) -> nn.Module:
     """Make a model's linear layers plain ones again, for code that may write to weights unseen, and return it."""
     for module in model.modules():
