@@ -102,7 +102,7 @@ def test_refused_and_empty_answers_are_counted_and_samples_without_an_answer_are
     asked = Task(dataset=samples, solver=saying(*outputs), scorer=giving("x", 0), name="asked", epochs=2)
     silent = Task(dataset=samples, solver=[], scorer=giving("y", 0), name="silent")
     folder = tmp_path / "logs"
-    found = collect(run_tasks(CONSTANT, [asked, silent], folder), folder, 0.0)
+    found = collect(run_tasks({CONSTANT: {}}, [asked, silent], folder), folder, 0.0)
     assert found.answers["asked"] == AnswerCounts(asked=6, refused=2, empty=2)
     assert found.answers["silent"] == AnswerCounts(asked=0, refused=0, empty=0)
     assert found.values["asked"] == [0.0] * 3  # the scorer's own word stands

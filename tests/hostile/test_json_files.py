@@ -89,7 +89,7 @@ def use_row(folder: Path, _: bytes) -> None:
     verify_row(folder / "rows" / ROW, {})
     given = read_row(folder / "rows" / ROW)
     view = board_view([given, row("oracle")])
-    shown(render.html(view), render.markdown(view), terminal_table(view), filter_pages.html(folder, given, [BOARD]))
+    shown(render.html(view), render.markdown(view), terminal_table(view), filter_pages.html([folder], given, [BOARD]))
 
 
 def use_evidence(folder: Path, written: bytes) -> None:
@@ -105,7 +105,7 @@ def use_evidence(folder: Path, written: bytes) -> None:
 def use_examples(folder: Path, written: bytes) -> None:
     digest = hashlib.sha256(written).hexdigest()
     given = row("keyword").model_copy(update={"examples": {EXAMPLES: digest}})
-    filter_pages.html(folder, given, [BOARD])
+    filter_pages.html([folder], given, [BOARD])
     reason = read_examples(folder, given)[1]
     if reason:
         raise BenchError(EXAMPLES, seen=reason, expected="examples", remedy="none")
