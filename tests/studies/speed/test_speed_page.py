@@ -37,7 +37,7 @@ def test_the_page_leads_with_ratios_and_says_what_code_they_are_of() -> None:
 def test_the_page_shows_shares_of_the_peak_for_both_amounts_of_work() -> None:
     text = words(speed_record())
     loop = "training a fresh TRL SFTTrainer per arm 3 [2, 15] per arm 500 tokens/s, 100 completion 66.7 % 66.7 %"
-    assert f"{loop} 1,024 MiB training suite" in text
+    assert f"{loop} 1,024 MiB – training suite" in text
     assert "suite 1 [0.5, 45] per arm 1,500 tokens/s, 300 completion 50 % 200 % 1,024 MiB 3 generation" in text
 
 
