@@ -84,8 +84,8 @@ READERS = {
 }
 CLOSED = {  # fields and keys of a fixed set of words: anything else is refused when the file is read
     "by", "capability_retention", "counts", "coverage", "device", "effects", "hypothesis", "kept_truth", "kind",
-    "losses", "memory", "method", "outcome", "patterns", "place", "primary", "prompts", "scores", "side", "totals",
-    "verdict", "winner",
+    "losses", "memory", "method", "outcome", "patterns", "place", "precision", "primary", "prompts", "scores", "side",
+    "totals", "verdict", "winner",
 }  # fmt: skip
 by_reader = pytest.mark.parametrize("name", READERS)
 
