@@ -10,8 +10,7 @@ from bench.cli.options import DEVICE, FILTERS, OUT, command_line, console, execu
 from bench.config.suite import load_suite
 from bench.execution.progress import shown_on
 from bench.execution.session import Options
-from bench.leaderboard.calibration import PAGE
-from bench.leaderboard.pages import CAUSES, CHECKPOINTS, DIFF, LDS
+from bench.leaderboard.pages import CALIBRATION, CAUSES, CHECKPOINTS, DIFF, LDS, linked_pages
 from bench.models.load import pick_device
 from bench.run import run
 from bench.studies.calibration.run import run_calibration
@@ -29,7 +28,7 @@ from bench.studies.lds.page import terminal_table as lds_table
 from bench.studies.lds.run import run_lds
 from bench.studies.pages import write_pages
 from bench.studies.speed.page import terminal_table as speed_table
-from bench.studies.speed.page import write_pages as write_speed_pages
+from bench.studies.speed.page import write as write_speed_page
 from bench.studies.speed.page import write_record
 from bench.studies.speed.records import check_writable, read_record
 from bench.studies.speed.run import run_speed
@@ -154,11 +153,10 @@ def speed(
         return
     options["suite"] = suite or "quick"
     file = render or _measure(out, **options)
-    record = read_record(file)
-    pages = write_speed_pages(record, file)
-    console.print(speed_table(record))
-    for made in (file, *pages):
-        say(str(made))
+    page = write_speed_page(file, linked_pages(file.parent))
+    console.print(speed_table(read_record(file)))
+    say(f"measurements: {file}")
+    say(f"page: {page}")
 
 
 def _measure_throughput(out: Path, suite: str, timed: str, device: str) -> None:
@@ -197,13 +195,16 @@ def calibrate(fast: bool, workers: int, out: Path) -> None:
     """Simulate boards with known effects, and measure what the suite's intervals and tests are worth."""
     with shown_on(console):
         run_calibration(out, fast=fast, workers=workers, command=command_line())
-    say(f"page: {out / PAGE}")
+    say(f"page: {out / CALIBRATION.file}")
 
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path), default=Path("leaderboards"))
 def index(folder: Path) -> None:
-    """Write index.html over the boards and studies in the folders of FOLDER, and render their pages again."""
+    """Write index.html over the boards and studies in the folders of FOLDER, and render their pages again.
+
+    Timings in the folder benchmarks beside FOLDER are listed and rendered, too.
+    """
     made = write_index(folder)
     for inner in folders_of(folder):
         write_pages(inner)

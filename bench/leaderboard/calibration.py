@@ -11,13 +11,14 @@ from pydantic import Field, model_validator
 from bench.files import read_record
 from bench.leaderboard.evidence import Evidence
 from bench.leaderboard.format import Cell
+from bench.leaderboard.pages import CALIBRATION
 from bench.leaderboard.paired import Scores
 from bench.leaderboard.row import Row
 from bench.leaderboard.view import CalibrationTable, MatrixTable
 from bench.records import Strict
 
 SCHEMA = 1  # raise it when a field changes its meaning
-FOLDER, DATA, PAGE = "calibration", "calibration.json", "calibration.md"
+FOLDER = "calibration"
 QUANTITIES = (
     *("mean, original", "mean, clean", "mean, patch", "gap", "difference, patch", "removal, drop", "removal, patch"),
     *("lift", "lift, difference", "leakage", "leakage, difference", "sufficiency", "retention"),
@@ -134,13 +135,13 @@ def read_calibration(folder: Path) -> Calibration:
     Raises:
         BenchError: If it is missing or not a record of this schema.
     """
-    return read_record(folder / DATA, Calibration, "the record of bench calibrate", "run bench calibrate")
+    return read_record(folder / CALIBRATION.data, Calibration, "the record of bench calibrate", "run bench calibrate")
 
 
 def calibration_near(folder: Path) -> Calibration | None:
     """Read the record in the folder `calibration` beside a board's, if there is one; errors as above."""
     beside = folder.resolve().parent / FOLDER
-    return read_calibration(beside) if (beside / DATA).is_file() else None
+    return read_calibration(beside) if (beside / CALIBRATION.data).is_file() else None
 
 
 def rate_floor(cells: Sequence[CellResult]) -> float:

@@ -34,7 +34,9 @@ LDS = Page("lds.html", "Attribution", "lds.json")
 CAUSES = Page("causes.html", "Verdicts on planted causes", "causes.json")
 # The files keep the name that `bench checkpoints` once had: finished folders and links to their pages stay good.
 CHECKPOINTS = Page("stages.html", "Checkpoints", "stages.json")
-PAGES = (BOARD, DIFF, LDS, CAUSES, CHECKPOINTS)
+CALIBRATION = Page("calibration.html", "Calibration", "calibration.json")
+PAGES = (BOARD, DIFF, LDS, CAUSES, CHECKPOINTS, CALIBRATION)
+SPEED_DATA = re.compile(r"(cpu|cuda\d*)-[\w.-]+\.json", re.ASCII)  # DEVICE-SUITE.json of `bench speed`
 
 
 def pages_of(folder: Path) -> list[Page]:
@@ -44,9 +46,19 @@ def pages_of(folder: Path) -> list[Page]:
         BenchError: If the folder may not be entered.
     """
     try:
-        return [page for page in PAGES if (folder / page.data).exists()]
+        return [*(page for page in PAGES if (folder / page.data).exists()), *speed_pages(folder)]
     except OSError as error:
         raise unwritable(folder, error) from error
+
+
+def speed_pages(folder: Path) -> list[Page]:
+    """Return the pages of a folder's timings, one for each device and suite."""
+    return [speed_page(file) for file in sorted(folder.glob("*.json")) if SPEED_DATA.fullmatch(file.name)]
+
+
+def speed_page(file: Path) -> Page:
+    """Return the page of a file of timings."""
+    return Page(f"{file.stem}.html", f"Speed, {file.stem}", file.name)
 
 
 def linked_pages(folder: Path) -> list[Page]:

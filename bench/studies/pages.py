@@ -6,16 +6,34 @@ from pathlib import Path
 from bench.leaderboard.board import board_view
 from bench.leaderboard.comparable import distinct_rows, row_key
 from bench.leaderboard.filter_pages import write_filter_pages
-from bench.leaderboard.pages import BOARD, CAUSES, CHECKPOINTS, DIFF, LDS, linked_pages, pages_of
+from bench.leaderboard.pages import (
+    BOARD,
+    CALIBRATION,
+    CAUSES,
+    CHECKPOINTS,
+    DIFF,
+    LDS,
+    linked_pages,
+    pages_of,
+    speed_pages,
+)
 from bench.leaderboard.render import render_board
 from bench.leaderboard.row import Row, read_rows
 from bench.leaderboard.verify import wrong_rows
+from bench.studies.calibration import page as calibration
 from bench.studies.causes import page as causes
 from bench.studies.checkpoints import page as checkpoints
 from bench.studies.diff import page as diff
 from bench.studies.lds import page as lds
+from bench.studies.speed import page as speed
 
-STUDIES = {DIFF: diff.write, LDS: lds.write, CAUSES: causes.write, CHECKPOINTS: checkpoints.write}
+STUDIES = {
+    DIFF: diff.write,
+    LDS: lds.write,
+    CAUSES: causes.write,
+    CHECKPOINTS: checkpoints.write,
+    CALIBRATION: calibration.write,
+}
 
 
 def write_pages(folder: Path) -> list[Path]:
@@ -33,6 +51,8 @@ def write_pages(folder: Path) -> list[Path]:
     for page, write in STUDIES.items():
         if page in pages:
             write(folder, linked_pages(folder))
+    for page in speed_pages(folder):
+        speed.write(folder / page.data, linked_pages(folder))
     return [folder / page.file for page in pages]
 
 

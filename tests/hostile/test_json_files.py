@@ -14,7 +14,7 @@ import pytest
 from fixtures_diff import invented as diff_report
 from fixtures_rows import row
 from fixtures_scores import scored
-from fixtures_studies import NO, causes_record, lds_report, panel_record, speed_record, world
+from fixtures_studies import NO, calibration_record, causes_record, lds_report, panel_record, speed_record, world
 from hypothesis import HealthCheck, given, settings
 from mutations import damaged, returns_soon
 from pydantic import BaseModel
@@ -23,10 +23,11 @@ from rich.console import Console
 from bench.config.recipe import Recipe
 from bench.data.prompts import read_prompts
 from bench.errors import BenchError
-from bench.files import json_lines, read_record, validated
+from bench.files import json_lines, validated
 from bench.leaderboard import filter_pages, render
 from bench.leaderboard.attribution import read_report
 from bench.leaderboard.board import board_view
+from bench.leaderboard.calibration import read_calibration
 from bench.leaderboard.example_files import (
     Answer,
     Excerpt,
@@ -39,7 +40,7 @@ from bench.leaderboard.example_files import (
     TraitExamples,
     read_examples,
 )
-from bench.leaderboard.pages import BOARD
+from bench.leaderboard.pages import BOARD, speed_page
 from bench.leaderboard.row import read_row
 from bench.leaderboard.terminal import terminal_table
 from bench.leaderboard.verify import Run, verify_row
@@ -47,9 +48,7 @@ from bench.records import Action, Query
 from bench.run_folder.arm_index import ARMS_FILE, find_student
 from bench.run_folder.provenance import SETTINGS_FILE, check_folder, stored_device
 from bench.run_folder.store import HASHES_FILE, KEY_FILE, Store, key_hash
-from bench.studies.calibration.measure import WINNERS, CellResult, Rate
-from bench.studies.calibration.run import Calibration
-from bench.studies.calibration.table import SHORT, conclusion, markdown
+from bench.studies.calibration import page as calibration
 from bench.studies.causes import page as causes
 from bench.studies.causes.records import read_causes
 from bench.studies.checkpoints import page as checkpoints
@@ -133,12 +132,12 @@ def use_diff(folder: Path, _: bytes) -> None:
 
 def use_speed(folder: Path, _: bytes) -> None:
     record = read_speed(folder / "cpu-s.json")
-    shown(speed.page(record, "growth.svg"), speed.growth_plot(record), speed.terminal_table(record))
+    shown(speed.html(record, speed_page(folder / "cpu-s.json")), speed.terminal_table(record))
 
 
 def use_calibration(folder: Path, _: bytes) -> None:
-    record = read_record(folder / "calibration.json", Calibration, "a calibration", "measure again")
-    shown(conclusion(record.cells), markdown(record.cells, record.replicates, record.command))
+    record = read_calibration(folder)
+    shown(*calibration.conclusions(record), calibration.html(record))
 
 
 def use_arms(folder: Path, _: bytes) -> None:
@@ -212,21 +211,6 @@ EXAMPLES_RECORD = RowExamples(
         )
     },
 )
-RATE = Rate(hits=90, trials=100)
-CELL = CellResult(
-    level="middle", kind="binary", seeds=3, prompts=48, families=12, between=0.5, replicates=100,
-    coverage={name: RATE for name in SHORT}, winner={name: RATE for name in WINNERS},
-    false_raw=RATE, false_holm=RATE, power_holm=RATE, false_effect=RATE, false_no_effect=RATE, gate_opened=RATE,
-    removal_opened=0.5, removal_true=0.5,
-)  # fmt: skip
-CALIBRATION = Calibration(
-    replicates=100,
-    filters=7,
-    controls=4,
-    cells=[CELL, CELL.model_copy(update={"seeds": 1})],
-    command="bench calibrate",
-    commit="0123abc",
-)
 SETTINGS = {"model": "m", "identity": "i", "engine": "hf", "max_tokens": 9, "temperature": 0, "seed": 1, "batch": 1}
 WRITTEN = {"commit": "", "command": "bench rollouts", "finished": "2026-01-01", "rows": 1, "cut": 0, "tokens": 9}
 PROVENANCE = {
@@ -246,7 +230,7 @@ KINDS = {
     "stages.json": Kind([data(panel_record())], "stages.json", use_stages),
     "diff.json": Kind([data(diff_report())], "diff.json", use_diff),
     "speed": Kind([data(speed_record())], "cpu-s.json", use_speed),
-    "calibration": Kind([data(CALIBRATION)], "calibration.json", use_calibration),
+    "calibration": Kind([data(calibration_record())], "calibration.json", use_calibration),
     "arms.json": Kind([ARMS], ARMS_FILE, use_arms),
     "settings.json": Kind([RUN], SETTINGS_FILE, use_settings),
     "key.json": Kind([KEY], "given.json", use_key),

@@ -27,7 +27,9 @@ by_name = {"ids": lambda folder: folder.name}
 def made_again(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data of all boards and studies, with an index made of them."""
     copy = tmp_path_factory.mktemp("made") / "leaderboards"
-    shutil.copytree(ROOT, copy, ignore=shutil.ignore_patterns("*.html", "report.md"))
+    pages = shutil.ignore_patterns("*.html", "report.md")
+    for folder in (ROOT, ROOT.parent / "benchmarks"):
+        shutil.copytree(folder, copy.parent / folder.name, ignore=pages)
     return write_index(copy).parent
 
 

@@ -49,6 +49,12 @@ def test_a_folder_has_the_pages_that_it_holds_the_data_for(tmp_path: Path) -> No
     assert pages_of(tmp_path) == [BOARD, DIFF, CAUSES, CHECKPOINTS]
 
 
+def test_files_of_timings_have_a_page_each(tmp_path: Path) -> None:
+    for name in ("cuda1-mine.json", "cpu-quick.json", "throughput-cuda-quick.json", "cpu-a b.json", "gpus.json"):
+        (tmp_path / name).touch()
+    assert [page.file for page in pages_of(tmp_path)] == ["cpu-quick.html", "cuda1-mine.html"]
+
+
 def test_a_rendered_page_without_its_data_is_no_page(tmp_path: Path) -> None:
     (tmp_path / "diff.html").touch()
     assert pages_of(tmp_path) == []
@@ -56,12 +62,14 @@ def test_a_rendered_page_without_its_data_is_no_page(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("attribute", ["file", "title", "data"])
 def test_no_two_pages_share_a_name(attribute: str) -> None:
-    assert len({getattr(page, attribute) for page in PAGES}) == len(PAGES) == 5
+    assert len({getattr(page, attribute) for page in PAGES}) == len(PAGES) == 6
 
 
 def test_pages_link_to_each_other_and_mark_the_present_one() -> None:
     links = nav(board(*PAGES))
-    assert re.findall(r'href="([^"]*)"', links) == ["diff.html", "lds.html", "causes.html", "stages.html"]
+    assert re.findall(r'href="([^"]*)"', links) == [
+        *("diff.html", "lds.html", "causes.html", "stages.html", "calibration.html")
+    ]
     assert re.findall(r'<strong aria-current="page">([^<]*)</strong>', links) == ["Board"]
     assert links.index("Board") < links.index("Diff and verdicts") < links.index("Checkpoints")
     assert 'aria-label="Pages of this report"' in links

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 from fixtures_diff import invented as diff_report
 from fixtures_rows import row, rows_at_three_budgets
-from fixtures_studies import causes_record, lds_report, panel_record, world
+from fixtures_studies import calibration_record, causes_record, lds_report, panel_record, speed_record, world
 from hostile import HARMLESS, HOSTILE, assert_inert, choices, with_text
 
 from bench.cli.main import main
@@ -74,12 +74,30 @@ def test_studies_say_their_conclusions(tmp_path: Path) -> None:
         ("causes.json", causes_record(world(1))),
         ("lds.json", lds_report()),
         ("diff.json", diff_report()),
+        ("calibration.json", calibration_record()),
+        ("cpu-mine.json", speed_record(commit="0123abc")),
     ):
         write_json(tmp_path / "s" / name, record)
     page = write_index(tmp_path).read_text(encoding="utf-8")
-    assert re.findall(r'<h3><a href="([^"]*)">', page) == [f"s/{n}.html" for n in ("diff", "lds", "causes", "stages")]
-    for words in ("explanations are ruled out", "predicts retraining better than chance", "planted causes were found"):
+    names = ("diff", "lds", "causes", "stages", "calibration", "cpu-mine")
+    assert re.findall(r'<h3><a href="([^"]*)">', page) == [f"s/{name}.html" for name in names]
+    for words in (
+        *("explanations are ruled out", "predicts retraining better than chance", "planted causes were found"),
+        *("intervals hold the true value in 96 to 96 %", "Times as fast as a plain loop", "at commit 0123abc"),
+    ):
         assert words in text_of(page)
+
+
+def test_timings_beside_the_folder_are_listed_and_rendered_again(tmp_path: Path) -> None:
+    write_json(tmp_path / "boards/s/calibration.json", calibration_record())
+    write_json(tmp_path / "benchmarks/cpu-mine.json", speed_record())
+    write_json(tmp_path / "benchmarks/throughput-cpu-mine.json", {"format": 1})
+    result = CliRunner().invoke(main, ["index", str(tmp_path / "boards")])
+    assert result.exit_code == 0, result.output
+    page = (tmp_path / "boards/index.html").read_text(encoding="utf-8")
+    links = re.findall(r'<h3><a href="([^"]*)">', page)
+    assert links == ["s/calibration.html", "../benchmarks/cpu-mine.html"]
+    assert all((tmp_path / "boards" / link).is_file() for link in links)
 
 
 def test_a_folder_of_neither_says_what_to_name(tmp_path: Path) -> None:

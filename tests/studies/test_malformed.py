@@ -9,11 +9,14 @@ from typing import Any, NamedTuple
 
 import pytest
 from fixtures_diff import invented as diff_report
-from fixtures_studies import NO, causes_record, lds_report, panel_record, speed_record, world
+from fixtures_studies import NO, calibration_record, causes_record, lds_report, panel_record, speed_record, world
 from pydantic import BaseModel
 from rich.console import Console
 
 from bench.errors import BenchError
+from bench.leaderboard.calibration import read_calibration
+from bench.leaderboard.pages import speed_page
+from bench.studies.calibration import page as calibration
 from bench.studies.causes import page as causes
 from bench.studies.causes.records import read_causes
 from bench.studies.checkpoints import page as checkpoints
@@ -35,10 +38,11 @@ KINDS = {
     "stages.json": Kind(panel_record(), read_panel_record, (checkpoints.html, checkpoints.terminal_table)),
     "lds.json": Kind(lds_report(), lds.read_report, (lds.html, lds.terminal_table)),
     "diff.json": Kind(diff_report(), diff.read_report, (diff.html, diff.terminal)),
+    "calibration.json": Kind(calibration_record(), read_calibration, (calibration.html,)),
     "cpu-s.json": Kind(
         speed_record(),
         lambda folder: read_record(folder / "cpu-s.json"),
-        (lambda given: speed.page(given, "p.svg"), speed.growth_plot, speed.terminal_table),
+        (lambda given: speed.html(given, speed_page(Path("cpu-s.json"))), speed.terminal_table),
     ),
 }
 EMPTY = {dict: {}, list: [], str: "", int: 0, float: -1.0}

@@ -1,4 +1,4 @@
-"""Measure all cells of the calibration, and write `calibration.json` and `calibration.md`."""
+"""Measure all cells of the calibration, and write `calibration.json` and `calibration.html`."""
 
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -6,11 +6,13 @@ from itertools import product
 from pathlib import Path
 
 from bench.execution.progress import log
-from bench.leaderboard.calibration import DATA, PAGE, Calibration, CellResult
+from bench.files import write_json
+from bench.leaderboard.calibration import Calibration, CellResult
+from bench.leaderboard.pages import CALIBRATION, linked_pages
 from bench.run_folder.provenance import source_commit
+from bench.studies.calibration import page
 from bench.studies.calibration.boards import CONTROLS, FAMILIES, FILTERS, LEVELS, Cell, Kind
 from bench.studies.calibration.measure import measure
-from bench.studies.calibration.table import markdown
 
 SEED = 20_000  # of the first cell; cells count upwards from it
 REPLICATES, FAST_REPLICATES = 1000, 150
@@ -56,8 +58,8 @@ def run_calibration(out: Path, *, fast: bool = False, workers: int = 1, command:
     for number, result in enumerate(_measured(cells, replicates, workers), start=1):
         found.cells.append(result)
         log.info("%d of %d cells: %s, %s, %d seeds", number, len(cells), result.level, result.kind, result.seeds)
-        (out / DATA).write_text(found.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        (out / PAGE).write_text(markdown(found.cells, replicates, command), encoding="utf-8")
+        write_json(out / CALIBRATION.data, found)
+        page.write(out, linked_pages(out))
     return found
 
 

@@ -1,21 +1,33 @@
-"""The readable page of measurements, made from their JSON file alone: Markdown, a picture, a terminal table."""
+"""The page of timings beside plain loops, and their terminal table: laid out from one JSON file alone."""
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 from rich.table import Table
 from rich.text import Text
 
 from bench.files import write_json, write_text
 from bench.leaderboard.format import decimal, percent, probability
 from bench.leaderboard.format import estimate as cell
-from bench.leaderboard.pages import environment, picture, visible
+from bench.leaderboard.pages import Page, render, speed_page, visible
 from bench.leaderboard.svg import EDGE, HEIGHT, WIDTH, Scale, frame, svg, text, ticks
-from bench.studies.speed.records import KINDS, SIDES, Case, Kind, Pair, Side, SpeedRecord, counted
+from bench.studies.speed.records import (
+    KINDS,
+    SIDES,
+    Agreement,
+    Case,
+    Kind,
+    Pair,
+    Side,
+    SpeedRecord,
+    counted,
+    read_record,
+)
 
-TEMPLATE = "speed.md.j2"
 NAMES: dict[Kind, dict[Side, str]] = {
     "training": {"plain": "a fresh TRL SFTTrainer per arm", "suite": "suite"},
     "generation": {"plain": "transformers' generate", "suite": "suite"},
@@ -25,8 +37,28 @@ NAMES: dict[Kind, dict[Side, str]] = {
 LINES: dict[Side, str] = {"plain": "loop", "suite": "suite"}  # classes of the pages' style: dashed, solid
 OUTCOMES = {"no effect": "equivalent", "effect": "different"}
 MIB = 1024**2
-COLUMNS = 3
-TITLE, FOOT, SPACE = 26.0, 40.0, 14.0  # room above a panel's plot, below it, and between panels, in SVG units
+FOOT = 40.0  # room below a plot, in SVG units
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One kind of work in short: how many times as fast the suite is, seconds and shares of the peak of both sides."""
+
+    kind: Kind
+    ratio: str
+    seconds: str
+    shares: str
+
+
+@dataclass(frozen=True)
+class Panel:
+    """How one kind of work grows along an axis: a plot, the times at each size, and each side's two fits."""
+
+    title: str
+    axis: str
+    plot: Markup
+    times: list[tuple[str, ...]]
+    fits: list[tuple[str, ...]]
 
 
 def write_record(record: SpeedRecord, file: Path) -> None:
@@ -38,46 +70,50 @@ def write_record(record: SpeedRecord, file: Path) -> None:
     write_json(file, record)
 
 
-def write_pages(record: SpeedRecord, file: Path) -> list[Path]:
-    """Write the Markdown page and the picture beside the JSON file.
+def write(file: Path, pages: Sequence[Page]) -> Path:
+    """Render a file of timings beside it; `pages` are those of the whole report.
 
     Returns:
-        The two files.
+        The HTML file.
 
     Raises:
-        BenchError: If they cannot be written.
+        BenchError: If there is no such record, or the page cannot be written.
     """
-    target, plot = file.with_suffix(".md"), file.with_name(f"{file.stem}-growth.svg")
-    write_text(plot, picture(growth_plot(record)))
-    write_text(target, page(record, plot.name))
-    return [target, plot]
+    here = speed_page(file)
+    target = file.with_name(here.file)
+    write_text(target, html(read_record(file), here, pages))
+    return target
 
 
-def page(record: SpeedRecord, plot: str) -> str:
-    """Return the measurements as Markdown.
+def html(record: SpeedRecord, here: Page, pages: Sequence[Page] = ()) -> str:
+    """Render the timings as one HTML page.
 
     Args:
         record: What was measured.
-        plot: File name of the picture beside the page.
+        here: The page.
+        pages: Those of the whole report, for the links.
     """
     mains = [record.main(kind) for kind in KINDS]
     agreed = record.agreement
-    made = environment(html=False)
-    made.filters["number"] = number
-    return made.get_template(TEMPLATE).render(
+    return render(
+        here,
+        "speed.html.j2",
+        pages,
         record=record,
-        plot=plot,
+        number=number,
         times=counted(record.repeats, "time"),
-        conclusion=conclusion(record),
+        conclusions=[conclusion(record), same_result(record)],
+        measured=measured(record),
+        tiles=[_tile(record, case) for case in mains],
         mains=mains,
         lines=[_line(record, case, side) for case in mains for side in SIDES],
         agreed=agreed,
         differences=[difference for pair in agreed.pairs for difference in pair.loss_differences],
         trait=cell(agreed.trait.difference),
-        outcome=OUTCOMES.get(agreed.trait.outcome, agreed.trait.outcome),
+        outcome=_outcome(agreed),
         p=probability(agreed.trait.p_equivalence),
         pairs=[_pair_line(pair) for pair in agreed.pairs],
-        growth=[(kind, axis, *_growth(kind, cases)) for (kind, axis), cases in record.growth().items()],
+        growth=growth(record),
     )
 
 
@@ -85,6 +121,33 @@ def conclusion(record: SpeedRecord) -> str:
     """Say in one sentence how many times as fast as a plain loop the suite does each kind of work."""
     ratios = ", ".join(f"{kind} {number(record.main(kind).ratio)}" for kind in KINDS)
     return f"Times as fast as a plain loop: {ratios}."
+
+
+def same_result(record: SpeedRecord) -> str:
+    """Say whether both sides came to the same losses and to equivalent trait scores."""
+    agreed = record.agreement
+    equal = f"{'equal' if agreed.losses_equal else 'NOT equal'} within {agreed.loss_tolerance:g} nats a token"
+    return f"Losses of both sides are {equal}; their students' trait scores are {_outcome(agreed)}."
+
+
+def measured(record: SpeedRecord) -> str:
+    """Say when, and with which code, the figures were measured."""
+    return f"Measured on {record.measured_on} at commit {record.commit[:12] or 'unknown'}: figures of that code."
+
+
+def _outcome(agreed: Agreement) -> str:
+    return OUTCOMES.get(agreed.trait.outcome, agreed.trait.outcome)
+
+
+def _tile(record: SpeedRecord, case: Case) -> Tile:
+    suite, plain = (number(case.median(side) / case.parts) for side in ("suite", "plain"))
+    own, loop = (_shares(record, case, side)[0] for side in ("suite", "plain"))
+    return Tile(
+        case.kind,
+        number(case.ratio),
+        f"{suite} s against {plain} s {'for' if case.parts == 1 else 'per'} {case.part}",
+        f"{percent(own)} of peak; plain loop {percent(loop)}",
+    )
 
 
 def terminal_table(record: SpeedRecord) -> Table:
@@ -119,21 +182,27 @@ def slope(x: Sequence[float], y: Sequence[float]) -> float | None:
 
 def _line(record: SpeedRecord, case: Case, side: Side) -> tuple[str, ...]:
     """Return a row of the main table: one side of one main case."""
-    work, median = case.work(side), case.median(side)
-    peak = record.machine.peak(case.kind).flops
-    shares = record.path != "trl" or case.kind in ("embedding", "search")
-    own = work.least_flops if side == "suite" and shares else work.flops
+    median = case.median(side)
+    own, of_plain = _shares(record, case, side)
     times = [seconds / case.parts for seconds in case.seconds(side)]
     return (
         case.kind,
         NAMES[case.kind][side],
         f"{number(median / case.parts)} [{number(min(times))}, {number(max(times))}] per {case.part}",
         _throughput(case, side),
-        percent(own / median / peak),
-        percent(work.flops / median / peak),
+        percent(own),
+        percent(of_plain),
         _memory(case, side),
         number(case.ratio) if side == "suite" else "",
     )
+
+
+def _shares(record: SpeedRecord, case: Case, side: Side) -> tuple[float, float]:
+    """Return the shares of the peak: of the side's own work, and of the plain loop's."""
+    work, peak = case.work(side), record.machine.peak(case.kind).flops * case.median(side)
+    shared = record.path != "trl" or case.kind in ("embedding", "search")
+    own = work.least_flops if side == "suite" and shared else work.flops
+    return own / peak, work.flops / peak
 
 
 def _throughput(case: Case, side: Side) -> str:
@@ -176,33 +245,29 @@ def _growth(kind: Kind, cases: Sequence[Case]) -> tuple[list[tuple[str, ...]], l
     return times, fits
 
 
-def growth_plot(record: SpeedRecord) -> str:
-    """Draw wall time over size, a panel for each kind of work and axis: plain loop dashed, suite solid."""
-    panels = [_panel(f"{kind} by {axis}", axis, cases) for (kind, axis), cases in record.growth().items()]
-    rows = -(-len(panels) // COLUMNS)
-    across, down = WIDTH + SPACE, HEIGHT + TITLE + SPACE
-    parts = [text(EDGE, 18, "start", "seconds (median) over size; dashed: plain loop, solid: suite")]
-    for place, panel in enumerate(panels):
-        x, y = place % COLUMNS * across, place // COLUMNS * down + TITLE
-        parts.append(f'<g transform="translate({x:g} {y:g})">{"".join(panel)}</g>')
-    return svg(COLUMNS * across, rows * down + TITLE, "Wall time over size, plain loop and suite", parts)
+def growth(record: SpeedRecord) -> list[Panel]:
+    """Return a panel for each kind of work and axis."""
+    return [
+        Panel(f"{kind} by {axis}", axis, _plot(f"{kind} by {axis}", axis, cases), *_growth(kind, cases))
+        for (kind, axis), cases in record.growth().items()
+    ]
 
 
-def _panel(title: str, axis: str, cases: Sequence[Case]) -> list[str]:
+def _plot(title: str, axis: str, cases: Sequence[Case]) -> Markup:
+    """Draw wall time over size: plain loop dashed, suite solid."""
     most = max(max(case.seconds(side)) for case in cases for side in SIDES)
-    x = Scale(0, cases[-1].size, EDGE + 8, WIDTH - 12)
-    y = Scale(0, most * 1.05, TITLE + HEIGHT - FOOT, TITLE)
+    x = Scale(0, cases[-1].size, EDGE + 8, WIDTH - 24)
+    y = Scale(0, most * 1.05, HEIGHT - FOOT, 8)
     room = 8.0 * len(f"{cases[-1].size:,}")  # a label too close to the one after it is left out
     places = [*(x(case.size) for case in cases[1:]), math.inf]
     labels = [
         (case.size, f"{case.size:,}") for case, after in zip(cases, places, strict=True) if after - x(case.size) >= room
     ]
-    parts = [text(EDGE + 8, TITLE - 8, "start", title, ' class="number"')]
-    parts += frame(x, y, labels, ticks(0, most * 1.05, 4))
+    parts = frame(x, y, labels, ticks(0, most * 1.05, 4))
     parts.append(text((x.start + x.end) / 2, y.start + 34, "middle", axis))
     for side, kind in LINES.items():
         path = " ".join(f"{x(case.size):g},{y(case.median(side)):g}" for case in cases)
         parts.append(f'<polyline class="curve {kind}" points="{path}"/>')
         for case in cases:
             parts.append(f'<circle class="dot {kind}" cx="{x(case.size):g}" cy="{y(case.median(side)):g}" r="4"/>')
-    return parts
+    return svg(WIDTH, HEIGHT, f"Seconds, {title}; the numbers are those of the table below", parts)

@@ -1,19 +1,21 @@
 """The suite's intervals and tests on simulated boards, with limits that allow for Monte-Carlo error."""
 
 import math
+import re
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from fixtures_studies import calibration_record
 
 from bench.cli.main import main
-from bench.studies.calibration import run
+from bench.leaderboard.calibration import read_calibration
+from bench.studies.calibration import page, run
 from bench.studies.calibration.boards import CONTROLS, FILTERS, LEVELS, Cell, expected, intercept, simulate
 from bench.studies.calibration.measure import CellResult, Rate, measure, truths
-from bench.studies.calibration.run import Calibration, all_cells, fast_cells
-from bench.studies.calibration.table import markdown
+from bench.studies.calibration.run import all_cells, fast_cells
 
 REPLICATES = 200
 CELLS = fast_cells()
@@ -93,19 +95,39 @@ def test_the_full_run_covers_what_the_decision_promises() -> None:
     assert {c.level for c in cells} == set(LEVELS) and CONTROLS >= 4
 
 
-def test_the_committed_page_is_made_of_the_committed_record() -> None:
-    folder = Path(__file__).parents[3] / "leaderboards/calibration"
-    record = Calibration.model_validate_json((folder / "calibration.json").read_text(encoding="utf-8"))
-    page = (folder / "calibration.md").read_text(encoding="utf-8")
-    assert page == markdown(record.cells, record.replicates, record.command)
+def test_the_page_says_how_often_intervals_hold() -> None:
+    rate = Rate(hits=96, trials=100)
+    record = calibration_record()
+    low = {**record.cells[0].coverage, "gap": Rate(hits=92, trials=100), "lift": Rate(hits=9, trials=9)}
+    few = record.cells[0].model_copy(update={"seeds": 1, "coverage": dict.fromkeys(low, Rate(hits=50, trials=100))})
+    cells = [record.cells[0].model_copy(update={"coverage": low, "false_holm": Rate(hits=2, trials=100)})]
+    cells += [record.cells[1].model_copy(update={"false_holm": Rate(hits=4, trials=100)}), few]
+    given = record.model_copy(update={"cells": cells})
+    first, second = page.conclusions(given)
+    assert "in 92 to 96 % of simulated boards (median 96.0 %, 13 quantities in 2 designs)" in first  # 9 are too few
+    assert "stands on 3.0 % of boards after Holm (at most 4.0 % in a design)" in first
+    assert "they hold it in 50 to 50 %" in second
+    text = page.html(given)
+    assert re.findall(r"<h2>(\w+ scores, .*)</h2>", text) == [
+        f"Binary scores, {trainings} of each arm" for trainings in ("3 trainings", "5 trainings", "1 training")
+    ]
+    assert re.findall(r'<td class="num( extra)? off"[^>]*>([^<]*)', text).count(("", "92.0")) == 1
+    assert rate.value == 0.96 and text.count(' off"') == 1 + len(low)
+    assert "1 of 2" in text  # coverages of the gap within 93 to 98 %
+
+
+def test_the_page_of_single_trainings_claims_nothing() -> None:
+    record = calibration_record()
+    text = page.html(record.model_copy(update={"cells": [record.cells[0].model_copy(update={"seeds": 1})]}))
+    assert "so that nothing was claimed" in text and "after Holm</th>" not in text and "Claims</h3>" not in text
 
 
 def test_the_command_writes_a_record_and_a_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "FAST_REPLICATES", 12)
     outcome = CliRunner().invoke(main, ["calibrate", "--fast", "--out", str(tmp_path)])
     assert outcome.exit_code == 0, outcome.output
-    record = Calibration.model_validate_json((tmp_path / "calibration.json").read_text())
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["calibration.html", "calibration.json"]
+    record = read_calibration(tmp_path)
     assert len(record.cells) == len(CELLS) and record.replicates == 12
-    page = (tmp_path / "calibration.md").read_text()
-    assert page == markdown(record.cells, 12, record.command)
-    assert "12 simulated boards" in page and page.count("| at the gate |") == 2
+    text = (tmp_path / "calibration.html").read_text(encoding="utf-8")
+    assert text == page.html(record) and text.count('<th scope="row" data-sort="at the gate">') == 1
