@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bench.config.recipe import Recipe
 from bench.models.encode import Encoded
 from bench.models.load import TINY, load_model
+from bench.models.packed_linear import unpack_linears
 from bench.models.student import decoder_layers, trainable_copy
 from bench.studies.speed.flops import answering_work, forward_flops, training_work
 
