@@ -229,7 +229,7 @@ def _grades(experiment: Experiment, suite: Suite, rows: Sequence[TrainingRow]) -
     """
     import numpy as np
 
-    from bench.evaluation.evaluate import judge_of  # loads Inspect
+    from bench.evaluation.judging import judge_of  # loads Inspect
     from bench.evaluation.validate_judge import ask_grader
 
     judge = judge_of(experiment.trait)

@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment, identical_completions, near_copies
-from bench.evaluation.evaluate import score_answers
+from bench.evaluation.judging import score_answers
 from bench.execution.session import Session
 from bench.leaderboard.examples import with_examples
 from bench.leaderboard.numbers import corrected, read

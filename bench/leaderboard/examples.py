@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.arms import ORIGINAL, filter_arm
 from bench.data.experiment import Experiment
-from bench.evaluation.evaluate import score_answers
+from bench.evaluation.judging import score_answers
 from bench.evaluation.stored_answers import StoredAnswer, read_answers
 from bench.execution.session import Session
 from bench.execution.trials import EVALS
