@@ -64,7 +64,7 @@ def pool_notes(experiment: Experiment, embedder: Embedder) -> list[str]:
         )
     shares = []
     for teacher in pool.card.teachers:
-        answers = [("\n".join(m.content for m in row.prompt), row.completions[teacher]) for row in pool.rows]
+        answers = [(row.prompt_text, row.completions[teacher]) for row in pool.rows]
         scores = score_answers(trait, answers, experiment.measurement.judge)
         if scores is not None:
             shown = np.mean(np.array(scores) >= trait.eval.threshold)

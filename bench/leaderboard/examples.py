@@ -155,7 +155,7 @@ class Excerpts:
         patch = selection.patches.get(row.id) or (row.completions[card.clean] if card.clean else None)
         return Excerpt(
             id=row.id,
-            prompt=Text.of("\n".join(message.content for message in row.prompt)),
+            prompt=Text.of(row.prompt_text),
             original=Text.of(row.completions[card.original]),
             patch=None if patch is None else Text.of(patch),
             score=selection.scores[row.id],
