@@ -114,7 +114,9 @@ def estimate_memory(
     pool = lengths.pool_rows * (PER_POOL_ROW + TEXTS_A_ROW * PER_KEY) + lengths.characters
     host = {"libraries": LIBRARIES, "pool": pool} if on_cpu else {}
     # Besides the base in float32: `bench.models.packed_linear` on a CPU, `Trainer.frozen_prefix` on a GPU.
-    copy = FLOAT if on_cpu else BFLOAT16 if METHODS[work.path].multi_lora else 0
+    copy = BFLOAT16 if METHODS[work.path].multi_lora else 0
+    if on_cpu:
+        copy = FLOAT if work.recipe.method != "full" else 0
     weight = BFLOAT16 if work.recipe.precision == "bfloat16" else FLOAT + copy
     parts = host | {"weights": weight * work.shape.weights, "frozen layers": states, largest: phases[largest]}
     return MemoryEstimate(work.device, rows, {name: round(size) for name, size in parts.items()}, together)

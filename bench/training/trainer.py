@@ -124,7 +124,8 @@ class Trainer:
                 base = copy.deepcopy(base).to(torch.bfloat16)
             from bench.models.packed_linear import pack_now  # loads torch
 
-            pack_now(base)
+            if self.recipe.method != "full":
+                pack_now(base)
             self._prefix = FrozenPrefix(base, self.recipe, self._states_budget())
         return self._prefix
 

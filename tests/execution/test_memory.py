@@ -149,11 +149,12 @@ def test_a_gpu_is_not_charged_for_main_memory() -> None:
     assert "libraries" not in estimate(device="cuda").parts
 
 
-def test_students_side_by_side_on_a_gpu_adapt_a_copy_of_the_base_in_half_precision() -> None:
-    weights = {device: estimate(device=device).parts["weights"] for device in ("cpu", "cuda")}
-    assert weights["cuda"] == 1.5 * weights["cpu"]
+def test_frozen_weights_are_packed_on_a_cpu_and_copied_in_half_precision_on_a_gpu() -> None:
     full = LORA.model_copy(update={"method": "full"})
-    assert estimate(full, device="cuda").parts["weights"] == weights["cpu"]
+    bare = estimate(full).parts["weights"]
+    assert estimate(full, device="cuda").parts["weights"] == bare
+    assert estimate().parts["weights"] == 2 * bare
+    assert estimate(device="cuda").parts["weights"] == 1.5 * bare
 
 
 def test_recomputed_activations_take_a_fraction_and_a_base_in_bfloat16_half() -> None:

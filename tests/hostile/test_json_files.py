@@ -220,7 +220,12 @@ CELL = CellResult(
     removal_opened=0.5, removal_true=0.5,
 )  # fmt: skip
 CALIBRATION = Calibration(
-    replicates=100, cells=[CELL, CELL.model_copy(update={"seeds": 1})], command="bench calibrate", commit="0123abc"
+    replicates=100,
+    filters=7,
+    controls=4,
+    cells=[CELL, CELL.model_copy(update={"seeds": 1})],
+    command="bench calibrate",
+    commit="0123abc",
 )
 SETTINGS = {"model": "m", "identity": "i", "engine": "hf", "max_tokens": 9, "temperature": 0, "seed": 1, "batch": 1}
 WRITTEN = {"commit": "", "command": "bench rollouts", "finished": "2026-01-01", "rows": 1, "cut": 0, "tokens": 9}
