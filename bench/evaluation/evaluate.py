@@ -120,10 +120,10 @@ def run_tasks(
     Args:
         models: Inspect models with what is passed to their providers.
         tasks: Each is run on every model; the logs come model by model, in the order of the tasks.
-        log_dir: As in `evaluate`, like the rest.
-        grader: Judges.
-        tags: Go into the logs.
-        limit: Samples of a task.
+        log_dir: Where Inspect writes its logs.
+        grader: Inspect model for the `grader` role.
+        tags: Written into the logs.
+        limit: Most samples of each task; all if None.
     """
     from inspect_ai import eval as run
 

@@ -61,7 +61,7 @@ class Trials:
     """The base model with its trainer, and the store of finished work; `do` computes, `read` never does."""
 
     def __init__(self, settings: TrialSettings, store: Store, progress: Progress, memory_share: float = 1.0) -> None:
-        """Nothing heavy happens here: the model is loaded when the first trial needs it.
+        """Set up without loading the model; the first trial loads it.
 
         Args:
             settings: How trials are done.
