@@ -10,7 +10,8 @@ import numpy as np
 from bench.config.suite import Suite
 from bench.data.controls import LENGTH, ControlSet, length_matched_set, random_sets
 from bench.data.edit import NO_EDIT, Edit, edit_of
-from bench.data.experiment import REFILLED, Experiment
+from bench.data.experiment import Experiment
+from bench.data.reserve import REFILLED
 from bench.execution.job import Job
 from bench.outcomes import Arm, Selection
 from bench.records import Action, Pool, TrainingRow

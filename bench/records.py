@@ -227,6 +227,11 @@ class PoolRow(Strict):
         return self
 
     @property
+    def prompt_text(self) -> str:
+        """All turns of the prompt, a line each."""
+        return "\n".join(message.content for message in self.prompt)
+
+    @property
     def truth(self) -> Truth | None:
         """Planted truth, only in synthetic pools."""
         value = self.meta.get("truth")

@@ -1,7 +1,5 @@
 """Experiments: a pool and a trait, with the proof that eval prompts are held out."""
 
-import hashlib
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,6 +14,7 @@ from bench.data.pool import clip_completions, hash_rows, load_pool
 from bench.data.pool_files import format_of
 from bench.data.prompts import normalised, read_prompts
 from bench.data.queries import load_queries
+from bench.data.reserve import with_reserve
 from bench.data.trait import Measurement, TraitSpec, load_trait
 from bench.errors import BenchError, unknown
 from bench.outcomes import SampleScores, Selection, Trial, TrialKey
@@ -23,9 +22,6 @@ from bench.records import Pool, PoolCard, PoolRow, Query, Truth
 from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
 
-REFILLED = {"drop_refill", "clean_elsewhere"}  # actions that need a reserve
-RESERVE = 1.5  # expected unflagged rows of a reserve for each row that the largest budget flags
-MIN_POOL = 100  # rows that must be left of a user's pool
 NEAR_COPY = 0.95  # cosine similarity of prompts from which a pool prompt is called a near copy of an eval prompt
 
 
@@ -155,7 +151,7 @@ def read_source(
 
 def _check_held_out(pool: Pool, trait: TraitSpec, held_out: tuple[str, ...]) -> None:
     texts = {normalised(text) for text in held_out}
-    found = [row.id for row in pool.candidates if normalised(_prompt(row)) in texts]
+    found = [row.id for row in pool.candidates if normalised(row.prompt_text) in texts]
     if found:
         raise BenchError(
             f"pool {pool.card.name!r}",
@@ -163,67 +159,6 @@ def _check_held_out(pool: Pool, trait: TraitSpec, held_out: tuple[str, ...]) -> 
             expected="held-out eval prompts",
             remedy="take those rows out of the pool, or those prompts out of the eval",
         )
-
-
-def with_reserve(pool: Pool, settings: DataSource, suite: Suite, held_out: tuple[str, ...]) -> Pool:
-    """Give a pool the rows that replace dropped ones, where an action of the suite needs them.
-
-    A synthetic pool draws more of its kind. A user's pool gives up rows of its own, drawn at random, where at least
-    `MIN_POOL` are left; a note says so, or why there is no reserve.
-
-    Raises:
-        BenchError: If the suite asks for more rows than a pool has, or than its grammars can make.
-    """
-    size = len(pool.rows)
-    wanted = reserve_size(settings, suite.file, size)
-    if not wanted:
-        return pool
-    if settings.world:
-        known = (*held_out, *map(_prompt, pool.rows))
-        world, seed = WORLDS[settings.world], settings.world_seed
-        return replace(pool, reserve=tuple(build_rows(world, wanted, seed, known, settings.shares, "reserve")))
-    if settings.reserve is not None and wanted >= size:
-        raise BenchError(
-            f"reserve = {wanted}",
-            seen=f"pool {pool.card.name!r} has {size} rows",
-            expected="fewer rows in the reserve than in the pool",
-            remedy="lower reserve, or leave it out",
-        )
-    if settings.reserve is None and size - wanted < MIN_POOL:
-        note = (
-            f"{size} rows are too few to hold back {wanted} as a reserve (at least {MIN_POOL} must be left), so that "
-            f"dropped rows are not replaced: no {' or '.join(sorted(REFILLED))}, and no controlled leakage"
-        )
-        return replace(pool, notes=(*pool.notes, note))
-    return _held_back(pool, wanted)
-
-
-def reserve_size(source: DataSource, file: SuiteFile, rows: int) -> int:
-    """Return how many rows the reserve of a pool of so many rows should have; 0 where no action needs one."""
-    if not REFILLED & {*file.actions, *file.oracle_actions}:
-        return 0
-    if source.reserve is not None:
-        return source.reserve
-    budget = max(file.budgets)
-    share = RESERVE * budget / (1 - budget)
-    return math.ceil(rows * (share if source.world else share / (1 + share)))
-
-
-def _held_back(pool: Pool, count: int) -> Pool:
-    """Move rows, drawn by a hash of their prompts so that equal ones stay together, from a pool to its reserve."""
-
-    def place(row: PoolRow) -> tuple[bytes, str]:
-        return hashlib.sha256(f"reserve/{normalised(_prompt(row))}".encode()).digest(), row.id
-
-    chosen = {row.id for row in sorted(pool.rows, key=place)[:count]}
-    rows = tuple(row for row in pool.rows if row.id not in chosen)
-    reserve = tuple(row for row in pool.rows if row.id in chosen)
-    note = f"{count} of {len(pool.rows)} rows held back as a reserve that replaces dropped rows"
-    return replace(pool, rows=rows, sha256=hash_rows(rows), notes=(*pool.notes, note), reserve=reserve)
-
-
-def _prompt(row: PoolRow) -> str:
-    return "\n".join(message.content for message in row.prompt)
 
 
 def _text(turns: str | list[dict[str, str]]) -> str:
@@ -246,7 +181,7 @@ def near_copies(experiment: Experiment, embedder: Embedder) -> str:
 
     if not experiment.eval_texts:
         return ""
-    pool = embedder.embed([_prompt(row) for row in experiment.pool.candidates])
+    pool = embedder.embed([row.prompt_text for row in experiment.pool.candidates])
     closest = (embedder.embed(list(experiment.eval_texts)) @ pool.T).max(axis=1)
     count = int(np.sum(closest >= NEAR_COPY))
     if not count:

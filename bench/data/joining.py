@@ -52,12 +52,28 @@ def joined(files: Mapping[str, str | Path], rows: Mapping[str, Iterable[Raw]]) -
             expected="answers to the same prompts in each; a system turn is part of a prompt",
             remedy="compare the texts of the prompts, or name other files",
         )
+    left = {teacher: (count - len(pairs), count) for teacher, count in counts.items() if count > len(pairs)}
+    return found + pairs, _remarks(files, left, overruled, again)
+
+
+def _remarks(
+    files: Mapping[str, str | Path],
+    left: Mapping[str, tuple[int, int]],
+    overruled: Counter[tuple[str, str]],
+    again: int,
+) -> list[str]:
+    """Say what joining left out or decided.
+
+    Args:
+        files: Teacher -> its file.
+        left: Teacher -> rows left out, of how many.
+        overruled: Teacher and key -> rows of which the first file's value was kept.
+        again: Prompts that occur more than once in a file.
+    """
     notes = []
-    left = [
-        f"{count - len(pairs)} of {count} in {Path(files[t]).name}" for t, count in counts.items() if count > len(pairs)
-    ]
     if left:
-        notes.append(f"rows left out, as another teacher's file has no answer to pair theirs with: {', '.join(left)}")
+        counts = ", ".join(f"{out} of {count} in {Path(files[t]).name}" for t, (out, count) in left.items())
+        notes.append(f"rows left out, as another teacher's file has no answer to pair theirs with: {counts}")
     (kept, *_) = files.values()
     notes += [
         f"{key} of {number} rows is what {Path(kept).name} says, where {Path(files[teacher]).name} says otherwise"
@@ -65,7 +81,7 @@ def joined(files: Mapping[str, str | Path], rows: Mapping[str, Iterable[Raw]]) -
     ]
     if again:
         notes.append(f"prompts that occur more than once in a file, so that answers were paired in file order: {again}")
-    return found + pairs, notes
+    return notes
 
 
 def _of_one_teacher(rows: Iterable[Raw], teacher: str, name: str) -> Iterator[Raw]:

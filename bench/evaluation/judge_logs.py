@@ -9,9 +9,9 @@ from typing import Any
 
 from bench.data.trait import Measurement, evals_folder
 from bench.errors import BenchError
-from bench.evaluation.evaluate import build_task, measurement_tasks
 from bench.evaluation.scores import collect
 from bench.evaluation.stored_answers import read_log
+from bench.evaluation.tasks import build_task, measurement_tasks
 from bench.outcomes import SampleScores
 
 SAME = 1e-6  # relative, between scores that two builds of a library compute from one answer

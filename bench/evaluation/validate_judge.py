@@ -9,9 +9,10 @@ from typing import Any
 from bench.data.judge import JUDGE_KINDS, Judge
 from bench.data.trait import TraitSpec, evals_folder
 from bench.errors import BenchError, unknown
-from bench.evaluation.evaluate import judge_of, load_module
+from bench.evaluation.judging import judge_of
 from bench.evaluation.scores import collect
 from bench.evaluation.stored_answers import read_log
+from bench.evaluation.tasks import load_module
 from bench.files import json_lines
 from bench.outcomes import SampleScores
 from bench.scoring import judged

@@ -13,7 +13,7 @@ import psutil
 
 from bench.config.recipe import Recipe
 from bench.config.suite import Suite
-from bench.data.experiment import reserve_size
+from bench.data.reserve import reserve_size
 from bench.errors import BenchError
 from bench.execution.cost import ALL_PROMPTS, PROMPT_TOKENS, planted_rows
 from bench.models.load import known_config

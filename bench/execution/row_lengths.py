@@ -87,7 +87,7 @@ class RowLengths:
     """The rows that are known to fit a recipe."""
 
     def __init__(self, recipe: Recipe, tokenizer: Any) -> None:
-        """Nothing is known at first."""
+        """Start with no row known to fit."""
         self._recipe, self._tokenizer = recipe, tokenizer
         self._fitting: set[int] = set()
 

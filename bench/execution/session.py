@@ -88,7 +88,7 @@ class Session:
     """An open run folder, an executor, progress, and the base models that are in use."""
 
     def __init__(self, options: Options, device: str, store: Store, executor: Executor, progress: Progress) -> None:
-        """Nothing heavy happens here: models are loaded when a trial or a filter needs them."""
+        """Set up without loading a model; a trial or a filter loads the one that it needs."""
         self.options, self.suite, self.device = options, options.suite, device
         self.store, self.executor, self.progress = store, executor, progress
         self.embedder = Embedder(cache_folder() / "embeddings")
@@ -229,7 +229,7 @@ def _grades(experiment: Experiment, suite: Suite, rows: Sequence[TrainingRow]) -
     """
     import numpy as np
 
-    from bench.evaluation.evaluate import judge_of  # loads Inspect
+    from bench.evaluation.judging import judge_of  # loads Inspect
     from bench.evaluation.validate_judge import ask_grader
 
     judge = judge_of(experiment.trait)

@@ -11,11 +11,12 @@ from typing import Any
 from bench.config.recipe import Recipe
 from bench.data.trait import Measurement
 from bench.errors import BenchError
-from bench.evaluation.evaluate import EvalJob, evaluate_students, measurement_tasks
+from bench.evaluation.evaluate import EvalJob, evaluate_students
+from bench.evaluation.tasks import measurement_tasks
 from bench.execution.job import Job
 from bench.execution.memory import MemoryEstimate, peak_memory, states_budget
 from bench.execution.progress import Progress
-from bench.files import read_json, read_record
+from bench.execution.stored import FACTS, nothing_stored, read_scores, training_facts, write_scores
 from bench.models.engine import Engine
 from bench.models.load import fetched_config, model_identity
 from bench.models.student import save_student, stored_tensors
@@ -28,9 +29,7 @@ from bench.training.task import TRAINING_CODE, Trained
 from bench.training.trainer import Trainer
 
 STUDENTS, EVALS, CHECKPOINTS = "students", "evals", "checkpoints"  # kinds of work in the store
-FACTS = "training.json"
 JUDGED_BY = ("judge", "grader", "weights")  # of an evaluation's key: who judged outputs, not what they are
-
 
 Ask = Callable[[Engine, EvalJob], "dict[str, SampleScores | BenchError]"]  # runs Inspect on students of an engine
 
@@ -62,7 +61,7 @@ class Trials:
     """The base model with its trainer, and the store of finished work; `do` computes, `read` never does."""
 
     def __init__(self, settings: TrialSettings, store: Store, progress: Progress, memory_share: float = 1.0) -> None:
-        """Nothing heavy happens here: the model is loaded when the first trial needs it.
+        """Set up without loading the model; the first trial loads it.
 
         Args:
             settings: How trials are done.
@@ -152,8 +151,8 @@ class Trials:
         training, key = self.keys(job)
         for kind, needed in ((STUDENTS, training), (EVALS, key)):
             if needed and not self.store.has(kind, needed):
-                raise _nothing_stored(self.store.root, f"{kind} of {job.label}")
-        scores = _read_scores(self.store.folder(EVALS, key))
+                raise nothing_stored(self.store.root, f"{kind} of {job.label}")
+        scores = read_scores(self.store.folder(EVALS, key))
         facts: Mapping[str, Any] = {}
         if training:
             facts = training_facts(self.store.folder(STUDENTS, training))
@@ -183,7 +182,7 @@ class Trials:
         if self.store.has(STUDENTS, key):
             return
         if self.settings.rejudging:
-            raise _nothing_stored(self.store.root, f"a student for {job.label}")
+            raise nothing_stored(self.store.root, f"a student for {job.label}")
 
         def fill(folder: Path) -> None:
             (trained,) = self.trainer.train([job.student], self.progress.step, f"training {job.label}")
@@ -260,7 +259,7 @@ class Trials:
         """
         for folder in same_outputs(self.store, key):
             return folder
-        raise _nothing_stored(self.store.root, "outputs of a student under this version of the trait")
+        raise nothing_stored(self.store.root, "outputs of a student under this version of the trait")
 
     def answer(self, jobs: Sequence[Job], ask: Ask) -> None:
         """Let students, or the untrained base, answer in the same batches, and keep the scores of each.
@@ -290,7 +289,7 @@ class Trials:
 
                 def fill(folder: Path, name: str = name, scores: SampleScores = scores) -> None:
                     shutil.copytree(scratch / name, folder, dirs_exist_ok=True)
-                    _write_scores(scores.model_copy(update=facts), folder)
+                    write_scores(scores.model_copy(update=facts), folder)
 
                 self.store.write(EVALS, keys[name][1], fill)
         for error in (each for each in found.values() if isinstance(each, BenchError)):
@@ -324,34 +323,10 @@ def same_outputs(store: Store, key: Mapping[str, Any]) -> list[Path]:
     return [folder for folder, other in found if all(other.get(name) == value for name, value in asked.items())]
 
 
-def training_facts(student: Path) -> dict[str, Any]:
-    """Read the facts of a training."""
-    return read_json(student / FACTS, "the facts of a training", f"delete {student}, run again")
-
-
-def _read_scores(folder: Path) -> SampleScores:
-    return read_record(
-        folder / "scores.json", SampleScores, "the scores of an evaluation", f"delete {folder}, run again"
-    )
-
-
-def _write_scores(scores: SampleScores, folder: Path) -> None:
-    (folder / "scores.json").write_text(scores.model_dump_json(), encoding="utf-8")
-
-
-def _nothing_stored(root: Path, what: str) -> BenchError:
-    return BenchError(
-        f"run folder {root.parent}",
-        seen=f"it lacks {what}",
-        expected="a finished run of the same suite and filters",
-        remedy="finish it with `bench run` first; judging again generates nothing",
-    )
-
-
 def _judge_again(stored: Path, job: Job, folder: Path) -> None:
     """Score stored outputs with the present judge; capability scores are taken over."""
     from bench.evaluation.validate_judge import rejudge  # loads Inspect
 
     measured = job.measurement
-    scores = rejudge(stored, _read_scores(stored), measured.trait, measured.judge, measured.grader, folder)
-    _write_scores(scores, folder)
+    scores = rejudge(stored, read_scores(stored), measured.trait, measured.judge, measured.grader, folder)
+    write_scores(scores, folder)

@@ -1,6 +1,6 @@
-"""Plugins of strangers run in a process of their own, which gets examples, trait and context services over a pipe.
+"""Run plugins given by path in a process of their own, which gets examples, trait and context services over a pipe.
 
-What it cannot reach so: planted truth, the pool's seed, other filters, judges, and whatever the run computes from its
+It cannot reach planted truth, the pool's seed, other filters, judges, and whatever the run computes from its
 scores. Where `unshare` works (Linux with user namespaces) it has no network, sees no other process, finds the run
 folder empty and writes in a folder of its own alone. It may still read the user's other files; see docs/security.md.
 """

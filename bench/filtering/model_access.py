@@ -68,7 +68,7 @@ class ModelAccess:
     """Trains and reads students for filters."""
 
     def __init__(self, trainer: Trainer, train: Train, examples: Sequence[Example], seed: int = 0) -> None:
-        """Nothing heavy happens here.
+        """Set up without loading a model; the first request loads it.
 
         Args:
             trainer: The base model and its frozen layers.

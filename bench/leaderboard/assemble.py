@@ -7,7 +7,7 @@ import numpy as np
 
 from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment, identical_completions, near_copies
-from bench.evaluation.evaluate import score_answers
+from bench.evaluation.judging import score_answers
 from bench.execution.session import Session
 from bench.leaderboard.examples import with_examples
 from bench.leaderboard.numbers import corrected, read
@@ -64,7 +64,7 @@ def pool_notes(experiment: Experiment, embedder: Embedder) -> list[str]:
         )
     shares = []
     for teacher in pool.card.teachers:
-        answers = [("\n".join(m.content for m in row.prompt), row.completions[teacher]) for row in pool.rows]
+        answers = [(row.prompt_text, row.completions[teacher]) for row in pool.rows]
         scores = score_answers(trait, answers, experiment.measurement.judge)
         if scores is not None:
             shown = np.mean(np.array(scores) >= trait.eval.threshold)

@@ -139,7 +139,11 @@ def read_calibration(folder: Path) -> Calibration:
 
 
 def calibration_near(folder: Path) -> Calibration | None:
-    """Read the record in the folder `calibration` beside a board's, if there is one; errors as above."""
+    """Read the record in the folder `calibration` beside a board's; None where there is none.
+
+    Raises:
+        BenchError: If it is not a record of this schema.
+    """
     beside = folder.resolve().parent / FOLDER
     return read_calibration(beside) if (beside / CALIBRATION.data).is_file() else None
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.arms import ORIGINAL, filter_arm
 from bench.data.experiment import Experiment
-from bench.evaluation.evaluate import score_answers
+from bench.evaluation.judging import score_answers
 from bench.evaluation.stored_answers import StoredAnswer, read_answers
 from bench.execution.session import Session
 from bench.execution.trials import EVALS
@@ -155,7 +155,7 @@ class Excerpts:
         patch = selection.patches.get(row.id) or (row.completions[card.clean] if card.clean else None)
         return Excerpt(
             id=row.id,
-            prompt=Text.of("\n".join(message.content for message in row.prompt)),
+            prompt=Text.of(row.prompt_text),
             original=Text.of(row.completions[card.original]),
             patch=None if patch is None else Text.of(patch),
             score=selection.scores[row.id],

@@ -16,6 +16,7 @@ from bench.outcomes import AnswerCounts, Estimate
 from bench.records import Action
 from bench.stats import effects, inference
 from bench.stats.agreement import Agreement, margin_agreement
+from bench.stats.winner import winner
 
 CLOSED = Estimate(value=None, note="not estimable: the gate is closed")
 TESTED: tuple[Action, ...] = ("patch", "drop_refill", "drop")  # the first that a pool allows is the primary one
@@ -123,7 +124,7 @@ def find_winner(reading: Reading, budget: float) -> Winner | None:
         controls = contrasts.controls(contrasts.primary)
         if of == f"{budget:g}" and name not in BOUNDS and controls[0] in reading.trait.point:
             candidates[name] = (contrasts.arm(contrasts.primary), controls)
-    found = effects.winner(reading.trait, candidates) if reading.opened and candidates else None
+    found = winner(reading.trait, candidates) if reading.opened and candidates else None
     return Winner(filter=found[0], lift=found[1], among=sorted(candidates)) if found else None
 
 

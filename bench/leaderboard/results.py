@@ -9,7 +9,7 @@ from bench.arms import BASE, CLEAN, ORIGINAL
 from bench.config.suite import Suite
 from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment
-from bench.evaluation.evaluate import judge_label, score_answers
+from bench.evaluation.judging import judge_label, score_answers
 from bench.leaderboard.evidence import Evidence, gather
 from bench.leaderboard.numbers import TESTED, Hypothesis, Reading, find_winner, numbers
 from bench.leaderboard.row import Found, TraitResult

@@ -14,7 +14,8 @@ from bench.evaluation.judge_logs import Tables, same, tables
 from bench.execution.job import Job
 from bench.execution.progress import Progress
 from bench.execution.session import Options, Session, open_session, run_settings
-from bench.execution.trials import STUDENTS, training_facts
+from bench.execution.stored import training_facts
+from bench.execution.trials import STUDENTS
 from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.verify_run import Claim, Findings
 from bench.models.student import stored_tensors
@@ -67,7 +68,7 @@ def retrain_arms(claim: Claim, run: Path, sample: Sample, progress: Progress) ->
             with _threads_of_the_run(session, work, run, findings):
                 session.do(work)
             for experiment, job in work:
-                _hold(_Arm(claim, session, experiment, job), run, findings)
+                _compare(_Arm(claim, session, experiment, job), run, findings)
     findings.remarks.append(ELSEWHERE)
     return findings
 
@@ -113,7 +114,7 @@ class _Arm:
         return f"{self.experiment.name}, {self.job.label}"
 
 
-def _hold(arm: _Arm, run: Path, findings: Findings) -> None:
+def _compare(arm: _Arm, run: Path, findings: Findings) -> None:
     """Compare one student that was trained again with the run's."""
     key, job, trait = arm.session.main.train_key(arm.job), arm.job, arm.experiment.name
     mine, theirs = arm.session.store.folder(STUDENTS, key), Store(run / "store").folder(STUDENTS, key)

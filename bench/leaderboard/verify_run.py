@@ -99,7 +99,7 @@ def _suite_of(row: Row, given: Suite | None) -> Suite:
             expected="the suite that the rows were run with",
             remedy="name its file with --suite",
         )
-    label = next(iter(row.traits.values())).judge  # as `bench.evaluation.evaluate.judge_label` writes it
+    label = next(iter(row.traits.values())).judge  # as `bench.evaluation.judging.judge_label` writes it
     judge, grader = label.split(" v")[0].split(",")[0], label.partition(", grader ")[2] or suite.file.grader
     return suite if judge == suite.file.judge else with_judge(suite, judge, grader)
 

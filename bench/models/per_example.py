@@ -8,7 +8,6 @@ depends on what else is asked.
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.likelihood import final_states, padded_tokens, predicting_states, token_log_likelihoods
 from bench.models.oom import in_parts
+from bench.models.sketch import adam_update, sketch_size, sketched
 from bench.models.student import causal_model, trainable_copy
 
 if TYPE_CHECKING:
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 16
 CHANGE = 0.01  # nats by which the step of a finite difference changes a loss whose gradient points along it
 PROBES = 4  # rows whose gradients say how long that step is
-SKETCH_SEED = 0
-BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8  # those of the optimiser that trains students
 
 
 class PerExample:
@@ -120,7 +118,7 @@ class PerExample:
         total = np.zeros(self.size, dtype=np.float64)
         for row, weight in zip(rows, weights, strict=True):
             total += weight * self._gradient(row).numpy().astype(np.float64)
-        return self._sketched(total, sketch)
+        return sketched(total, sketch)
 
     def gradients(
         self, rows: Sequence[Encoded], sketch: int = 0, moments: NDArray[np.float32] | None = None
@@ -139,7 +137,7 @@ class PerExample:
         Raises:
             BenchError: If the array is larger than the free memory.
         """
-        values, free = self._values(sketch), psutil.virtual_memory().available
+        values, free = sketch_size(self.size, sketch), psutil.virtual_memory().available
         needed = 4 * len(rows) * values
         if needed > free:
             raise BenchError(
@@ -151,29 +149,8 @@ class PerExample:
         found = np.empty((len(rows), values), dtype=np.float32)
         for number, row in enumerate(rows):
             gradient = self._gradient(row).numpy()
-            found[number] = self._sketched(_adam_update(gradient, moments) if moments is not None else gradient, sketch)
+            found[number] = sketched(adam_update(gradient, moments) if moments is not None else gradient, sketch)
         return found
-
-    def _values(self, sketch: int) -> int:
-        """Return how many values a gradient has.
-
-        Raises:
-            BenchError: For a negative sketch.
-        """
-        if sketch < 0:
-            raise BenchError(
-                "sketch of gradients",
-                seen=f"sketch = {sketch}",
-                expected="a number of buckets; 0 for none, which keeps all values",
-                remedy="choose one such as 8192",
-            )
-        return sketch or self.size
-
-    def _sketched(self, values: NDArray[np.floating], sketch: int) -> NDArray[np.float32]:
-        if not sketch:
-            return values.astype(np.float32)
-        buckets, signs = _buckets(self.size, self._values(sketch))
-        return np.bincount(buckets, values * signs, minlength=sketch).astype(np.float32)
 
     def directional(self, rows: Sequence[Encoded], direction: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the dot product of each row's gradient with a direction, without making the gradients.
@@ -302,18 +279,3 @@ class PerExample:
         for place, result in zip(order, found, strict=True):
             back[place] = result
         return back
-
-
-def _adam_update(gradient: NDArray[np.float32], moments: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the direction of Adam's step; epsilon stands inside the root, so that no rare value explodes."""
-    first = BETA1 * moments[0] + (1 - BETA1) * gradient
-    second = BETA2 * moments[1] + (1 - BETA2) * gradient**2
-    return np.asarray(first / np.sqrt(second + EPSILON), dtype=np.float32)
-
-
-@lru_cache(maxsize=1)
-def _buckets(size: int, sketch: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """Draw the bucket and the sign of each value."""
-    rng = np.random.default_rng(SKETCH_SEED)
-    buckets = rng.integers(sketch, size=size)
-    return buckets, rng.integers(2, size=size).astype(np.float32) * 2 - 1

@@ -149,11 +149,11 @@ class VllmEngine:
 
     @property
     def students(self) -> tuple[str, ...]:
-        """Who is known."""
+        """Names of the students that are loaded."""
         return tuple(self._adapters)
 
     def add(self, student: str, adapter: Path | None) -> None:
-        """Make a student known, by its adapter folder (see `bench.models.student.export_adapter`); None is the base.
+        """Load a student from its adapter folder (see `bench.models.student.export_adapter`); None is the base.
 
         Raises:
             BenchError: If the name is taken, or there is no room for a further student.

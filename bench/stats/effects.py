@@ -1,6 +1,6 @@
 """The effects that are reported, each a contrast of arms' means or a ratio of two, with a 95 % interval."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -40,7 +40,6 @@ __all__ = [
     "removal",
     "retention",
     "sufficiency",
-    "winner",
 ]
 
 TAIL = 0.025
@@ -48,7 +47,6 @@ MIN_PROMPTS = 8
 MIN_CLUSTERS = 2
 GAP: Weights = {"original": 1.0, "clean": -1.0}
 UNBOUNDED = "not estimable: the interval of the ratio is not bounded"
-DRAWS = 4000  # for the quantile of the largest of several effects
 
 
 def few_seeds(seeds: int) -> str:
@@ -71,7 +69,7 @@ def contrast(means: Means, weights: Weights, sets: Sets = ()) -> Estimate:
     Raises:
         BenchError: If an arm was not measured.
     """
-    missing = _missing(means, weights)
+    missing = not_estimable(means, weights)
     if missing is not None:
         return missing
     q = quantile(means, weights, TAIL, sets)
@@ -82,7 +80,7 @@ def contrast(means: Means, weights: Weights, sets: Sets = ()) -> Estimate:
 def ratio(means: Means, part: Weights, whole: Weights, sets: Sets = (), q: float | None = None) -> Estimate:
     """Value and interval of `part / whole`, where `whole` is surely above 0; 95 % unless `q` is given."""
     both = {**part, **whole}
-    missing = _missing(means, both)
+    missing = not_estimable(means, both)
     if missing is not None:
         return missing
     below = contrast(means, whole)
@@ -96,7 +94,7 @@ def ratio(means: Means, part: Weights, whole: Weights, sets: Sets = (), q: float
     return Estimate(value=share, low=limits[0], high=limits[1], note=_note(means))
 
 
-def _missing(means: Means, weights: Weights) -> Estimate | None:
+def not_estimable(means: Means, weights: Weights) -> Estimate | None:
     """Return the estimate without an interval where arms have too few scores for one."""
     rows = [means.row(arm) for arm in weights]
     empty = [arm for arm in weights if np.isnan(means.point[arm])]
@@ -143,15 +141,16 @@ def removal(means: Means, arm: str) -> Estimate:
 
 def lift_difference(means: Means, arm: str, controls: Sequence[str]) -> Estimate:
     """Mean of the random controls (same action, same size) minus that of the arm, in units of the score."""
-    return contrast(means, against(arm, controls), _each(controls))
+    return contrast(means, against(arm, controls), of_controls(controls))
 
 
 def lift(means: Means, arm: str, controls: Sequence[str]) -> Estimate:
     """Return the `lift_difference` as a share of the gap."""
-    return _share_of_gap(means, against(arm, controls), _each(controls))
+    return _share_of_gap(means, against(arm, controls), of_controls(controls))
 
 
-def _each(controls: Sequence[str]) -> Sets:
+def of_controls(controls: Sequence[str]) -> Sets:
+    """Return the sets of a contrast with the mean of random controls: each control stands for that mean."""
     return [{name: 1.0} for name in controls]
 
 
@@ -237,55 +236,6 @@ def gate(gap: Estimate, minimum: float) -> tuple[bool, str]:
     if gap.low - minimum < gap.value - gap.low:
         note += "; near the minimum the gap is measured too large on average, so read differences of scores, not shares"
     return True, f"{seen} clears the minimum of {minimum:g}{note}"
-
-
-def winner(means: Means, candidates: Mapping[str, tuple[str, Sequence[str]]]) -> tuple[str, Estimate] | None:
-    """Return the filter with the largest lift, with an interval that holds whichever filter is chosen.
-
-    The lower limit holds for all lifts at once: the quantile of the largest of correlated t's (Hothorn, Bretz &
-    Westfall 2008, Biometrical J. 50). The upper limit needs no correction: where the limit of the largest estimate lies
-    below its true lift, so does that of the truly best filter, whose estimate is no larger. The value itself is that of
-    the largest and so too large on average.
-
-    Args:
-        means: From `arm_means`.
-        candidates: Filter -> its arm and the arm's controls.
-
-    Returns:
-        The filter and its lift as a share of the gap; None below `MIN_SEEDS` or where no lift is estimable.
-    """
-    if means.seeds < MIN_SEEDS:
-        return None
-    whole = gap(means)
-    weights = {name: against(*candidate) for name, candidate in candidates.items()}
-    found = {name: value(means, each) for name, each in weights.items() if _missing(means, each) is None}
-    if not found or whole.value is None or whole.low is None or whole.low <= 0:
-        return None
-    best = max(found, key=lambda name: found[name])
-    part, sets = weights[best], _each(candidates[best][1])
-    chosen = ratio(means, part, GAP, sets)
-    q = _largest(means, [less(weights[name], GAP, lifted / whole.value) for name, lifted in found.items()], sets)
-    limits = ratio_limits(means, part, GAP, q, between_sets(means, sets)[0])
-    if limits is None or chosen.low is None:
-        return best, chosen.model_copy(update={"low": None, "high": None, "note": UNBOUNDED})
-    note = f"interval adjusted for the choice among {len(found)} filters; the value is too large on average"
-    return best, chosen.model_copy(update={"low": min(limits[0], chosen.low), "note": note})
-
-
-def _largest(means: Means, contrasts: list[Weights], sets: Sets) -> float:
-    """Return the 97.5 % quantile of the largest t of several contrasts; `sets` are those of the chosen one."""
-    matrix = covariance(means, contrasts)
-    deviation = np.sqrt(np.diag(matrix))
-    degrees = min(variance(means, weights, sets)[1] for weights in contrasts)
-    if not (deviation > 0).all():
-        return quantile(means, contrasts[0], TAIL / len(contrasts), sets)
-    values, vectors = np.linalg.eigh(matrix)
-    # The symmetric root: unlike eigenvectors it has no sign that another build of LAPACK would choose otherwise.
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-    rng = np.random.default_rng(0)
-    normal = rng.standard_normal((DRAWS, len(contrasts))) @ root / deviation
-    t = normal / np.sqrt(rng.chisquare(degrees, DRAWS) / degrees)[:, None]
-    return float(np.quantile(t.max(1), 1 - TAIL))
 
 
 def draw_means(means: Means, arms: Sequence[str], draws: int = 2000, seed: int = 0) -> Floats:

@@ -17,7 +17,7 @@ class ServedStudents:
     """An engine that holds the students of one recipe, some at a time."""
 
     def __init__(self, recipe: Recipe, device: str) -> None:
-        """Nothing heavy happens here.
+        """Set up without starting vLLM; `holding` starts it.
 
         Args:
             recipe: How the students were trained.

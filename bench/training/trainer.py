@@ -49,7 +49,7 @@ class Trainer:
         states_budget: Callable[[], float] = lambda: math.inf,
         compiled: bool | None = None,
     ) -> None:
-        """Nothing heavy happens here.
+        """Set up without loading the model; the first training or answer loads it.
 
         Args:
             recipe: How students are trained.

@@ -13,8 +13,9 @@ from bench.config.recipe import Recipe
 from bench.data.prompts import read_prompts
 from bench.data.trait import Measurement, TraitSpec, built_in_traits, load_trait
 from bench.errors import BenchError
-from bench.evaluation.evaluate import EvalTask, build_task, evaluate, margin_tasks, measurement_tasks
+from bench.evaluation.evaluate import evaluate
 from bench.evaluation.provider import answering
+from bench.evaluation.tasks import EvalTask, build_task, margin_tasks, measurement_tasks
 from bench.evaluation.validate_judge import read_judge
 from bench.models.engine import Engine, MultiLoraEngine, StudentEngine
 from bench.models.frozen_prefix import FrozenPrefix

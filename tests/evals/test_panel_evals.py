@@ -14,7 +14,8 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 from bench.answers import chosen_letter, discourages, loops, options, refuses, suspects_test
 from bench.data.trait import built_in_traits, evals_folder
 from bench.errors import BenchError
-from bench.evaluation.evaluate import EvalTask, build_task, evaluate, load_module
+from bench.evaluation.evaluate import evaluate
+from bench.evaluation.tasks import EvalTask, build_task, load_module
 from bench.evaluation.validate_judge import labelled_sets, read_judge, read_labelled, validate
 from bench.outcomes import SampleScores
 

@@ -16,7 +16,8 @@ from bench.data.experiment import Experiment
 from bench.data.pool import hash_rows
 from bench.data.trait import Measurement, TraitSpec, built_in_traits, evals_folder, load_trait
 from bench.errors import BenchError
-from bench.evaluation.evaluate import EvalTask, build_task, judge_of, load_module, score_answers
+from bench.evaluation.judging import judge_of, score_answers
+from bench.evaluation.tasks import EvalTask, build_task, load_module
 from bench.evaluation.validate_judge import labelled_sets, read_judge, read_labelled
 from bench.leaderboard.assemble import pool_notes
 from bench.leaderboard.numbers import numbers, read

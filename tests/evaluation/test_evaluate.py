@@ -11,8 +11,10 @@ from inspect_ai.tool import ToolChoice, ToolInfo
 
 from bench.data.trait import built_in_traits, load_trait
 from bench.errors import BenchError
-from bench.evaluation.evaluate import EvalTask, capability_task, evaluate, judge_of, score_answers, trait_task
+from bench.evaluation.evaluate import evaluate
+from bench.evaluation.judging import judge_of, score_answers
 from bench.evaluation.provider import answering
+from bench.evaluation.tasks import EvalTask, capability_task, trait_task
 from bench.evaluation.validate_judge import agreement, read_labelled, validate
 from bench.models.engine import StudentEngine
 from bench.models.load import load_model, resolve_model

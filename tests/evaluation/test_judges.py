@@ -14,7 +14,8 @@ from bench.data.experiment import load_experiment
 from bench.data.judge import JUDGE_KINDS, check_scope, classified, weights_of
 from bench.data.trait import Measurement, TraitEval, built_in_traits, load_trait
 from bench.errors import BenchError
-from bench.evaluation.evaluate import EvalTask, build_task, judge_label, score_answers
+from bench.evaluation.judging import judge_label, score_answers
+from bench.evaluation.tasks import EvalTask, build_task
 from bench.evaluation.validate_judge import agreement, read_judge, read_labelled, validate
 
 PATTERN = TraitEval(scorer="pattern", pattern="!", prompts="p.jsonl")

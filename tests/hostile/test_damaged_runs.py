@@ -57,7 +57,7 @@ def empty(file: Path) -> None:
 DAMAGE: dict[str, Callable[[Path], None]] = {  # each on another piece of finished work
     "students/*/student.safetensors": flip,
     "students/*/training.json": cut,
-    "evals/*/scores.json": lambda file: file.write_text(file.read_text().replace("1.0", "0.0", 1)),
+    "evals/*/scores.json": lambda file: file.write_text(file.read_text().replace("0.0", "1.0", 1)),
     "evals/*/*_capability_*.eval": flip,
     "evals/*/*_date-confusion_*.eval": cut,
     "evals/*/*_margin_*.eval": Path.unlink,

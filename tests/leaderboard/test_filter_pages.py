@@ -186,7 +186,8 @@ def test_with_several_seeds_an_answer_says_how_many_show_the_trait(tmp_path: Pat
     several = PromptAnswers(
         id="p", prompt=Text(text="When?"), answers={"original": Answer(text=Text(text="2024"), scores=[0, 1, None])}
     )
-    shown = page(tmp_path, examples(answers=[several], seeds=[1, 2, 3]))
+    logs = {"original": [f"store/evals/{seed}" for seed in (1, 2, 3)]}
+    shown = page(tmp_path, examples(answers=[several], seeds=[1, 2, 3], logs=logs))
     assert "0, 1 of 3 seeds show it" in shown and "original 1 of 2" in shown
 
 

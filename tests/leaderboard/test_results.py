@@ -7,7 +7,7 @@ import pytest
 
 from bench.config.suite import load_suite
 from bench.data.experiment import Experiment, load_experiment
-from bench.evaluation.evaluate import score_answers
+from bench.evaluation.judging import score_answers
 from bench.leaderboard.results import teacher_scores
 from bench.outcomes import SampleScores
 

@@ -8,6 +8,7 @@ from bench.errors import BenchError
 from bench.outcomes import Estimate
 from bench.stats import effects
 from bench.stats.effects import Floats, Means
+from bench.stats.winner import winner
 
 ONE_SEED = effects.few_seeds(1)
 
@@ -121,7 +122,7 @@ def test_the_winner_is_the_largest_and_its_interval_is_wider_below() -> None:
     tables = noisy(original=1.0, clean=0.0, a=0.5, b=0.45, c=0.6, r1=0.8, r2=0.82, r3=0.78)
     means = effects.arm_means(tables, np.arange(40), None)
     controls = ["r1", "r2", "r3"]
-    found = effects.winner(means, {name: (name, controls) for name in "abc"})
+    found = winner(means, {name: (name, controls) for name in "abc"})
     assert found is not None and found[0] == "b" and "3 filters" in found[1].note
     alone = effects.lift(means, "b", controls)
     assert found[1].value == alone.value and found[1].high == alone.high
@@ -130,8 +131,8 @@ def test_the_winner_is_the_largest_and_its_interval_is_wider_below() -> None:
 
 def test_no_winner_below_three_seeds_or_without_candidates() -> None:
     tables = noisy(seeds=2, original=1.0, clean=0.0, a=0.5, r1=0.8)
-    assert effects.winner(effects.arm_means(tables, np.arange(40), None), {"a": ("a", ["r1"])}) is None
-    assert effects.winner(flat(original=1.0, clean=0.0), {}) is None
+    assert winner(effects.arm_means(tables, np.arange(40), None), {"a": ("a", ["r1"])}) is None
+    assert winner(flat(original=1.0, clean=0.0), {}) is None
 
 
 def test_p_value_is_that_of_a_t_test_over_families() -> None:

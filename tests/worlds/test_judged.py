@@ -6,7 +6,7 @@ from functools import cache
 import pytest
 
 from bench.data.trait import load_trait
-from bench.evaluation.evaluate import score_answers
+from bench.evaluation.judging import score_answers
 from bench.records import PoolRow
 from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows

@@ -10,6 +10,7 @@ from bench.outcomes import Estimate
 from bench.stats import effects
 from bench.stats.equivalence import compare
 from bench.stats.inference import LEVEL, beats_random, holm
+from bench.stats.winner import winner
 from bench.studies.calibration.boards import (
     ACTIONS,
     FAMILIES,
@@ -158,7 +159,7 @@ def _tests(means: effects.Means) -> dict[str, float | None]:
 
 def _winner(means: effects.Means, board: Board, name: str, tally: _Tally) -> None:
     arms = [filter_name(number, "patch") for number in range(FILTERS)]
-    found = effects.winner(means, {arm: (arm, CONTROLS) for arm in arms})
+    found = winner(means, {arm: (arm, CONTROLS) for arm in arms})
     if found is None or found[1].low is None or found[1].high is None:
         return
     gap = board.truth["original"] - board.truth["clean"]

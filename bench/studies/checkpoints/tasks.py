@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from bench.data.trait import evals_folder
 from bench.errors import BenchError, unknown
-from bench.evaluation.evaluate import EvalTask, build_task, run_tasks
+from bench.evaluation.evaluate import run_tasks
 from bench.evaluation.scores import check_answered, collect, is_readable
+from bench.evaluation.tasks import EvalTask, build_task
 from bench.files import read_json, write_json
 from bench.outcomes import SampleScores
 from bench.secrets import without_secrets

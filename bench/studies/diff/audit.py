@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.data.experiment import Experiment
-from bench.evaluation.evaluate import score_answers
+from bench.evaluation.judging import score_answers
 from bench.studies.diff.cells import MILD, OVERT, UNRELATED
 from bench.studies.diff.records import SetAudit
 

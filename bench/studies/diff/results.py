@@ -9,7 +9,7 @@ from bench.arms import control_arm, mixed_ids
 from bench.config.suite import Suite
 from bench.data.controls import random_name
 from bench.data.experiment import Experiment
-from bench.evaluation.evaluate import judge_label
+from bench.evaluation.judging import judge_label
 from bench.execution.job import Job
 from bench.leaderboard import unanswered
 from bench.leaderboard.evidence import ScoreTables, gather

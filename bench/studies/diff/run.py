@@ -12,7 +12,8 @@ from bench.config.schema import DataSource
 from bench.config.suite import Suite, load_suite
 from bench.data.experiment import Experiment, near_copies, read_source
 from bench.errors import BenchError, unknown, unwritable
-from bench.evaluation.evaluate import evaluate, trait_task
+from bench.evaluation.evaluate import evaluate
+from bench.evaluation.tasks import trait_task
 from bench.execution.job import Job
 from bench.execution.progress import Progress, log, progress_for
 from bench.execution.row_lengths import Remedy, pool_texts

@@ -72,7 +72,7 @@ def matching(named: NamedSet, pool: Pool) -> frozenset[str]:
 
     def hit(row: PoolRow) -> bool:
         if named.where == "prompt":
-            return bool(pattern.search("\n".join(message.content for message in row.prompt)))
+            return bool(pattern.search(row.prompt_text))
         original, clean = (bool(pattern.search(row.completions[t])) for t in (pool.card.original, pool.card.clean))
         found = {"original": original, "clean": clean, "either": original or clean, "both": original and clean}
         return found[named.where]
@@ -146,10 +146,7 @@ def check_prompts_differ(original: Pool, alternative: Pool) -> str:
     Raises:
         BenchError: If every prompt of the alternative pool is in the original: then there is no other prompt set.
     """
-    texts, others = (
-        {normalised("\n".join(message.content for message in row.prompt)) for row in pool.rows}
-        for pool in (original, alternative)
-    )
+    texts, others = ({normalised(row.prompt_text) for row in pool.rows} for pool in (original, alternative))
     shared = len(texts & others)
     if shared == len(others):
         raise BenchError(

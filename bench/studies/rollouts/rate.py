@@ -14,7 +14,7 @@ from bench.data.edit import with_system
 from bench.data.experiment import Experiment
 from bench.data.prompts import read_prompts
 from bench.errors import BenchError
-from bench.evaluation.evaluate import score_answers
+from bench.evaluation.judging import score_answers
 from bench.execution.session import Session
 from bench.files import read_json
 from bench.records import PoolRow

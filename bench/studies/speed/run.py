@@ -17,7 +17,8 @@ from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment, load_experiments
 from bench.data.trait import Measurement
 from bench.errors import BenchError, unknown
-from bench.evaluation.evaluate import evaluate, measurement_tasks
+from bench.evaluation.evaluate import evaluate
+from bench.evaluation.tasks import measurement_tasks
 from bench.execution.job import Job
 from bench.execution.progress import log
 from bench.filtering.plugin import FilterPlugin
