@@ -65,6 +65,7 @@ def _that_fit(trials: Trials, job: Job) -> int:
     import torch
 
     rows = sorted(job.rows or (), key=lambda row: -len(row.completion) - sum(len(m.content) for m in row.prompt))
+    trials.trainer.frozen_prefix()  # there once, however many students
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     longest = rows[: trials.recipe.batch_size]
