@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -22,17 +23,47 @@ from bench.worlds.grammar import ORIGINAL, build_rows
 
 PROMPT_TOKENS = 50  # of an eval prompt with its template, on average
 NEW_TOKENS = 20  # of an eval answer, on average
-# Measured on two CPU cores; `quick`, `smoke` and `laptop` then took what was announced within 25 %.
-TRAINING_EFFICIENCY = 0.42  # share of the peak that training reaches
 SETUP_SECONDS = {"trl": 1.3}  # of each training by this path
-FROZEN_EFFICIENCY = 0.5  # the same for the frozen layers, which every row and prompt passes once a run
-READING_EFFICIENCY = 0.6  # the same for eval prompts and given completions
-DECODING_EFFICIENCY = 0.2  # the same for answers, which come token by token
-SAMPLE_SECONDS = 0.008  # of Inspect, on one core
-EVALUATION_SECONDS = 0.25  # of Inspect for each student
-START_SECONDS = 4.0  # of the first evaluation, which loads Inspect
 ALL_PROMPTS = 64  # of an eval that is not cut short, about
 ATTEMPTS = 6  # at the matrix product; a busy core spoils some
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a kind of device reaches.
+
+    Attributes:
+        training: Share of the peak that training reaches.
+        step: Seconds that a step takes at least, for each student of a group.
+        frozen: Share of the peak for the frozen layers, which every row and prompt passes once a run.
+        reading: The same for eval prompts and given completions.
+        decoding: The same for answers, which come token by token.
+        sample: Seconds of Inspect for a sample.
+        evaluation: Seconds of Inspect for a student.
+        start: Seconds of the first evaluation, which loads Inspect.
+    """
+
+    training: float
+    step: float
+    frozen: float
+    reading: float
+    decoding: float
+    sample: float
+    evaluation: float
+    start: float
+
+
+PACES = {
+    # Measured on two cores; `quick`, `smoke` and `laptop` then took what was announced within 25 %.
+    "cpu": Pace(0.42, 0.0, 0.5, 0.6, 0.2, sample=0.008, evaluation=0.25, start=4.0),
+    # Estimates, from one H200 before steps were recorded: 64 students reached 9 % of the peak; 16 took 0.2 s a step;
+    # they answered 8,300 tokens a second; a sample took 15 ms of one of 14 cores; `quick` took 93 and 123 s in all.
+    "cuda": Pace(0.09, 0.0125, 0.09, 0.09, 0.003, sample=0.0011, evaluation=2.0, start=26.0),
+}
+
+
+def _pace(device: str) -> Pace:
+    return PACES[device.partition(":")[0]]
 
 
 @cache
@@ -79,7 +110,8 @@ def training_seconds(student: TrainingInput, recipe: Recipe, shape: ModelShape, 
     per_weight = 4 if recipe.method == "lora" else 6  # forward and backward, plus weight gradients
     per_weight += 2 * recipe.gradient_checkpointing  # forward once more
     work = tokens * layers * shape.layer * per_weight + completion * shape.head * 4
-    return student.visits / len(rows) * work / (TRAINING_EFFICIENCY * matmul_flops(device))
+    seconds = student.visits / len(rows) * work / (_pace(device).training * matmul_flops(device))
+    return max(seconds, -(-student.visits // recipe.batch_size) * _pace(device).step)
 
 
 def eval_seconds(prompts: ExperimentSettings | Measurement, recipe: Recipe, shape: ModelShape, device: str) -> float:
@@ -87,11 +119,11 @@ def eval_seconds(prompts: ExperimentSettings | Measurement, recipe: Recipe, shap
     capability = prompts.capability_prompts or ALL_PROMPTS
     pairs = prompts.eval_prompts or ALL_PROMPTS
     answers = pairs + capability
-    own_layers = shape.trained_layers(recipe)  # those below are read once for all students
+    own_layers, pace = shape.trained_layers(recipe), _pace(device)  # those below are read once for all students
     tokens = _read_tokens(prompts)
-    reading = (tokens * own_layers * shape.layer + 2 * pairs * NEW_TOKENS * shape.head) * 2 / READING_EFFICIENCY
-    decoding = answers * NEW_TOKENS * (shape.layers * shape.layer + shape.head) * 2 / DECODING_EFFICIENCY
-    waiting = EVALUATION_SECONDS + (answers + capability + pairs) * SAMPLE_SECONDS
+    reading = (tokens * own_layers * shape.layer + 2 * pairs * NEW_TOKENS * shape.head) * 2 / pace.reading
+    decoding = answers * NEW_TOKENS * (shape.layers * shape.layer + shape.head) * 2 / pace.decoding
+    waiting = pace.evaluation + (answers + capability + pairs) * pace.sample
     return waiting + (reading + decoding) / matmul_flops(device)
 
 
@@ -105,7 +137,7 @@ def _read_tokens(prompts: ExperimentSettings | Measurement) -> float:
 def frozen_seconds(tokens: float, recipe: Recipe, shape: ModelShape, device: str) -> float:
     """Estimate the seconds of the frozen layers over tokens that no student has read before."""
     frozen = shape.layers - shape.trained_layers(recipe)
-    return 2 * tokens * frozen * shape.layer / (FROZEN_EFFICIENCY * matmul_flops(device))
+    return 2 * tokens * frozen * shape.layer / (_pace(device).frozen * matmul_flops(device))
 
 
 def job_costs(
@@ -147,7 +179,7 @@ def first_eval_seconds(
     prompts: ExperimentSettings | Measurement, recipe: Recipe, shape: ModelShape, device: str
 ) -> float:
     """Estimate the further seconds of a run's first evaluation: libraries, and the prompts' frozen layers."""
-    return START_SECONDS + frozen_seconds(_read_tokens(prompts), recipe, shape, device)
+    return _pace(device).start + frozen_seconds(_read_tokens(prompts), recipe, shape, device)
 
 
 def announcement(costs: Sequence[tuple[float, float]], device: str) -> str:

@@ -156,10 +156,11 @@ class FrozenPrefix:
         longest = max(map(len, rows))
         cache = roomy_cache()
         numbers = {row: number for number, row in enumerate(read)}  # many students are asked the same
+        in_order = list(read) == list(rows)
 
         def batched(pieces: "Iterable[torch.Tensor]") -> "torch.Tensor":
             padded = _left_padded(list(pieces), longest)
-            return padded if list(read) == list(rows) else padded[places]
+            return padded if in_order else padded[places]
 
         with torch.inference_mode():
             places = torch.tensor([numbers[row] for row in rows], device=self.base.device)

@@ -48,7 +48,7 @@ class Replay:
         else:
             own = {name: tensor.clone() for name, tensor in inputs.items()}
             try:
-                replay, result = self._record(lambda: self._work(own, *constants))
+                replay, result = self._record(functools.partial(self._work, own, *constants))
             except Exception as error:
                 # What ends the recording raises too, and says less than the work that could not be recorded.
                 raise RecordingError(f"a CUDA graph could not be recorded: {error.__context__ or error}") from error
