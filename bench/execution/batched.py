@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.execution.job import Job
+from bench.execution.job import MOST_AT_ONCE, Job
 from bench.execution.memory import TOGETHER
 from bench.execution.trials import STUDENTS, Trials
 from bench.models.oom import out_of_memory, release
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from bench.evaluation.workers import EvalWorkers
     from bench.training.task import Trained
 
-MOST_AT_ONCE = 64  # they fill a large GPU, and a stopped run loses one group at most
 SHARE_OF_FREE_MEMORY = 0.8
 SPARE_CORES = 2  # for the engine and the system
 

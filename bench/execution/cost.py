@@ -11,7 +11,7 @@ from bench.config.recipe import Recipe
 from bench.config.schema import ExperimentSettings
 from bench.config.suite import Suite
 from bench.data.trait import Measurement
-from bench.execution.job import Job
+from bench.execution.job import MOST_AT_ONCE, Job
 from bench.models.load import known_config
 from bench.models.shape import ModelShape
 from bench.records import PoolRow, TrainingRow
@@ -34,7 +34,7 @@ class Pace:
 
     Attributes:
         training: Share of the peak that training reaches.
-        step: Seconds that a step takes at least, for each student of a group.
+        step: Seconds that a step takes at least, of however many students at once.
         frozen: Share of the peak for the frozen layers, which every row and prompt passes once a run.
         reading: The same for eval prompts and given completions.
         decoding: The same for answers, which come token by token.
@@ -56,14 +56,17 @@ class Pace:
 PACES = {
     # Measured on two cores; `quick`, `smoke` and `laptop` then took what was announced within 25 %.
     "cpu": Pace(0.42, 0.0, 0.5, 0.6, 0.2, sample=0.008, evaluation=0.25, start=4.0),
-    # Estimates, from one H200 before steps were recorded: 64 students reached 9 % of the peak; 16 took 0.2 s a step;
-    # they answered 8,300 tokens a second; a sample took 15 ms of one of 14 cores; `quick` took 93 and 123 s in all.
-    "cuda": Pace(0.09, 0.0125, 0.09, 0.09, 0.003, sample=0.0011, evaluation=2.0, start=26.0),
+    # Estimates, from one H200 before steps were recorded: 64 students reached 9 % of the peak; 1 to 16 took 0.2 s a
+    # step; they answered 8,300 tokens a second; a sample took 15 ms of one of 14 cores; `quick` took 93 and 123 s in all.
+    "cuda": Pace(0.09, 0.2, 0.09, 0.09, 0.003, sample=0.0011, evaluation=2.0, start=26.0),
+    # Students that train and answer one by one, in this process alone; `smoke` took 49 s in all.
+    "cuda, one by one": Pace(0.09, 0.2, 0.09, 0.09, 0.003, sample=0.008, evaluation=0.25, start=4.0),
 }
 
 
-def _pace(device: str) -> Pace:
-    return PACES[device.partition(":")[0]]
+def _pace(recipe: Recipe, device: str) -> Pace:
+    kind = device.partition(":")[0]
+    return PACES[kind if kind == "cpu" or recipe.method == "lora" else f"{kind}, one by one"]
 
 
 @cache
@@ -102,16 +105,19 @@ def row_tokens(rows: Sequence[TrainingRow]) -> tuple[float, float]:
     return prompt + completion + TEMPLATE_TOKENS * len(rows), completion
 
 
-def training_seconds(student: TrainingInput, recipe: Recipe, shape: ModelShape, device: str) -> float:
-    """Estimate the seconds of one training."""
+def training_seconds(
+    student: TrainingInput, recipe: Recipe, shape: ModelShape, device: str, trainings: int = 1
+) -> float:
+    """Estimate the seconds of one training, a share of its group's where several students of a run train at once."""
     rows = student.rows
     tokens, completion = row_tokens(rows)
     layers = shape.trained_layers(recipe)
     per_weight = 4 if recipe.method == "lora" else 6  # forward and backward, plus weight gradients
     per_weight += 2 * recipe.gradient_checkpointing  # forward once more
     work = tokens * layers * shape.layer * per_weight + completion * shape.head * 4
-    seconds = student.visits / len(rows) * work / (_pace(device).training * matmul_flops(device))
-    return max(seconds, -(-student.visits // recipe.batch_size) * _pace(device).step)
+    seconds = student.visits / len(rows) * work / (_pace(recipe, device).training * matmul_flops(device))
+    together = min(trainings, MOST_AT_ONCE) if recipe.method == "lora" else 1
+    return max(seconds, -(-student.visits // recipe.batch_size) * _pace(recipe, device).step / together)
 
 
 def eval_seconds(prompts: ExperimentSettings | Measurement, recipe: Recipe, shape: ModelShape, device: str) -> float:
@@ -119,7 +125,7 @@ def eval_seconds(prompts: ExperimentSettings | Measurement, recipe: Recipe, shap
     capability = prompts.capability_prompts or ALL_PROMPTS
     pairs = prompts.eval_prompts or ALL_PROMPTS
     answers = pairs + capability
-    own_layers, pace = shape.trained_layers(recipe), _pace(device)  # those below are read once for all students
+    own_layers, pace = shape.trained_layers(recipe), _pace(recipe, device)  # those below are read once for all students
     tokens = _read_tokens(prompts)
     reading = (tokens * own_layers * shape.layer + 2 * pairs * NEW_TOKENS * shape.head) * 2 / pace.reading
     decoding = answers * NEW_TOKENS * (shape.layers * shape.layer + shape.head) * 2 / pace.decoding
@@ -137,7 +143,7 @@ def _read_tokens(prompts: ExperimentSettings | Measurement) -> float:
 def frozen_seconds(tokens: float, recipe: Recipe, shape: ModelShape, device: str) -> float:
     """Estimate the seconds of the frozen layers over tokens that no student has read before."""
     frozen = shape.layers - shape.trained_layers(recipe)
-    return 2 * tokens * frozen * shape.layer / (_pace(device).frozen * matmul_flops(device))
+    return 2 * tokens * frozen * shape.layer / (_pace(recipe, device).frozen * matmul_flops(device))
 
 
 def job_costs(
@@ -160,7 +166,7 @@ def job_costs(
     for job, (train, evaluation) in zip(jobs, todo, strict=True):
         training = answering = 0.0
         if train and job.rows:
-            training = training_seconds(job.student, job.recipe, shape, device)
+            training = training_seconds(job.student, job.recipe, shape, device, sum(train for train, _ in todo))
             fresh = {(row.id, row.completion): row for row in job.rows if (row.id, row.completion) not in read}
             read.update(fresh)
             training += SETUP_SECONDS.get(training_path(job.recipe, config, device != "cpu"), 0.0)
@@ -179,7 +185,7 @@ def first_eval_seconds(
     prompts: ExperimentSettings | Measurement, recipe: Recipe, shape: ModelShape, device: str
 ) -> float:
     """Estimate the further seconds of a run's first evaluation: libraries, and the prompts' frozen layers."""
-    return _pace(device).start + frozen_seconds(_read_tokens(prompts), recipe, shape, device)
+    return _pace(recipe, device).start + frozen_seconds(_read_tokens(prompts), recipe, shape, device)
 
 
 def announcement(costs: Sequence[tuple[float, float]], device: str) -> str:
@@ -208,7 +214,7 @@ def suite_seconds(suite: Suite, device: str) -> float:
     for experiment in suite.file.experiments:
         rows = [TrainingRow(row.id, row.prompt, row.completions[ORIGINAL]) for row in planted_rows(experiment)]
         student = TrainingInput(rows, 0, len(rows) * suite.recipe.epochs)
-        seconds = training_seconds(student, suite.recipe, shape, device)
+        seconds = training_seconds(student, suite.recipe, shape, device, suite.trainings)
         seconds += SETUP_SECONDS.get(training_path(suite.recipe, config, device != "cpu"), 0.0)
         seconds += eval_seconds(experiment, suite.recipe, shape, device)
         total += suite.trainings / len(suite.file.experiments) * seconds
