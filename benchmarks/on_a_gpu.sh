@@ -70,9 +70,11 @@ run() {
     mkdir -p "${2:-results}"
     results=$(realpath "${2:-results}")
     work=${WORK:-$(mktemp -d)}
+    mkdir -p "$work"
+    work=$(realpath "$work")
     export PYTHONPATH=$work/site PYTHONUNBUFFERED=1 PATH=$work/venv/bin:$PATH
     export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
-    : >"$results/steps.txt"
+    : >>"$results/steps.txt"
     if [ ! -x "$work/venv/bin/bench" ]; then step unpack 180 bash "$0" unpack "$parts" "$work" || exit 1; fi
     cd "$work/repository"
     for name in ${STEPS:-speed tests run}; do

@@ -171,7 +171,7 @@ def choose_attention(device: str) -> None:
     if device != "cpu":
         import torch
 
-        torch.backends.cuda.enable_cudnn_sdp(False)  # type: ignore[no-untyped-call]
+        torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def load_tokenizer(name: str, *, plain_template: bool = False) -> Any:
