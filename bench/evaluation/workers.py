@@ -7,16 +7,21 @@ stay in this process; workers run Inspect and send their prompts here, where tho
 import contextlib
 import os
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import AuthenticationError, get_context
 from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
 from typing import Any, Self
 
+from inspect_ai import Task
+from inspect_ai.dataset import Sample
+
 from bench.errors import BenchError
-from bench.evaluation.evaluate import EvalJob, evaluate_students
+from bench.evaluation.evaluate import EvalJob, evaluate_students, run_tasks
 from bench.evaluation.provider import LIKELIHOODS, DynamicBatcher, answering, engine_batcher
 from bench.models.encode import Encoded
 from bench.models.engine import MOST_AT_ONCE, Engine
@@ -149,8 +154,10 @@ def _start(address: Any, key: bytes) -> None:
 
 
 def _load() -> None:
-    """Load what the first evaluation needs."""
-    import inspect_ai.scorer  # noqa: F401
+    """Let Inspect load what it only loads in its first evaluation, some 300 modules."""
+    task = Task(dataset=[Sample(input="Hello")], name="first")
+    with tempfile.TemporaryDirectory(prefix="sievebench-") as folder:
+        run_tasks({"mockllm/model": {}}, [task], Path(folder))
 
 
 def _run(job: EvalJob) -> "dict[str, SampleScores | BenchError]":

@@ -57,7 +57,8 @@ PACES = {
     # Measured on two cores; `quick`, `smoke` and `laptop` then took what was announced within 25 %.
     "cpu": Pace(0.42, 0.0, 0.5, 0.6, 0.2, sample=0.008, evaluation=0.25, start=4.0),
     # Estimates, from one H200 before steps were recorded: 64 students reached 9 % of the peak; 1 to 16 took 0.2 s a
-    # step; they answered 8,300 tokens a second; a sample took 15 ms of one of 14 cores; `quick` took 93 and 123 s in all.
+    # step; they answered 8,300 tokens a second; a sample took 15 ms of one of 14 cores; `quick` took 93 and
+    # 123 s in all.
     "cuda": Pace(0.09, 0.2, 0.09, 0.09, 0.003, sample=0.0011, evaluation=2.0, start=26.0),
     # Students that train and answer one by one, in this process alone; `smoke` took 49 s in all.
     "cuda, one by one": Pace(0.09, 0.2, 0.09, 0.09, 0.003, sample=0.008, evaluation=0.25, start=4.0),

@@ -1,5 +1,7 @@
 """Several processes ask one engine: they start while students train, and what all of them ask is one batch."""
 
+import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -9,10 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from inspect_ai import Task
+from inspect_ai.dataset import Sample
 
-from bench.evaluation.evaluate import EvalJob
+from bench.evaluation.evaluate import EvalJob, run_tasks
 from bench.evaluation.provider import LINGER_SECONDS
-from bench.evaluation.workers import EvalWorkers, _Remote
+from bench.evaluation.workers import EvalWorkers, _load, _Remote
 from bench.execution import batched
 from bench.models.generate import Generation, Request
 
@@ -66,6 +70,21 @@ def test_prompts_of_all_processes_share_a_batch_although_they_come_at_different_
         assert said == [[f"student-{number}"] * 2 for number in range(PROCESSES)]
         assert engine.batches == [2 * PROCESSES]
         assert workers._askers() == 0
+
+
+def test_what_a_process_loads_first_is_what_an_evaluation_needs() -> None:
+    """Nothing of Inspect that an evaluation loads is left for the first one."""
+
+    def loaded() -> set[str]:
+        return {name for name in sys.modules if name.split(".")[0] in ("inspect_ai", "acp", "fastapi", "opentelemetry")}
+
+    _load()
+    before = loaded()
+    task = Task(dataset=[Sample(input="Hello")], name="again")
+    with tempfile.TemporaryDirectory() as folder:
+        (log,) = run_tasks({"mockllm/model": {}}, [task], Path(folder))
+    assert log.status == "success" and {"inspect_ai.hooks", "inspect_ai.solver._transcript"} <= before
+    assert loaded() == before
 
 
 @pytest.mark.parametrize("evaluated", [True, False])
