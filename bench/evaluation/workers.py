@@ -155,7 +155,7 @@ def _start(address: Any, key: bytes) -> None:
 
 def _load() -> None:
     """Let Inspect load what it only loads in its first evaluation, some 300 modules."""
-    task = Task(dataset=[Sample(input="Hello")], name="first")
+    task = Task(dataset=[Sample(input="Hello")], solver=[], name="first")  # asks no model
     with tempfile.TemporaryDirectory(prefix="sievebench-") as folder:
         run_tasks({"mockllm/model": {}}, [task], Path(folder))
 

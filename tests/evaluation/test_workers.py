@@ -80,7 +80,7 @@ def test_what_a_process_loads_first_is_what_an_evaluation_needs() -> None:
 
     _load()
     before = loaded()
-    task = Task(dataset=[Sample(input="Hello")], name="again")
+    task = Task(dataset=[Sample(input="Hello")], solver=[], name="again")
     with tempfile.TemporaryDirectory() as folder:
         (log,) = run_tasks({"mockllm/model": {}}, [task], Path(folder))
     assert log.status == "success" and {"inspect_ai.hooks", "inspect_ai.solver._transcript"} <= before
