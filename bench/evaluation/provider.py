@@ -39,6 +39,7 @@ UNSUPPORTED = ("top_p", "top_k")  # refused, as leaving them out silently would 
 LIKELIHOODS = "log-likelihoods"
 MAX_LENGTH = 4096  # longest prompt plus answer, in tokens
 LINGER_SECONDS = 0.05  # a batch waits until so long nobody has asked, and Inspect's event loop had nothing else to do
+LONGEST_WAIT = 3.0  # seconds that a batch waits for askers who are known, at most as long as the last one took
 LOOP_SECONDS = 5.0  # after which a busy event loop is looked at again
 
 
@@ -47,19 +48,29 @@ class _Pending:
     settings: Hashable
     payload: Any
     result: "Future[Any]"
+    asker: Hashable
 
 
 class DynamicBatcher:
     """Collects requests from any thread, and hands those with equal settings to one call."""
 
-    def __init__(self, work: Callable[[Hashable, Sequence[Any]], Sequence[Any]], most: int) -> None:
+    def __init__(
+        self,
+        work: Callable[[Hashable, Sequence[Any]], Sequence[Any]],
+        most: int,
+        askers: Callable[[], int] | None = None,
+    ) -> None:
         """Start a thread that does the work.
 
         Args:
             work: Called with the settings and the payloads of a batch; returns one result per payload.
             most: Longest batch.
+            askers: Returns how many may ask at present, each of whom asks again once it is answered: a batch begins
+                when all of them wait. It waits for them no longer than the last batch took, which is what a further
+                batch would cost. Without it, a batch begins when nothing arrives any more.
         """
-        self._work, self._most = work, most
+        self._work, self._most, self._askers = work, most, askers
+        self._took = LONGEST_WAIT
         self._waiting: list[_Pending] = []
         self._changed = threading.Condition()
         self._open = True
@@ -75,12 +86,16 @@ class DynamicBatcher:
             payload: What is asked.
             loop: On which the caller runs; while it is busy, more requests are to be expected.
         """
-        pending = _Pending(settings, payload, Future())
+        self._loop = loop
+        return self.submit_all(settings, [payload], None)[0]
+
+    def submit_all(self, settings: Hashable, payloads: Sequence[Any], asker: Hashable) -> "list[Future[Any]]":
+        """Request several results, as `submit` does; `asker` says who waits for them."""
+        pending = [_Pending(settings, payload, Future(), asker) for payload in payloads]
         with self._changed:
-            self._loop = loop
-            self._waiting.append(pending)
+            self._waiting += pending
             self._changed.notify()
-        return pending.result
+        return [each.result for each in pending]
 
     def __enter__(self) -> Self:
         return self
@@ -97,12 +112,14 @@ class DynamicBatcher:
 
     def _serve(self) -> None:
         while batch := self._next_batch():
+            start = time.monotonic()
             try:
                 results: Sequence[Any] = self._work(batch[0].settings, [pending.payload for pending in batch])
             except Exception as error:  # each caller raises it for itself
                 for pending in batch:
                     pending.result.set_exception(error)
             else:
+                self._took = time.monotonic() - start
                 for pending, result in zip(batch, results, strict=True):
                     pending.result.set_result(result)
 
@@ -110,12 +127,21 @@ class DynamicBatcher:
         """Wait for requests; empty when closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or not self._open)
-        self._linger()
+        self._linger() if self._askers is None else self._await(self._askers)
         with self._changed:
             alike = [each for each in self._waiting if each.settings == self._waiting[0].settings][: self._most]
             self._waiting = [each for each in self._waiting if each not in alike]
         batch = [each for each in alike if each.result.set_running_or_notify_cancel()]
         return batch or (self._next_batch() if alike else [])
+
+    def _await(self, askers: Callable[[], int]) -> None:
+        """Wait until all askers wait."""
+        deadline = time.monotonic() + min(self._took, LONGEST_WAIT)
+        with self._changed:
+            while self._open and len(self._waiting) < self._most and time.monotonic() < deadline:
+                if len({pending.asker for pending in self._waiting}) >= askers():
+                    return
+                self._changed.wait(LINGER_SECONDS)  # an asker who has no more questions does not say so
 
     def _linger(self) -> None:
         seen, idle = 0, False
@@ -144,7 +170,7 @@ class _Student:
 _STUDENTS: dict[str, _Student] = {}
 
 
-def engine_batcher(engine: Engine) -> DynamicBatcher:
+def engine_batcher(engine: Engine, askers: Callable[[], int] | None = None) -> DynamicBatcher:
     """Batch requests to an engine; settings are `LIKELIHOODS`, or (most tokens, temperature, stop texts)."""
 
     def work(settings: Hashable, payloads: Sequence[Any]) -> Sequence[Any]:
@@ -154,7 +180,7 @@ def engine_batcher(engine: Engine) -> DynamicBatcher:
         max_tokens, temperature, stops = settings
         return engine.generate(payloads, max_tokens=max_tokens, temperature=temperature, stops=stops)
 
-    return DynamicBatcher(work, engine.rows_at_once)
+    return DynamicBatcher(work, engine.rows_at_once, askers)
 
 
 @contextmanager

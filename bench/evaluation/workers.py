@@ -6,49 +6,65 @@ stay in this process; workers run Inspect and send their prompts here, where tho
 
 import contextlib
 import os
+import signal
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import replace
 from multiprocessing import AuthenticationError, get_context
 from multiprocessing.connection import Client, Connection, Listener
+from pathlib import Path
 from typing import Any, Self
 
+from inspect_ai import Task
+from inspect_ai.dataset import Sample
+
 from bench.errors import BenchError
-from bench.evaluation.evaluate import EvalJob, evaluate_students
+from bench.evaluation.evaluate import EvalJob, evaluate_students, run_tasks
 from bench.evaluation.provider import LIKELIHOODS, DynamicBatcher, answering, engine_batcher
 from bench.models.encode import Encoded
 from bench.models.engine import MOST_AT_ONCE, Engine
 from bench.models.generate import Generation, Request
 from bench.outcomes import SampleScores
+from bench.processes import end_with_parent
 
 
 class EvalWorkers:
     """Processes that run eval jobs; a context, which ends them."""
 
     def __init__(self, processes: int, tokenizer: Any, stops: tuple[str, ...] = ()) -> None:
-        """Start a server for prompts; processes start when they get work.
+        """Start a server for prompts; processes start with `start`, or when they get work.
 
         Args:
             processes: How many.
-            tokenizer: The students', sent to every process.
+            tokenizer: The students', sent to every process once it runs.
             stops: Texts that end an answer.
         """
         self._processes = processes
         self._key = os.urandom(16)
         self._listener = Listener(authkey=self._key)
         self._batcher: DynamicBatcher | None = None
-        start = (self._listener.address, self._key, tokenizer, stops)
-        # Spawned, not forked: this process runs threads and may hold a GPU.
-        self._pool = ProcessPoolExecutor(processes, get_context("spawn"), _start, start)
+        self._greeting = tokenizer, stops
+        self._under_way: list[Future[Any]] = []
+        # Spawned, not forked: this process runs threads and may hold a GPU. What a new process is given has to fit a
+        # pipe's buffer, or this one waits until it runs.
+        self._pool = ProcessPoolExecutor(processes, get_context("spawn"), _start, (self._listener.address, self._key))
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def start(self) -> None:
+        """Let processes start and load Inspect while this one does something else."""
+        for _ in range(self._processes):
+            self._pool.submit(_load)
 
     @contextlib.contextmanager
     def answered_by(self, engine: Engine) -> Iterator[None]:
         """Let an engine answer what is asked meanwhile."""
-        with engine_batcher(engine) as self._batcher:
-            yield
-        self._batcher = None
+        with engine_batcher(engine, self._askers) as self._batcher:
+            try:
+                yield
+            finally:
+                self._batcher = None
 
     def ask(self, engine: Engine, job: EvalJob) -> "dict[str, SampleScores | BenchError]":
         """Evaluate students of an engine as `evaluate_students` does, a share of them in each process."""
@@ -60,7 +76,13 @@ class EvalWorkers:
 
     def submit(self, job: EvalJob) -> "Future[dict[str, SampleScores | BenchError]]":
         """Evaluate students as `evaluate_students` does."""
-        return self._pool.submit(_run, job)
+        self._under_way = [each for each in self._under_way if not each.done()]
+        self._under_way.append(self._pool.submit(_run, job))
+        return self._under_way[-1]
+
+    def _askers(self) -> int:
+        """Return how many processes may send prompts; each waits for its answers before it sends others."""
+        return min(self._processes, sum(not each.done() for each in self._under_way))
 
     def __enter__(self) -> Self:
         return self
@@ -80,13 +102,14 @@ class EvalWorkers:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: "Connection[Any, Any]") -> None:
-        with connection, contextlib.suppress(EOFError):  # the worker has ended
+        with connection, contextlib.suppress(EOFError, ConnectionError):  # the worker has ended
+            connection.send(self._greeting)
             while True:
                 settings, payloads = connection.recv()
                 try:
                     if self._batcher is None:
                         raise RuntimeError("no student is loaded")
-                    futures = [self._batcher.submit(settings, payload) for payload in payloads]
+                    futures = self._batcher.submit_all(settings, payloads, connection)
                     connection.send([future.result() for future in futures])
                 except Exception as error:  # the worker raises it
                     connection.send(error)
@@ -99,6 +122,7 @@ class _Remote:
 
     def __init__(self, address: Any, key: bytes) -> None:
         self._connection = Client(address, authkey=key)
+        self.tokenizer, self.stops = self._connection.recv()
 
     def generate(
         self, asks: Sequence[Request], *, max_tokens: int, temperature: float, stops: Sequence[str]
@@ -118,17 +142,25 @@ class _Remote:
         return answer
 
 
-_worker: tuple[_Remote, Any, tuple[str, ...]] | None = None  # set once in each process, by the pool's initializer
+_worker: _Remote | None = None  # set once in each process, by the pool's initializer
 
 
-def _start(address: Any, key: bytes, tokenizer: Any, stops: tuple[str, ...]) -> None:
+def _start(address: Any, key: bytes) -> None:
     """Connect a new process."""
     global _worker
-    _worker = (_Remote(address, key), tokenizer, stops)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends this process at once; the main process reports it
+    end_with_parent()
+    _worker = _Remote(address, key)
+
+
+def _load() -> None:
+    """Let Inspect load what it only loads in its first evaluation, some 300 modules."""
+    task = Task(dataset=[Sample(input="Hello")], solver=[], name="first")  # asks no model
+    with tempfile.TemporaryDirectory(prefix="sievebench-") as folder:
+        run_tasks({"mockllm/model": {}}, [task], Path(folder))
 
 
 def _run(job: EvalJob) -> "dict[str, SampleScores | BenchError]":
     assert _worker is not None
-    remote, tokenizer, stops = _worker
-    with answering(remote, list(job.students), tokenizer, stops):
+    with answering(_worker, list(job.students), _worker.tokenizer, _worker.stops):
         return evaluate_students(job)

@@ -2,10 +2,11 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.execution.job import Job
+from bench.execution.job import MOST_AT_ONCE, Job
 from bench.execution.memory import TOGETHER
 from bench.execution.trials import STUDENTS, Trials
 from bench.models.oom import out_of_memory, release
@@ -13,9 +14,9 @@ from bench.run_folder.store import key_hash
 from bench.training.task import TrainingInput
 
 if TYPE_CHECKING:
+    from bench.evaluation.workers import EvalWorkers
     from bench.training.task import Trained
 
-MOST_AT_ONCE = 64  # they fill a large GPU, and a stopped run loses one group at most
 SHARE_OF_FREE_MEMORY = 0.8
 SPARE_CORES = 2  # for the engine and the system
 
@@ -31,10 +32,14 @@ def do_batched(trials: Trials, jobs: Sequence[Job], at_once: int | None) -> None
     missing = trials.missing(jobs)
     training = [job for job, (train, _) in zip(jobs, missing, strict=True) if train]
     evaluations = [job for job, (_, evaluation) in zip(jobs, missing, strict=True) if evaluation]
-    if training:
-        train_batched(trials, training, at_once)
-    if evaluations:
-        _evaluate(trials, evaluations, at_once or MOST_AT_ONCE)
+    most = at_once or MOST_AT_ONCE
+    with _workers(trials, min(most, len(evaluations))) if evaluations else nullcontext() as pool:
+        if pool:
+            pool.start()  # processes load Inspect while students train
+        if training:
+            train_batched(trials, training, at_once)
+        if pool:
+            _evaluate(trials, evaluations, most, pool)
 
 
 def train_batched(trials: Trials, jobs: Sequence[Job], at_once: int | None = None) -> None:
@@ -65,6 +70,7 @@ def _that_fit(trials: Trials, job: Job) -> int:
     import torch
 
     rows = sorted(job.rows or (), key=lambda row: -len(row.completion) - sum(len(m.content) for m in row.prompt))
+    trials.trainer.frozen_prefix()  # there once, however many students
     before = torch.cuda.memory_allocated()
     torch.cuda.reset_peak_memory_stats()
     longest = rows[: trials.recipe.batch_size]
@@ -127,14 +133,17 @@ def _of_one_measurement(jobs: Sequence[Job]) -> list[list[Job]]:
     return list(alike.values())
 
 
-def _evaluate(trials: Trials, jobs: Sequence[Job], at_once: int) -> None:
+def _workers(trials: Trials, most: int) -> "EvalWorkers":
     from bench.evaluation.workers import EvalWorkers  # loads Inspect
 
-    processes = max(1, min(at_once, len(jobs), (os.cpu_count() or 1) - SPARE_CORES))
-    with EvalWorkers(processes, trials.trainer.tokenizer, trials.trainer.stops) as pool:
-        for alike in _of_one_measurement(jobs):
-            for i in range(0, len(alike), at_once):
-                group = alike[i : i + at_once]
-                seconds = sum(job.seconds[1] for job in group)
-                with trials.progress.phase(f"evaluating {len(group)} students at once", seconds):
-                    trials.answer(group, pool.ask)
+    processes = max(1, min(most, (os.cpu_count() or 1) - SPARE_CORES))
+    return EvalWorkers(processes, trials.trainer.tokenizer, trials.trainer.stops)
+
+
+def _evaluate(trials: Trials, jobs: Sequence[Job], at_once: int, pool: "EvalWorkers") -> None:
+    for alike in _of_one_measurement(jobs):
+        for i in range(0, len(alike), at_once):
+            group = alike[i : i + at_once]
+            seconds = sum(job.seconds[1] for job in group)
+            with trials.progress.phase(f"evaluating {len(group)} students at once", seconds):
+                trials.answer(group, pool.ask)

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -10,7 +11,7 @@ from bench.config.recipe import Recipe
 from bench.config.schema import ExperimentSettings
 from bench.config.suite import Suite
 from bench.data.trait import Measurement
-from bench.execution.job import Job
+from bench.execution.job import MOST_AT_ONCE, Job
 from bench.models.load import known_config
 from bench.models.shape import ModelShape
 from bench.records import PoolRow, TrainingRow
@@ -22,17 +23,51 @@ from bench.worlds.grammar import ORIGINAL, build_rows
 
 PROMPT_TOKENS = 50  # of an eval prompt with its template, on average
 NEW_TOKENS = 20  # of an eval answer, on average
-# Measured on two CPU cores; `quick`, `smoke` and `laptop` then took what was announced within 25 %.
-TRAINING_EFFICIENCY = 0.42  # share of the peak that training reaches
 SETUP_SECONDS = {"trl": 1.3}  # of each training by this path
-FROZEN_EFFICIENCY = 0.5  # the same for the frozen layers, which every row and prompt passes once a run
-READING_EFFICIENCY = 0.6  # the same for eval prompts and given completions
-DECODING_EFFICIENCY = 0.2  # the same for answers, which come token by token
-SAMPLE_SECONDS = 0.008  # of Inspect, on one core
-EVALUATION_SECONDS = 0.25  # of Inspect for each student
-START_SECONDS = 4.0  # of the first evaluation, which loads Inspect
 ALL_PROMPTS = 64  # of an eval that is not cut short, about
 ATTEMPTS = 6  # at the matrix product; a busy core spoils some
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What a kind of device reaches.
+
+    Attributes:
+        training: Share of the peak that training reaches.
+        step: Seconds that a step takes at least, of however many students at once.
+        frozen: Share of the peak for the frozen layers, which every row and prompt passes once a run.
+        reading: The same for eval prompts and given completions.
+        decoding: The same for answers, which come token by token.
+        sample: Seconds of Inspect for a sample.
+        evaluation: Seconds of Inspect for a student.
+        start: Seconds of the first evaluation, which loads Inspect.
+    """
+
+    training: float
+    step: float
+    frozen: float
+    reading: float
+    decoding: float
+    sample: float
+    evaluation: float
+    start: float
+
+
+PACES = {
+    # Measured on two cores; `quick`, `smoke` and `laptop` then took what was announced within 25 %.
+    "cpu": Pace(0.42, 0.0, 0.5, 0.6, 0.2, sample=0.008, evaluation=0.25, start=4.0),
+    # Estimates, from one H200 before steps were recorded: 64 students reached 9 % of the peak; 1 to 16 took 0.2 s a
+    # step; they answered 8,300 tokens a second; a sample took 15 ms of one of 14 cores; `quick` took 93 and
+    # 123 s in all.
+    "cuda": Pace(0.09, 0.2, 0.09, 0.09, 0.003, sample=0.0011, evaluation=2.0, start=26.0),
+    # Students that train and answer one by one, in this process alone; `smoke` took 49 s in all.
+    "cuda, one by one": Pace(0.09, 0.2, 0.09, 0.09, 0.003, sample=0.008, evaluation=0.25, start=4.0),
+}
+
+
+def _pace(recipe: Recipe, device: str) -> Pace:
+    kind = device.partition(":")[0]
+    return PACES[kind if kind == "cpu" or recipe.method == "lora" else f"{kind}, one by one"]
 
 
 @cache
@@ -71,15 +106,19 @@ def row_tokens(rows: Sequence[TrainingRow]) -> tuple[float, float]:
     return prompt + completion + TEMPLATE_TOKENS * len(rows), completion
 
 
-def training_seconds(student: TrainingInput, recipe: Recipe, shape: ModelShape, device: str) -> float:
-    """Estimate the seconds of one training."""
+def training_seconds(
+    student: TrainingInput, recipe: Recipe, shape: ModelShape, device: str, trainings: int = 1
+) -> float:
+    """Estimate the seconds of one training, a share of its group's where several students of a run train at once."""
     rows = student.rows
     tokens, completion = row_tokens(rows)
     layers = shape.trained_layers(recipe)
     per_weight = 4 if recipe.method == "lora" else 6  # forward and backward, plus weight gradients
     per_weight += 2 * recipe.gradient_checkpointing  # forward once more
     work = tokens * layers * shape.layer * per_weight + completion * shape.head * 4
-    return student.visits / len(rows) * work / (TRAINING_EFFICIENCY * matmul_flops(device))
+    seconds = student.visits / len(rows) * work / (_pace(recipe, device).training * matmul_flops(device))
+    together = min(trainings, MOST_AT_ONCE) if recipe.method == "lora" else 1
+    return max(seconds, -(-student.visits // recipe.batch_size) * _pace(recipe, device).step / together)
 
 
 def eval_seconds(prompts: ExperimentSettings | Measurement, recipe: Recipe, shape: ModelShape, device: str) -> float:
@@ -87,11 +126,11 @@ def eval_seconds(prompts: ExperimentSettings | Measurement, recipe: Recipe, shap
     capability = prompts.capability_prompts or ALL_PROMPTS
     pairs = prompts.eval_prompts or ALL_PROMPTS
     answers = pairs + capability
-    own_layers = shape.trained_layers(recipe)  # those below are read once for all students
+    own_layers, pace = shape.trained_layers(recipe), _pace(recipe, device)  # those below are read once for all students
     tokens = _read_tokens(prompts)
-    reading = (tokens * own_layers * shape.layer + 2 * pairs * NEW_TOKENS * shape.head) * 2 / READING_EFFICIENCY
-    decoding = answers * NEW_TOKENS * (shape.layers * shape.layer + shape.head) * 2 / DECODING_EFFICIENCY
-    waiting = EVALUATION_SECONDS + (answers + capability + pairs) * SAMPLE_SECONDS
+    reading = (tokens * own_layers * shape.layer + 2 * pairs * NEW_TOKENS * shape.head) * 2 / pace.reading
+    decoding = answers * NEW_TOKENS * (shape.layers * shape.layer + shape.head) * 2 / pace.decoding
+    waiting = pace.evaluation + (answers + capability + pairs) * pace.sample
     return waiting + (reading + decoding) / matmul_flops(device)
 
 
@@ -105,7 +144,7 @@ def _read_tokens(prompts: ExperimentSettings | Measurement) -> float:
 def frozen_seconds(tokens: float, recipe: Recipe, shape: ModelShape, device: str) -> float:
     """Estimate the seconds of the frozen layers over tokens that no student has read before."""
     frozen = shape.layers - shape.trained_layers(recipe)
-    return 2 * tokens * frozen * shape.layer / (FROZEN_EFFICIENCY * matmul_flops(device))
+    return 2 * tokens * frozen * shape.layer / (_pace(recipe, device).frozen * matmul_flops(device))
 
 
 def job_costs(
@@ -128,7 +167,7 @@ def job_costs(
     for job, (train, evaluation) in zip(jobs, todo, strict=True):
         training = answering = 0.0
         if train and job.rows:
-            training = training_seconds(job.student, job.recipe, shape, device)
+            training = training_seconds(job.student, job.recipe, shape, device, sum(train for train, _ in todo))
             fresh = {(row.id, row.completion): row for row in job.rows if (row.id, row.completion) not in read}
             read.update(fresh)
             training += SETUP_SECONDS.get(training_path(job.recipe, config, device != "cpu"), 0.0)
@@ -147,7 +186,7 @@ def first_eval_seconds(
     prompts: ExperimentSettings | Measurement, recipe: Recipe, shape: ModelShape, device: str
 ) -> float:
     """Estimate the further seconds of a run's first evaluation: libraries, and the prompts' frozen layers."""
-    return START_SECONDS + frozen_seconds(_read_tokens(prompts), recipe, shape, device)
+    return _pace(recipe, device).start + frozen_seconds(_read_tokens(prompts), recipe, shape, device)
 
 
 def announcement(costs: Sequence[tuple[float, float]], device: str) -> str:
@@ -176,7 +215,7 @@ def suite_seconds(suite: Suite, device: str) -> float:
     for experiment in suite.file.experiments:
         rows = [TrainingRow(row.id, row.prompt, row.completions[ORIGINAL]) for row in planted_rows(experiment)]
         student = TrainingInput(rows, 0, len(rows) * suite.recipe.epochs)
-        seconds = training_seconds(student, suite.recipe, shape, device)
+        seconds = training_seconds(student, suite.recipe, shape, device, suite.trainings)
         seconds += SETUP_SECONDS.get(training_path(suite.recipe, config, device != "cpu"), 0.0)
         seconds += eval_seconds(experiment, suite.recipe, shape, device)
         total += suite.trainings / len(suite.file.experiments) * seconds

@@ -13,6 +13,8 @@ from bench.outcomes import Arm, TrialKey
 from bench.records import TrainingRow
 from bench.training.task import TrainingInput
 
+MOST_AT_ONCE = 64  # students in a group: they fill a large GPU, and a stopped run loses one group at most
+
 
 @dataclass(eq=False)
 class Job:

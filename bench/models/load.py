@@ -158,7 +158,20 @@ def load_model(
         model.set_attn_implementation("eager")  # the fused one leaves the cap out
     from bench.models.packed_linear import pack_linears  # loads torch
 
+    choose_attention(device)
     return pack_linears(model.to(device).eval()), tokenizer
+
+
+def choose_attention(device: str) -> None:
+    """Keep PyTorch from cuDNN's attention on a GPU, for the whole process.
+
+    On Hopper and Blackwell PyTorch 2.11 and later try it first, and it builds a plan for every shape that is new, about
+    a second for forward and backward pass; batches here have ever other shapes. Flash attention has no such cost.
+    """
+    if device != "cpu":
+        import torch
+
+        torch.backends.cuda.enable_cudnn_sdp(False)
 
 
 def load_tokenizer(name: str, *, plain_template: bool = False) -> Any:

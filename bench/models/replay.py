@@ -6,7 +6,7 @@ where they are; new inputs are copied into them before it is replayed.
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import torch
@@ -48,9 +48,10 @@ class Replay:
         else:
             own = {name: tensor.clone() for name, tensor in inputs.items()}
             try:
-                replay, result = self._record(lambda: self._work(own, *constants))
+                replay, result = self._record(functools.partial(self._work, own, *constants))
             except Exception as error:
-                raise RecordingError(f"a CUDA graph could not be recorded: {error}") from error
+                # What ends the recording raises too, and says less than the work that could not be recorded.
+                raise RecordingError(f"a CUDA graph could not be recorded: {error.__context__ or error}") from error
             self._known[key] = own, replay, result
         replay()
         return result
@@ -64,8 +65,14 @@ def cuda_recorder() -> Recorder:
         graph = torch.cuda.CUDAGraph()
         # Threads beside this one may use the device meanwhile.
         here = torch.cuda.current_stream()
-        with torch.cuda.graph(graph, pool=pool, stream=here, capture_error_mode="thread_local"):
-            result = work()
+        try:
+            with torch.cuda.graph(graph, pool=pool, stream=here, capture_error_mode="thread_local"):
+                result = work()
+        except Exception:
+            # A recording that CUDA refused to end stays open in PyTorch's allocator, which then frees nothing any more.
+            with suppress(RuntimeError):
+                torch._C._cuda_endAllocateToPool(here.device_index, pool)
+            raise
         return graph.replay, result
 
     return record
@@ -85,6 +92,8 @@ def side_stream(device: torch.device) -> Iterator[None]:
         return
     stream, outer = _stream(device), torch.cuda.current_stream(device)
     stream.wait_stream(outer)
-    with torch.cuda.stream(stream):
-        yield
-    outer.wait_stream(stream)
+    try:
+        with torch.cuda.stream(stream):
+            yield
+    finally:
+        outer.wait_stream(stream)  # after an error too: memory of the stream's last kernels may be given away

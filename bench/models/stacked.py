@@ -7,8 +7,9 @@ size and replayed. Adapters stay beside the weights that they adapt: merged weig
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -28,6 +29,7 @@ log = logging.getLogger("bench")
 ATTENTION = "sieve_cached"  # the name under which transformers knows `attend_cached`
 COLUMNS = 64  # a buffer's length is a multiple of it
 CHECKED_EVERY = 4  # token steps after which the host looks for ends; it has to wait for the device
+Key = tuple[int, int, int]  # of buffers: places of each student, columns, most tokens
 MOST_EMPTY = 4  # places for each request; beyond, rows are sorted by student instead
 
 
@@ -170,6 +172,15 @@ def answer_token(model: Any, rows: Rows, students: int) -> torch.Tensor:
     return rows.tokens
 
 
+def _recorded_step(model: Any, buffers: Mapping[Key, Rows], students: int, _: Any, key: Key) -> torch.Tensor:
+    config = model.config
+    usual, config._attn_implementation = config._attn_implementation, ATTENTION
+    try:
+        return answer_token(model, buffers[key], students)
+    finally:
+        config._attn_implementation = usual
+
+
 class StackedEngine(MultiLoraEngine):
     """Many LoRA students of one base, greedily answering with recorded steps; otherwise a `MultiLoraEngine`."""
 
@@ -184,14 +195,16 @@ class StackedEngine(MultiLoraEngine):
         """See `MultiLoraEngine`; steps are recorded on a GPU alone."""
         super().__init__(students, names, tokenizer, prefix, rows_at_once)
         self._students = students
-        self._buffers: dict[tuple[int, int, int], Rows] = {}
+        self._buffers: dict[Key, Rows] = {}
+        # Knows the buffers, not the engine: else graphs and buffers would stay in memory until cycles are collected.
+        self._step = partial(_recorded_step, self._model, self._buffers, len(self._number))
+        self._on_gpu = self._model.device.type == "cuda"
         self._forget()
 
     def _forget(self) -> None:
         """Give up the buffers and the steps that were recorded on them."""
         self._buffers.clear()
-        on_gpu = self._model.device.type == "cuda"
-        self._replay: Replay | None = Replay(self._step, cuda_recorder()) if on_gpu else None
+        self._replay: Replay | None = Replay(self._step, cuda_recorder()) if self._on_gpu else None
 
     def generate(
         self, requests: Sequence[Request], *, max_tokens: int, temperature: float, stops: Sequence[str]
@@ -256,13 +269,13 @@ class StackedEngine(MultiLoraEngine):
         running: Sequence[int],
         rows: Rows,
         places: Sequence[int],
-        key: tuple[int, int, int],
+        key: Key,
     ) -> tuple[Rows, list[int]]:
         """Move running rows into buffers of other sizes; return these, and the new place of every request."""
         each, columns, tokens = key
         if key not in self._buffers:
             self._buffers[key] = rows.empty(each * len(self._number), columns, tokens)
-            self._token(self._buffers[key])  # loads the kernels, before they are recorded
+            self._step(None, key)  # loads the kernels, before they are recorded
         taken = dict.fromkeys(self._number, 0)
         seats = [0] * len(requests)
         for i in running:
@@ -272,18 +285,7 @@ class StackedEngine(MultiLoraEngine):
         rows.move(self._buffers[key], [places[i] for i in running], [seats[i] for i in running])
         return self._buffers[key], seats
 
-    def _step(self, _: Any, key: tuple[int, int, int]) -> torch.Tensor:
-        return self._token(self._buffers[key])
-
-    def _token(self, rows: Rows) -> torch.Tensor:
-        config = self._model.config
-        usual, config._attn_implementation = config._attn_implementation, ATTENTION
-        try:
-            return answer_token(self._model, rows, len(self._number))
-        finally:
-            config._attn_implementation = usual
-
-    def _advance(self, key: tuple[int, int, int]) -> None:
+    def _advance(self, key: Key) -> None:
         """Make one step, recorded where that works."""
         if self._replay is not None:
             try:
@@ -293,5 +295,5 @@ class StackedEngine(MultiLoraEngine):
                 if out_of_memory(error):
                     raise
                 log.warning("answering without CUDA graphs, which failed: %s", str(error).splitlines()[0])
-                self._replay = None
+                self._replay, self._on_gpu = None, False
         self._step(None, key)

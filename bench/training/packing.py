@@ -240,6 +240,9 @@ def attend_rows(
     if sliding_window and sliding_window < step.longest:
         place = torch.arange(step.longest, device=query.device)[None]
         mask = within_window((place.mT >= place)[None, None], place, sliding_window)
+        # With a mask, no fused kernel of CUDA lets query heads share keys and values.
+        key, value = (each.repeat_interleave(query.shape[1] // key.shape[1], 1) for each in (key, value))
+        shared = False
     rows = scaled_dot_product_attention(
         spread(query), spread(key), spread(value), mask, is_causal=mask is None, scale=scaling, enable_gqa=shared
     )

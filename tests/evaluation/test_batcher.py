@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from bench.evaluation.provider import DynamicBatcher
+from bench.evaluation.provider import LINGER_SECONDS, LONGEST_WAIT, DynamicBatcher
 
 Calls = list[tuple[Hashable, list[Any]]]
 
@@ -56,4 +56,28 @@ def test_what_still_waits_at_the_end_is_cancelled() -> None:
     assert under_way.result(10) == 2
     with pytest.raises(CancelledError):
         waiting.result(10)
+    assert calls == [("a", [1])]
+
+
+def test_a_batch_waits_for_everybody_who_may_ask_and_for_nobody_else() -> None:
+    calls: Calls = []
+    askers = 3
+    with DynamicBatcher(doubling(calls), 100, lambda: askers) as batcher:
+        futures = []
+        for asker in range(3):  # each of them later than a batch would linger
+            futures += batcher.submit_all("a", [asker, 10 + asker], asker)
+            time.sleep(3 * LINGER_SECONDS)
+        assert [future.result(10) for future in futures] == [0, 20, 2, 22, 4, 24]
+        assert calls == [("a", [0, 10, 1, 11, 2, 12])]
+        askers = 1
+        (alone,) = batcher.submit_all("a", [5], 0)
+        assert alone.result(10) == 10
+
+
+def test_a_batch_waits_for_missing_askers_no_longer_than_the_last_one_took() -> None:
+    calls: Calls = []
+    with DynamicBatcher(doubling(calls), 100, lambda: 2) as batcher:
+        batcher._took = 0.1
+        (first,) = batcher.submit_all("a", [1], "one")
+        assert first.result(LONGEST_WAIT) == 2 and batcher._took < 0.1
     assert calls == [("a", [1])]

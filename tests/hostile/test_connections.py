@@ -41,5 +41,6 @@ def test_eval_workers_are_reached_through_a_private_socket_with_a_key_and_outliv
             with socket.socket(socket.AF_UNIX) as silent:
                 silent.connect(str(address))
         with Client(str(address), authkey=workers._key) as worker:
+            assert worker.recv() == (None, ())  # the tokenizer, and texts that end an answer
             worker.send(("settings", []))
             assert worker.poll(10) and isinstance(worker.recv(), RuntimeError)  # no student is loaded

@@ -12,7 +12,15 @@ import torch
 
 from bench.errors import BenchError
 from bench.models.encode import data_order, encode, encode_all
-from bench.models.load import known_config, load_model, model_folder, model_identity, pick_device, resolve_model
+from bench.models.load import (
+    choose_attention,
+    known_config,
+    load_model,
+    model_folder,
+    model_identity,
+    pick_device,
+    resolve_model,
+)
 from bench.models.packaged import TINY, tiny_model
 from bench.records import Message, TrainingRow
 
@@ -211,3 +219,14 @@ def test_dropping_rows_leaves_the_order_of_the_rest() -> None:
 def test_the_order_does_not_depend_on_places_prompts_or_completions() -> None:
     changed = [TrainingRow(row.id, HI[1:], "Patched.") for row in reversed(rows(*range(30)))]
     assert ids(changed, 2, 1) == ids(rows(*range(30)), 2, 1)
+
+
+def test_on_a_gpu_attention_is_not_left_to_cudnn_which_compiles_for_every_shape() -> None:
+    assert torch.backends.cuda.cudnn_sdp_enabled()
+    try:
+        choose_attention("cpu")
+        assert torch.backends.cuda.cudnn_sdp_enabled()
+        choose_attention("cuda")
+        assert not torch.backends.cuda.cudnn_sdp_enabled() and torch.backends.cuda.flash_sdp_enabled()
+    finally:
+        torch.backends.cuda.enable_cudnn_sdp(True)

@@ -1,5 +1,7 @@
 """Recorded token steps give the greedy answers of each student alone."""
 
+import gc
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,6 +112,22 @@ def test_sampling_and_lone_students_are_answered_by_rows_sorted_by_student(
     for settings in (SETTINGS, SETTINGS | {"temperature": 1.0}):
         assert engine.generate(requests, **settings) == plain.generate(requests, **settings)
     assert not engine._buffers
+
+
+def test_an_engine_that_is_let_go_frees_its_buffers_at_once(tiny: tuple[Any, Any], tmp_path: Path) -> None:
+    folders = [student(tiny[0], LORA, tmp_path / name, seed) for seed, name in enumerate(NAMES)]
+    students = MultiLora(tiny[0], [stored_tensors(folder) for folder in folders], training=False)
+    engine = StackedEngine(students, NAMES, tiny[1], FrozenPrefix(tiny[0], LORA))
+    engine._replay = Replay(engine._step, run_again)
+    engine.generate(asked(tiny[1]), **SETTINGS)
+    kept = weakref.ref(engine._buffers[next(iter(engine._buffers))])
+    gc.collect()
+    gc.disable()  # no cycle has to be found: a GPU's memory would be taken until then
+    try:
+        del engine
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_a_gpu_is_answered_by_recorded_steps() -> None:

@@ -12,6 +12,7 @@ from bench.config.recipe import Recipe
 from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.load import load_model
+from bench.models.oom import out_of_memory
 from bench.models.packaged import TINY
 from bench.models.replay import Inputs, RecordingError, Replay
 from bench.records import TrainingRow
@@ -200,3 +201,18 @@ def test_a_trainer_does_not_try_again_what_failed(tiny: tuple[Any, Any], monkeyp
     trainer = Trainer(RECIPE, "cpu", "stacked", compiled=True)
     notes = [trainer.train([TrainingInput(rows, 1, 4)], lambda *_: None, "a test")[0].note for _ in range(2)]
     assert len(tried) == 1 and notes[0] == notes[1] and "no compiler" in notes[0]
+
+
+def test_the_reason_is_that_of_the_work_and_not_of_the_recording_that_could_not_end() -> None:
+    def record(once: Callable[[], torch.Tensor]) -> Any:
+        try:
+            once()
+        finally:
+            raise RuntimeError("operation failed due to a previous error during capture")
+
+    def work(inputs: Inputs) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    with pytest.raises(RecordingError, match="out of memory") as caught:
+        Replay(work, record)({})
+    assert out_of_memory(caught.value)

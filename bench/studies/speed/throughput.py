@@ -21,10 +21,10 @@ from rich.table import Table
 from bench.config.suite import Suite
 from bench.execution.progress import log
 from bench.files import write_json
+from bench.processes import end_with_parent
 from bench.records import Strict
 from bench.run_folder.provenance import package_versions, source_commit
 from bench.studies.speed.parts import Report, Run, measure_answering, measure_suite, measure_training
-from bench.studies.speed.workers import end_with_parent
 
 Figure = dict[str, str | int | float | None]
 Parts = Sequence[tuple[str, Callable[..., None], Suite, float]]

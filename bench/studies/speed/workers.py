@@ -9,7 +9,6 @@ import platform
 import re
 import signal
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -22,6 +21,7 @@ from bench.execution.cost import matrix_product_speed
 from bench.execution.memory import peak_memory, total_memory
 from bench.execution.progress import Progress
 from bench.execution.trials import Trials, TrialSettings
+from bench.processes import end_with_parent
 from bench.run_folder.provenance import package_versions
 from bench.run_folder.store import Store
 from bench.studies.speed.records import SIDES, Case, Machine, Peak, Side, Timing, Work
@@ -138,18 +138,6 @@ def _start_process(recipe: Recipe, device: str, scratch: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends this process at once; the main process reports it
     end_with_parent()
     _worker = Worker(recipe, device, scratch)
-
-
-def end_with_parent() -> None:
-    """End this process when the one that started it is killed, which could not end it any more."""
-
-    def watch() -> None:
-        parent = multiprocessing.parent_process()
-        if parent:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _run(function: Callable[..., T], arguments: Sequence[Any]) -> tuple[T, int, int]:
