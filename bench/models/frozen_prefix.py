@@ -9,6 +9,7 @@ computed whenever they are needed.
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from bench.config.recipe import Recipe
@@ -191,8 +192,11 @@ class FrozenPrefix:
     def _compute(self, rows: Sequence[Ids], *, keep_keys: bool) -> "Iterator[tuple[Ids, torch.Tensor, Any]]":
         """Compute states of rows, and the keys and values of every frozen layer (none unless they are asked for)."""
         at_once = ROWS_AT_ONCE
-        for i in range(0, len(rows), ROWS_AT_ONCE):
-            group = rows[i : i + ROWS_AT_ONCE]
+        groups = []
+        for _, alike in groupby(rows, key=lambda ids: filled_up(len(ids))):  # so that its padding is its own
+            some = list(alike)
+            groups += [some[i : i + ROWS_AT_ONCE] for i in range(0, len(some), ROWS_AT_ONCE)]
+        for group in groups:
             found, at_once = in_parts(
                 lambda part: self._compute_group(part, keep_keys), group, at_once, "the frozen layers"
             )
@@ -204,7 +208,7 @@ class FrozenPrefix:
 
         self._check()
         device = self.base.device
-        longest = max(map(len, group))
+        longest = filled_up(max(map(len, group)))
         # Padded on the right: under a causal mask the padding cannot reach a real token.
         tokens = torch.tensor([[*ids, *([0] * (longest - len(ids)))] for ids in group], device=device)
         cache: Any = DynamicCache() if keep_keys else None

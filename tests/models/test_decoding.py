@@ -10,6 +10,7 @@ from transformers import DynamicCache
 
 from bench.models.encode import encode
 from bench.models.engine import Engine
+from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.generate import Request
 from bench.models.grouped_attention import attend_grouped
 from bench.models.kv_cache import roomy_cache
@@ -114,3 +115,12 @@ def test_the_base_answers_beside_its_students(trainer: Trainer, students: dict[s
     alone = said(trainer.engine([None], ["base"]), ["base"], tokenizer)["base"]
     beside = said(trainer.engine([students["a"], None], ["a", "base"]), ["a", "base"], tokenizer)["base"]
     assert beside[0] == alone[0] and beside[1] == pytest.approx(alone[1], abs=1e-5)
+
+
+def test_states_of_a_row_do_not_depend_on_the_rows_beside_it(trainer: Trainer) -> None:
+    base, tokenizer = trainer.base()
+    recipe = LORA.model_copy(update={"last_layers": 1})
+    rows = [tuple(tokenizer(text * times)["input_ids"]) for text in PROMPTS for times in (1, 2, 5)]
+    together = FrozenPrefix(base, recipe).states(rows)
+    for row in rows:
+        assert torch.equal(FrozenPrefix(base, recipe).states([row])[row], together[row])
