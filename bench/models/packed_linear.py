@@ -5,7 +5,7 @@ every call. Rounding differs from MKL's in the last bits; what one row gives dep
 """
 
 import platform
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import torch
@@ -17,14 +17,22 @@ ROWS = 64  # for which oneDNN is asked to choose the layout; the same weights th
 
 @dataclass(frozen=True)
 class _Packed:
-    """A weight in oneDNN's layout, and its transpose where gradients have passed; `of` says which weight it is."""
+    """A weight in oneDNN's layout, and its transpose where gradients have passed.
 
-    of: tuple[int, int]
+    `of` is the plain weight, kept so that no other takes its address, and `version` counts what was written to it.
+    """
+
+    of: torch.Tensor
+    version: int
     weight: torch.Tensor
     transposed: torch.Tensor | None = None
 
     def __deepcopy__(self, memo: object) -> "_Packed":
         return self  # copies of a model share their frozen weights
+
+    def holds(self, weight: torch.Tensor) -> bool:
+        """Tell whether this is what `weight` now gives."""
+        return self.of.data_ptr() == weight.data_ptr() and self.version == weight._version
 
 
 class PackedLinear(nn.Linear):
@@ -36,8 +44,8 @@ class PackedLinear(nn.Linear):
         """Apply to (..., inputs); gradients reach the input, as the weight is frozen."""
         weight = self.weight
         compiling = torch.compiler.is_compiling()  # first: the compiler cannot look into the rest
-        trained = weight.requires_grad and torch.is_grad_enabled()
-        if compiling or trained or not _usable(weight) or input.dtype != weight.dtype:
+        trained = weight.requires_grad or (self.bias is not None and self.bias.requires_grad)
+        if compiling or (trained and torch.is_grad_enabled()) or not _usable(weight) or input.dtype != weight.dtype:
             return linear(input, weight, self.bias)
         if torch.is_grad_enabled() and input.requires_grad:
             return cast(torch.Tensor, _Product.apply(input, self))  # type: ignore[no-untyped-call]
@@ -53,11 +61,10 @@ class PackedLinear(nn.Linear):
 
     def _current(self, *, with_transpose: bool) -> _Packed:
         weight = self.weight.detach()
-        of = (weight.data_ptr(), weight._version)
-        if self._packed is None or self._packed.of != of:
-            self._packed = _Packed(of, _pack(weight))
+        if self._packed is None or not self._packed.holds(weight):
+            self._packed = _Packed(weight, weight._version, _pack(weight))
         if with_transpose and self._packed.transposed is None:
-            self._packed = _Packed(of, self._packed.weight, _pack(weight.T.contiguous()))
+            self._packed = replace(self._packed, transposed=_pack(weight.T.contiguous()))
         return self._packed
 
 
@@ -104,8 +111,12 @@ class _Product(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, rows: torch.Tensor, layer: PackedLinear) -> torch.Tensor:
         ctx.layer = layer
+        ctx.save_for_backward(layer.weight)  # autograd then refuses a weight that changes before the backward pass
         return _product(rows, layer.packed(), layer.bias)
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        (weight,) = ctx.saved_tensors
+        if torch.is_grad_enabled() and gradient.requires_grad:  # gradients of gradients
+            return gradient @ weight, None
         return _product(gradient.contiguous(), ctx.layer.packed_transpose()), None

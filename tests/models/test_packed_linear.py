@@ -82,3 +82,44 @@ def test_a_row_is_the_same_whatever_stands_beside_it() -> None:
         whole = layer(rows)
         for count in (2, 3, 17, 64, 255):
             assert torch.equal(layer(rows[:count]), whole[:count])
+
+
+@packs
+def test_a_weight_at_the_address_of_a_former_one_is_packed_again() -> None:
+    layer = pack_linears(nn.Linear(1024, 1024).requires_grad_(False))
+    rows = torch.randn(3, 1024)
+    for value in range(4):  # large tensors get the place that was freed last
+        layer.weight.data = torch.empty(0)
+        layer.weight.data = torch.full((1024, 1024), float(value))
+        expected = value * rows.sum(-1, keepdim=True) + layer.bias
+        torch.testing.assert_close(layer(rows), expected, atol=1e-2, rtol=1e-4)
+
+
+@packs
+def test_a_trained_bias_gets_its_gradient() -> None:
+    layer = pack_linears(frozen())
+    layer.bias.requires_grad_()
+    layer(torch.randn(5, 24, requires_grad=True)).sum().backward()
+    torch.testing.assert_close(layer.bias.grad, torch.full((40,), 5.0))
+
+
+@packs
+def test_gradients_of_gradients_are_those_of_a_plain_layer() -> None:
+    plain = frozen()
+    rows, found = torch.randn(5, 24), []
+    for layer in (plain, pack_linears(copy.deepcopy(plain))):
+        given = rows.clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(layer(given).square().sum(), given, create_graph=True)
+        gradient.square().sum().backward()
+        found.append(given.grad)
+    torch.testing.assert_close(found[1], found[0])
+
+
+@packs
+def test_a_weight_that_changes_before_the_backward_pass_is_refused() -> None:
+    layer = pack_linears(frozen())
+    out = layer(torch.randn(5, 24, requires_grad=True)).square().sum()
+    with torch.no_grad():
+        layer.weight.mul_(2.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        out.backward()
