@@ -1,5 +1,6 @@
 """Measure a student with Inspect: tasks in, one table of per-sample scores out."""
 
+import os
 import shutil
 import tempfile
 import time
@@ -102,7 +103,8 @@ def evaluate_students(job: EvalJob) -> "dict[str, SampleScores | BenchError]":
             found[name] = error
         (job.folder / name).mkdir()
         for log in own:
-            shutil.move(log.location, job.folder / name)
+            if os.path.isfile(log.location):  # a full disk keeps it from being written, which `collect` has told
+                shutil.move(log.location, job.folder / name)
     return found
 
 

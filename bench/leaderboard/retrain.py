@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.arms import make_jobs
 from bench.data.experiment import Experiment
+from bench.errors import BenchError
 from bench.evaluation.judge_logs import Tables, same, tables
 from bench.execution.job import Job
 from bench.execution.progress import Progress
@@ -22,6 +23,7 @@ from bench.models.student import stored_tensors
 from bench.run_folder.arm_index import students_of
 from bench.run_folder.provenance import check_folder, stored_device
 from bench.run_folder.store import Store
+from bench.training.task import TRAINING_CODE
 
 ELSEWHERE = (
     "equal weights prove that an arm was trained as its rows say; unequal ones disprove it only on a CPU of the same "
@@ -54,10 +56,12 @@ def retrain_arms(claim: Claim, run: Path, sample: Sample, progress: Progress) ->
         progress: Told how far the work is.
 
     Raises:
-        BenchError: If the run folder is of other settings, or for what `bench run` raises.
+        BenchError: If the run folder is of other settings or its students are of another version of the training code,
+            or for what `bench run` raises.
     """
     device = stored_device(run)
     check_folder(run, run_settings(claim.suite, device))
+    _check_code(run)
     findings = Findings()
     with tempfile.TemporaryDirectory(prefix="bench-retrain-") as scratch:
         out = Path(scratch) / "run"
@@ -71,6 +75,22 @@ def retrain_arms(claim: Claim, run: Path, sample: Sample, progress: Progress) ->
                 _compare(_Arm(claim, session, experiment, job), run, findings)
     findings.remarks.append(ELSEWHERE)
     return findings
+
+
+def _check_code(run: Path) -> None:
+    """Refuse students of other training code: the same rows, recipe and seed make others with this one.
+
+    Raises:
+        BenchError: If all students of the run are.
+    """
+    codes = {key.get("code") for _, key in Store(run / "store").keys(STUDENTS)}
+    if codes and TRAINING_CODE not in codes:
+        raise BenchError(
+            f"students of {run}",
+            seen=f"training code {', '.join(map(str, sorted(codes, key=str)))}",
+            expected=f"{TRAINING_CODE}, that of this version",
+            remedy="train again with the version that made the run: its commit stands in the rows",
+        )
 
 
 def _chosen(claim: Claim, session: Session, sample: Sample) -> list[tuple[Experiment, Job]]:

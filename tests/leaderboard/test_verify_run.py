@@ -193,6 +193,14 @@ def test_students_that_are_not_what_rows_say_are_caught_by_training_again(run: P
     assert f"{second}, seed 1, trained again: the run's student is {clean}, and these rows" in problems[1]
 
 
+def test_students_of_other_training_code_are_not_called_different(run: Path) -> None:
+    for key in (run / "store/students").glob("*/key.json"):
+        key.write_text(json.dumps(json.loads(key.read_text()) | {"code": 0}), encoding="utf-8")
+    with pytest.raises(BenchError, match="training code 0") as caught:
+        retrain_arms(claim_of(run), run, Sample(1), Progress())
+    assert "commit stands in the rows" in caught.value.remedy
+
+
 def test_rows_of_another_suite_are_refused(run: Path) -> None:
     with pytest.raises(BenchError, match="the suite that the rows were run with") as caught:
         claims(row_files(run), load_suite("quick"))
