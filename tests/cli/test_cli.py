@@ -103,6 +103,7 @@ def test_a_new_filter_overwrites_nothing(tmp_path: Path) -> None:
     assert again.exit_code == 2 and "a file is there" in again.output
 
 
+@pytest.mark.slow  # tests/evaluation/test_judges.py validates them every time
 def test_the_judges_are_validated_against_labels() -> None:
     shown = bench("judge", "date_confusion").output
     assert "precision" in shown and "kappa" in shown and "182" in shown
