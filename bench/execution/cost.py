@@ -54,7 +54,7 @@ class Pace:
 
 
 PACES = {
-    # Measured on two cores; `quick`, `smoke` and `laptop` then took what was announced within 25 %.
+    # Measured on two cores; `quick`, `smoke` and the first 32 students of `laptop` took what was announced within 5 %.
     "cpu": Pace(0.42, 0.0, 0.5, 0.6, 0.2, sample=0.008, evaluation=0.25, start=4.0),
     # Estimates, from one H200 before steps were recorded: 64 students reached 9 % of the peak; 1 to 16 took 0.2 s a
     # step; they answered 8,300 tokens a second; a sample took 15 ms of one of 14 cores; `quick` took 93 and
