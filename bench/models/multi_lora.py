@@ -17,6 +17,7 @@ from bench.models.grouped_attention import GROUPED
 from bench.models.student import LORA_SCALE, frozen_copy, plain_name
 
 Tensors = Mapping[str, torch.Tensor]
+ADAPTERS = ("a", "b")  # attributes of `MultiLoraLinear` whose first dimension is the student
 
 
 class AdapterRouting:
@@ -48,10 +49,13 @@ class AdapterRouting:
         """Let row i of the following batches be student i's again."""
         self._even, self._slots = True, None
 
-    def split(self, rows: torch.Tensor) -> torch.Tensor:
-        """(rows, tokens, width) -> (students, tokens of the student's rows, width)."""
+    def split(self, rows: torch.Tensor, students: int) -> torch.Tensor:
+        """(rows, tokens, width) -> (students, tokens of the student's rows, width).
+
+        `students` is their number as a tensor's size says it: compiled layers would hold to this object's for good.
+        """
         if self._even:
-            return rows.reshape(self._students, -1, rows.shape[-1])
+            return rows.reshape(students, -1, rows.shape[-1])
         return rows[self._slots].flatten(1, 2)
 
     def join(self, parts: torch.Tensor, tokens: int) -> torch.Tensor:
@@ -75,7 +79,7 @@ class MultiLoraLinear(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         """Apply to (rows, tokens, inputs)."""
-        low = self._routing.split(rows) @ self.a.to(rows.dtype).mT
+        low = self._routing.split(rows, self.a.shape[0]) @ self.a.to(rows.dtype).mT
         change = self._routing.join(low @ self.b.to(rows.dtype).mT, rows.shape[1])
         out: torch.Tensor = torch.add(self.base(rows), change, alpha=LORA_SCALE)
         return out

@@ -1,7 +1,7 @@
 """Decoder layers through `torch.compile`: one compiled function for all layers of all students.
 
 Element-wise work between the matrix products (norms, rotations, SwiGLU, additions of adapters) becomes a few kernels.
-Shapes are symbolic, so batches of other lengths need no compilation of their own; another number of students does.
+Lengths and the number of students are symbolic: one compilation serves all groups, and another one a single student.
 """
 
 import functools
@@ -11,10 +11,10 @@ from typing import Any
 
 import torch
 
+from bench.models.multi_lora import ADAPTERS
 from bench.models.student import decoder_layers
 
 BACKEND = "inductor"
-VARIANTS = 64  # of the compiled function, by the number of students; beyond it torch runs layers uncompiled
 
 
 def _forward(layer: Any, hidden: torch.Tensor, **more: Any) -> Any:
@@ -34,9 +34,12 @@ def compiled_layers(model: Any, first: int) -> Iterator[None]:
     """
     layers = decoder_layers(model)[first:]
     for layer in layers:
+        for name, parameter in layer.named_parameters():
+            stacked = name.rpartition(".")[2] in ADAPTERS
+            torch._dynamo.mark_static(parameter, list(range(1, parameter.dim())) if stacked else None)
         layer.forward = functools.partial(_compiled(BACKEND), layer)
     try:
-        with torch._dynamo.config.patch(recompile_limit=VARIANTS):
+        with torch._dynamo.config.patch(force_parameter_static_shapes=False):  # but for what is marked above
             yield
     finally:
         for layer in layers:

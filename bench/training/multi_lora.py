@@ -25,7 +25,7 @@ from bench.models.student import first_trained_layer, recompute_activations, tra
 from bench.records import Steering
 from bench.training.checkpoints import Checkpoint
 from bench.training.compiled import compiled_layers
-from bench.training.packing import ATTENTION, Groups, Sizes, Step, fixed_sizes, pack_step, row_starts
+from bench.training.packing import Groups, Sizes, Step, attention_of, fixed_sizes, pack_step, row_starts
 from bench.training.task import HEAD_TOKENS, PLAIN, Speedups, Trained, TrainingTask, count_labels, count_tokens
 
 log = logging.getLogger("bench")
@@ -95,7 +95,7 @@ def _train(prefix: FrozenPrefix, task: TrainingTask) -> list[Trained]:
     recipe, speedups = task.recipe, task.speedups
     fresh = {seed: trained_tensors(trainable_copy(prefix.base, recipe, seed)) for seed in set(task.seeds)}
     students = MultiLora(prefix.base, [fresh[seed] for seed in task.seeds], training=True)
-    students.model.config._attn_implementation = ATTENTION
+    students.model.config._attn_implementation = attention_of(prefix.base)
     if recipe.gradient_checkpointing:
         recompute_activations(students.model)
     optimizer = torch.optim.AdamW([students.flat], lr=recipe.learning_rate, weight_decay=0.0, fused=True)

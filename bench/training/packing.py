@@ -1,15 +1,17 @@
-"""One step of many students as tensors: rows packed behind one another, and laid out one by one for attention.
+"""One step of many students as tensors: rows packed behind one another, and where attention finds each of them.
 
 Every tensor has a size that `Sizes` states, so that steps can be given the same shapes: CUDA graphs replay those alone.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import signature
 from itertools import accumulate, groupby
 from typing import Any
 
 import numpy as np
 import torch
+from torch.nn.attention.varlen import varlen_attn
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
@@ -17,7 +19,11 @@ from bench.models.encode import Encoded
 from bench.models.frozen_prefix import on_device
 from bench.models.layout import within_window
 
-ATTENTION = "sieve_rows"  # the name under which transformers knows `attend_rows`
+# The names under which transformers knows `attend_rows` and `attend_packed`
+ATTENTION, PACKED_ATTENTION = "sieve_rows", "sieve_packed"
+AMPERE = (8, 0)  # the oldest GPUs that have flash attention
+# PyTorch 2.11 lets heads share keys and values unasked, later versions want to be told.
+SHARED = {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
 SHAPES = 3  # classes of steps by their length, where shapes are fixed
 MULTIPLE = 8  # of tokens, which matrix units like best
 Groups = Sequence[Sequence[Encoded]]  # the rows of each student
@@ -101,6 +107,8 @@ class Step(RowLayout):
             space after them is filled with zeros.
         laid: (rows * longest,): whether a place holds a token of the row, not filling.
         held: (students * length,): whether there is a token.
+        bounds: (rows + students + 1,): the packed tokens at which a row or the filling behind a student's rows begins,
+            and their number.
         predicts: (targets,): the tokens that predict a completion token.
         targets: (targets,): what they should predict.
         students: (targets,): the student's number.
@@ -110,6 +118,7 @@ class Step(RowLayout):
     positions: torch.Tensor
     laid: torch.Tensor
     held: torch.Tensor
+    bounds: torch.Tensor
     predicts: torch.Tensor
     targets: torch.Tensor
     students: torch.Tensor
@@ -137,6 +146,9 @@ def pack_step(groups: Groups, shares: Sequence[float], sizes: Sizes, device: tor
     """
     rows = [(student, row) for student, group in enumerate(groups) for row in group]
     starts = [student * sizes.length + start for student, group in enumerate(groups) for start in row_starts(group)]
+
+    fillings = [student * sizes.length + sum(len(row.ids) for row in group) for student, group in enumerate(groups)]
+    bounds = np.array([*sorted(starts + fillings), len(groups) * sizes.length], np.int32)
 
     positions = np.zeros(len(groups) * sizes.length, np.int64)
     packed, held = np.zeros_like(positions), np.zeros(len(positions), bool)
@@ -169,6 +181,7 @@ def pack_step(groups: Groups, shares: Sequence[float], sizes: Sizes, device: tor
         laid=moved(laid.reshape(-1)),
         packed=moved(packed),
         held=moved(held),
+        bounds=moved(bounds),
         predicts=filled(np.concatenate(predicts)),
         targets=filled(np.array([token for _, row in rows for token in row.ids[row.prompt_length :]], np.int64)),
         students=filled(np.repeat([student for student, _ in rows], labelled)),
@@ -235,7 +248,7 @@ def attend_rows(
         rows = step.to_rows(packed.transpose(1, 2).flatten(0, 1))
         return rows.view(-1, step.longest, *rows.shape[1:]).transpose(1, 2)
 
-    shared = query.shape[1] != key.shape[1]
+    shared = module.num_key_value_groups > 1
     mask = None
     if sliding_window and sliding_window < step.longest:
         place = torch.arange(step.longest, device=query.device)[None]
@@ -250,4 +263,38 @@ def attend_rows(
     return packed.view(query.shape[0], query.shape[2], *packed.shape[1:]), None
 
 
+def attend_packed(
+    module: Any,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: Any,
+    *,
+    step: Step,
+    scaling: float | None = None,
+    sliding_window: int | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """Compute what `attend_rows` does where the rows lie, with flash attention on a GPU.
+
+    Arguments and result are those of `attend_rows`. Rows of other lengths cost what they are long, as in Dao 2023,
+    FlashAttention-2 (arXiv:2307.08691).
+    """
+    longest = query.shape[2]  # filling may be longer than any row
+    query, key, value = (each.transpose(1, 2).flatten(0, 1) for each in (query, key, value))
+    settings: dict[str, Any] = {"scale": scaling, "window_size": (sliding_window - 1 if sliding_window else -1, 0)}
+    if module.num_key_value_groups > 1:
+        settings |= SHARED
+    found: Any = varlen_attn(query, key, value, step.bounds, step.bounds, longest, longest, **settings)
+    return found.view(-1, longest, *found.shape[1:]), None
+
+
+def attention_of(model: Any) -> str:
+    """Name the attention function for packed rows that suits a model's device and precision."""
+    flash = model.device.type == "cuda" and model.dtype in (torch.bfloat16, torch.float16)
+    fits = flash and torch.cuda.get_device_capability(model.device) >= AMPERE
+    return PACKED_ATTENTION if fits else ATTENTION
+
+
 AttentionInterface.register(ATTENTION, attend_rows)
+AttentionInterface.register(PACKED_ATTENTION, attend_packed)

@@ -135,11 +135,9 @@ def test_a_gpu_is_answered_by_recorded_steps() -> None:
 
 
 @pytest.mark.gpu
-def test_recorded_steps_answer_on_a_gpu_as_plain_ones_do(tmp_path: Path) -> None:
+def test_recorded_steps_answer_on_a_gpu_as_plain_ones_do(tiny: tuple[Any, Any], tmp_path: Path) -> None:
     trainer = Trainer(LORA, "cuda", "stacked")
-    folders: list[Path | None] = [
-        student(trainer.base()[0], LORA, tmp_path / name, seed) for seed, name in enumerate(NAMES)
-    ]
+    folders: list[Path | None] = [student(tiny[0], LORA, tmp_path / name, seed) for seed, name in enumerate(NAMES)]
     engine = trainer.engine(folders, NAMES)
     assert isinstance(engine, StackedEngine)
     requests = asked(trainer.base()[1])

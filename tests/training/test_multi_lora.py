@@ -107,7 +107,7 @@ def test_rows_return_from_their_students_in_order() -> None:
     rows = torch.arange(5 * 2 * 3).reshape(5, 2, 3)
     routing = AdapterRouting(3)
     routing.assign([2, 0, 2, 2, 0], torch.device("cpu"))
-    parts = routing.split(rows)
+    parts = routing.split(rows, 3)
     assert parts.shape == (3, 6, 3)  # student 2 has three rows of two tokens
     assert torch.equal(parts[0, :4], rows[[1, 4]].flatten(0, 1))
     assert torch.equal(routing.join(parts, tokens=2), rows)

@@ -87,6 +87,8 @@ def test_compiled_layers_train_the_same_students(
     found = train(tiny, streams, Speedups(compiled=True))
     check_equal(found, plain)
     assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1  # for all layers and lengths
+    check_equal(train(tiny, [*streams, *streams], Speedups(compiled=True))[:2], plain)
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 1  # and numbers of students
     assert found[0].note == "" and 0 < found[0].compile_seconds < found[0].seconds
     assert all("forward" not in vars(layer) for layer in tiny[0].model.layers)
 

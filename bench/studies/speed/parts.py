@@ -109,7 +109,7 @@ class _Clock:
     """Times the steps of a training that follow some others; told of every step."""
 
     def __init__(self, device: str, untimed: int) -> None:
-        self._cuda, self._untimed, self._start = device != "cpu", untimed, 0.0
+        self._cuda, self._untimed, self._start, self._last = device != "cpu", untimed, 0.0, 0.0
         if self._cuda:
             import torch
 
@@ -119,10 +119,12 @@ class _Clock:
     def __call__(self, done: int, steps: int) -> None:
         if done == self._untimed:
             self._start = self._now()
+        if done == steps:
+            self._last = self._now()
 
     def seconds(self) -> float:
-        """Return the seconds since the last untimed step."""
-        return self._now() - self._start
+        """Return the seconds from the last untimed step to the last one."""
+        return self._last - self._start
 
     def memory(self) -> dict[str, float | None]:
         """Return the device's memory at its peak, as PyTorch allocated and reserved it."""
@@ -165,6 +167,7 @@ def measure_answering(suite: Suite, device: str, report: Report) -> None:
                 clock = _Clock(device, 0)
                 clock(0, 0)
                 answers = engine.generate(requests, max_tokens=TOKENS[kind], temperature=0.0, stops=())
+                clock(1, 1)
                 seconds, steps = clock.seconds(), max(answer.tokens for answer in answers)
                 texts = [answer.text for answer in answers]
                 equal = [one == other for one, other in zip(texts, said.get((0, each), texts), strict=True)]
