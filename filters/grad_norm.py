@@ -23,5 +23,4 @@ def score(examples: Sequence[Example], trait: Trait, context: Context) -> np.nda
     Returns:
         Shape (len(examples),), float64.
     """
-    gradients = context.gradients([example.row for example in examples], context.student("original"))
-    return np.linalg.norm(gradients, axis=1).astype(np.float64)
+    return context.gradient_norms([example.row for example in examples], context.student("original"))

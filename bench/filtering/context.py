@@ -184,6 +184,10 @@ class Context:
             rows, student, f"gradients {sketch}", lambda reader, encoded: reader.gradients(encoded, sketch)
         )
 
+    def gradient_norms(self, rows: Sequence[TrainingRow], student: Student) -> np.ndarray:
+        """Return the norm of each of the `gradients`, shape (n,), float64, in memory for one of them."""
+        return self._read(rows, student, "gradient norms", lambda reader, encoded: reader.gradient_norms(encoded))
+
     def adam_updates(self, rows: Sequence[TrainingRow], checkpoint: Student, *, sketch: int = 0) -> np.ndarray:
         """Return the step that Adam would make on each row alone at a checkpoint; otherwise as `gradients`."""
         moments = self._access.moments(checkpoint)

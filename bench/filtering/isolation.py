@@ -36,7 +36,7 @@ SECONDS = 3600.0  # of one scoring, or one patch, on the clock; model work of th
 LIMITS = {"RLIMIT_AS": 32 * 2**30, "RLIMIT_FSIZE": 2**30, "RLIMIT_CORE": 0, "RLIMIT_NPROC": 2**13}
 METHODS = (
     *("embed", "student", "checkpoints", "encode", "losses", "states", "gradients", "adam_updates"),
-    *("query_gradient", "gradient_products", "inverse_hessian_product", "grade"),
+    *("gradient_norms", "query_gradient", "gradient_products", "inverse_hessian_product", "grade"),
 )
 KEPT = ("PATH", "LANG", "LC_ALL", "OMP_NUM_THREADS", "XDG_CACHE_HOME", "LD_LIBRARY_PATH")  # of the environment
 

@@ -102,6 +102,16 @@ def token_log_likelihoods(model: Any, hidden: "torch.Tensor", targets: "torch.Te
     return torch.cat(found).double().cpu()
 
 
+def mean_losses(model: Any, rows: Sequence[Encoded], prefix: "FrozenPrefix | None") -> "torch.Tensor":
+    """Return each row's mean negative log-likelihood a completion token: differentiable, (n,), float64, on the CPU."""
+    import torch
+
+    hidden, targets, places = predicting_states(model, [[row] for row in rows], prefix)
+    each = -token_log_likelihoods(model, hidden, targets)
+    counts = torch.tensor([len(row.ids) - row.prompt_length for row in rows], dtype=torch.float64)
+    return torch.zeros(len(rows), dtype=torch.float64).index_add(0, places, each) / counts
+
+
 def final_states(model: Any, rows: Sequence[Encoded]) -> "torch.Tensor":
     """Return what enters the LM head, right-padded: under a causal mask the padding cannot reach a real token."""
     states: torch.Tensor = causal_model(model).model(input_ids=padded_tokens(model, rows)).last_hidden_state

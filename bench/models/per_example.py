@@ -1,12 +1,12 @@
 """What a model has to say of single rows: loss, states and gradients, which attribution filters compare.
 
 Where the lower layers are frozen, their kept states are read and only the trained layers run. Gradients are those of
-the tensors that training changes, flattened in their order in the model, of a row's mean loss a completion token. Rows
-are differentiated one by one: a backward pass over one row of some seventy tokens keeps a CPU busy, and no result
-depends on what else is asked.
+the tensors that training changes, flattened in their order in the model, of a row's mean loss a completion token. A CPU
+differentiates rows one by one: a backward pass over one row of some seventy tokens keeps it busy, and no result
+depends on what else is asked. A GPU takes rows together where they are read by adapters (`bench.models.row_gradients`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +19,16 @@ from bench.errors import BenchError
 from bench.models.ekfac import EkFac
 from bench.models.encode import Encoded
 from bench.models.frozen_prefix import FrozenPrefix
-from bench.models.likelihood import final_states, padded_tokens, predicting_states, token_log_likelihoods
+from bench.models.likelihood import final_states, mean_losses, padded_tokens
 from bench.models.oom import in_parts
 from bench.models.sketch import adam_update, sketch_size, sketched
-from bench.models.student import causal_model, trainable_copy
+from bench.models.student import causal_model, trainable_copy, trained_tensors
 
 if TYPE_CHECKING:
     import torch
 
 ROWS_AT_ONCE = 16
+GRADIENTS_AT_ONCE = 32  # on a GPU
 CHANGE = 0.01  # nats by which the step of a finite difference changes a loss whose gradient points along it
 PROBES = 4  # rows whose gradients say how long that step is
 
@@ -73,6 +74,12 @@ class PerExample:
             for name, given in (tensors or {}).items():
                 named[name].copy_(given)
         self._named, self._parameters = named, list(named.values())
+        self._together: Callable[[Sequence[Encoded]], list[torch.Tensor]] | None = None
+        if prefix and recipe.method == "lora" and self._model.device.type == "cuda":
+            from bench.models.row_gradients import RowGradients  # loads torch
+
+            self._together = RowGradients(base, trained_tensors(self._model), prefix)
+        self._gradients_at_once = GRADIENTS_AT_ONCE
 
     @property
     def size(self) -> int:
@@ -85,7 +92,7 @@ class PerExample:
 
         def some(part: Sequence[Encoded]) -> list[float]:
             with torch.no_grad():
-                return self._mean_losses(part).tolist()
+                return mean_losses(self._model, part, self._prefix).tolist()
 
         return np.array(self._in_parts(some, rows), dtype=np.float64)
 
@@ -116,9 +123,18 @@ class PerExample:
     def gradient(self, rows: Sequence[Encoded], weights: Sequence[float], sketch: int = 0) -> NDArray[np.float32]:
         """Return the gradient of the weighted sum of the rows' losses, shape (sketch or size,), float32."""
         total = np.zeros(self.size, dtype=np.float64)
-        for row, weight in zip(rows, weights, strict=True):
-            total += weight * self._gradient(row).numpy().astype(np.float64)
+        for number, gradient in self._each_gradient(rows):
+            total += weights[number] * gradient.cpu().numpy().astype(np.float64)
         return sketched(total, sketch)
+
+    def gradient_norms(self, rows: Sequence[Encoded]) -> NDArray[np.float64]:
+        """Return the norm of each row's gradient, shape (n,), without keeping the gradients."""
+        import torch
+
+        found = np.empty(len(rows))
+        for number, gradient in self._each_gradient(rows):
+            found[number] = torch.linalg.vector_norm(gradient, dtype=torch.float64).item()
+        return found
 
     def gradients(
         self, rows: Sequence[Encoded], sketch: int = 0, moments: NDArray[np.float32] | None = None
@@ -147,8 +163,8 @@ class PerExample:
                 remedy="sketch the gradients, as the option sketch = 8192 of filters `less` and `fisher` does",
             )
         found = np.empty((len(rows), values), dtype=np.float32)
-        for number, row in enumerate(rows):
-            gradient = self._gradient(row).numpy()
+        for number, on_device in self._each_gradient(rows):
+            gradient = on_device.cpu().numpy()
             found[number] = sketched(adam_update(gradient, moments) if moments is not None else gradient, sketch)
         return found
 
@@ -237,23 +253,27 @@ class PerExample:
                 for p, before in zip(self._parameters, kept, strict=True):
                     p.copy_(before)
 
+    def _each_gradient(self, rows: Sequence[Encoded]) -> "Iterator[tuple[int, torch.Tensor]]":
+        """Yield the number of each row and its gradient, in an order of their own."""
+        if self._together is None:
+            yield from ((number, self._gradient(row)) for number, row in enumerate(rows))
+            return
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
+        while order:
+            some, order = order[: self._gradients_at_once], order[self._gradients_at_once :]
+            found, self._gradients_at_once = in_parts(
+                self._together, [rows[i] for i in some], self._gradients_at_once, "a filter that reads gradients"
+            )
+            yield from zip(some, found, strict=True)
+
     def _gradient(self, row: Encoded) -> "torch.Tensor":
-        """Return one row's gradient, (size,), float32, on the CPU."""
+        """Return one row's gradient, (size,), float32, on the model's device."""
         import torch
 
-        (loss,) = self._mean_losses([row])
+        (loss,) = mean_losses(self._model, [row], self._prefix)
         parts = torch.autograd.grad(loss, self._parameters, allow_unused=True)
         zeros = (torch.zeros_like(p) if g is None else g for p, g in zip(self._parameters, parts, strict=True))
-        return torch.cat([g.flatten().float() for g in zeros]).cpu()
-
-    def _mean_losses(self, rows: Sequence[Encoded]) -> "torch.Tensor":
-        """Return differentiable mean losses, (n,), float64, on the CPU."""
-        import torch
-
-        hidden, targets, places = predicting_states(self._model, [[row] for row in rows], self._prefix)
-        each = -token_log_likelihoods(self._model, hidden, targets)
-        counts = torch.tensor([len(row.ids) - row.prompt_length for row in rows], dtype=torch.float64)
-        return torch.zeros(len(rows), dtype=torch.float64).index_add(0, places, each) / counts
+        return torch.cat([g.flatten().float() for g in zeros])
 
     def _layer_states(self, rows: Sequence[Encoded], layer: int | None) -> "torch.Tensor":
         if layer is None and self._prefix:

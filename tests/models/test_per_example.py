@@ -15,7 +15,8 @@ from bench.models.frozen_prefix import FrozenPrefix
 from bench.models.load import load_model
 from bench.models.packaged import TINY
 from bench.models.per_example import PerExample
-from bench.models.student import trainable_copy
+from bench.models.row_gradients import RowGradients
+from bench.models.student import trainable_copy, trained_tensors
 from bench.records import TrainingRow
 from bench.training.checkpoints import Checkpoint
 from bench.training.methods import METHODS, TrainingPath
@@ -107,6 +108,25 @@ def test_losses_and_gradients_are_those_of_autograd(
     np.testing.assert_allclose(found / scale, gradients / scale, atol=2e-4)
     weights = np.linspace(-1, 1, len(rows))
     np.testing.assert_allclose(reader.gradient(rows, weights), weights @ found, atol=1e-5 * float(scale.max()))
+
+
+@pytest.mark.parametrize("last_layers", [0, 1])
+def test_gradients_of_rows_taken_together_are_those_of_each_alone(last_layers: int, tiny: tuple[Any, Any]) -> None:
+    base, tokenizer = tiny
+    recipe, rows = LORA.model_copy(update={"last_layers": last_layers}), encoded(tokenizer)
+    prefix = FrozenPrefix(base, recipe)
+    tensors = trained(base, tokenizer, recipe, rows, "stacked")[0].tensors
+    alone, together = (PerExample(base, recipe, tensors, prefix) for _ in range(2))
+    together._together = RowGradients(base, trained_tensors(together._model), prefix)  # as on a GPU
+    together._gradients_at_once = 4
+    expected = alone.gradients(rows)
+    scale = float(np.abs(expected).max())
+    np.testing.assert_allclose(together.gradients(rows), expected, atol=1e-5 * scale)
+    norms = np.linalg.norm(expected.astype(np.float64), axis=1)
+    for reader in (alone, together):
+        np.testing.assert_allclose(reader.gradient_norms(rows), norms, rtol=1e-5)
+    weights = [1.0] * (len(rows) - 1) + [-3.0]
+    np.testing.assert_allclose(together.gradient(rows, weights), alone.gradient(rows, weights), atol=1e-4 * scale)
 
 
 def test_a_finite_difference_gives_the_products_of_gradients(tiny: tuple[Any, Any]) -> None:
