@@ -17,7 +17,7 @@ from bench.models.shape import ModelShape
 from bench.records import PoolRow, TrainingRow
 from bench.training.lengths import CHARACTERS_PER_TOKEN, TEMPLATE_TOKENS
 from bench.training.methods import training_path
-from bench.training.task import TrainingInput
+from bench.training.task import COMPILED_FROM, TrainingInput
 from bench.worlds import WORLDS
 from bench.worlds.grammar import ORIGINAL, build_rows
 
@@ -34,6 +34,7 @@ class Pace:
 
     Attributes:
         training: Share of the peak that training reaches.
+        compiled: The same where layers are compiled.
         step: Seconds that a step takes at least, of however many students at once.
         frozen: Share of the peak for the frozen layers, which every row and prompt passes once a run.
         reading: The same for eval prompts and given completions.
@@ -44,6 +45,7 @@ class Pace:
     """
 
     training: float
+    compiled: float
     step: float
     frozen: float
     reading: float
@@ -55,13 +57,13 @@ class Pace:
 
 PACES = {
     # Measured on two cores; `quick`, `smoke` and the first 32 students of `laptop` took what was announced within 5 %.
-    "cpu": Pace(0.42, 0.0, 0.5, 0.6, 0.2, sample=0.008, evaluation=0.25, start=4.0),
-    # Estimates, from one H200 before steps were recorded: 64 students reached 9 % of the peak; 1 to 16 took 0.2 s a
-    # step; they answered 8,300 tokens a second; a sample took 15 ms of one of 14 cores; `quick` took 93 and
-    # 123 s in all.
-    "cuda": Pace(0.09, 0.2, 0.09, 0.09, 0.003, sample=0.0011, evaluation=2.0, start=26.0),
-    # Students that train and answer one by one, in this process alone; `smoke` took 49 s in all.
-    "cuda, one by one": Pace(0.09, 0.2, 0.09, 0.09, 0.003, sample=0.008, evaluation=0.25, start=4.0),
+    "cpu": Pace(0.42, 0.42, 0.0, 0.5, 0.6, 0.2, sample=0.008, evaluation=0.25, start=4.0),
+    # From one H200: 64 students reached 11 % of the peak, 20 % with compiled layers; the 40 steps of 7 students of
+    # `quick` took 4.0 s, set-up included; 1,024 prompts were answered at 44,000 tokens a second; 8 evaluations of
+    # `quick` took 14.9 s. How these fall into parts, and the shares of frozen layers and of reading, are estimates.
+    "cuda": Pace(0.11, 0.19, 0.1, 0.09, 0.09, 0.014, sample=0.0011, evaluation=0.6, start=9.0),
+    # Students that train and answer one by one, in this process alone: an estimate; `smoke` took 49 s in all.
+    "cuda, one by one": Pace(0.09, 0.09, 0.2, 0.09, 0.09, 0.003, sample=0.008, evaluation=0.25, start=4.0),
 }
 
 
@@ -116,9 +118,11 @@ def training_seconds(
     per_weight = 4 if recipe.method == "lora" else 6  # forward and backward, plus weight gradients
     per_weight += 2 * recipe.gradient_checkpointing  # forward once more
     work = tokens * layers * shape.layer * per_weight + completion * shape.head * 4
-    seconds = student.visits / len(rows) * work / (_pace(recipe, device).training * matmul_flops(device))
+    pace, epochs = _pace(recipe, device), student.visits / len(rows)
     together = min(trainings, MOST_AT_ONCE) if recipe.method == "lora" else 1
-    return max(seconds, -(-student.visits // recipe.batch_size) * _pace(recipe, device).step / together)
+    share = pace.compiled if epochs * tokens * together >= COMPILED_FROM else pace.training
+    seconds = epochs * work / (share * matmul_flops(device))
+    return max(seconds, -(-student.visits // recipe.batch_size) * pace.step / together)
 
 
 def eval_seconds(prompts: ExperimentSettings | Measurement, recipe: Recipe, shape: ModelShape, device: str) -> float:

@@ -3,8 +3,10 @@
 import hashlib
 import json
 import logging
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ from bench.records import MissingInput
 from bench.run_folder.store import Store
 
 FILTER_SEED = 0
+LONG_SECONDS = 10.0  # after which a run says which filter is scoring
 log = logging.getLogger("bench")
 
 
@@ -187,7 +190,8 @@ def score_pool(
         )
         since = resources.models.open_account() if resources.models else 0.0
         start = time.perf_counter()
-        scores = score_examples(plugin, examples, trait.public, context, given)
+        with _told(f"filter {plugin.name}: scoring {len(examples)} rows of {pool.card.name} for {trait.name}"):
+            scores = score_examples(plugin, examples, trait.public, context, given)
         seconds = time.perf_counter() - start
         if resources.models:
             seconds = resources.models.cost(seconds, since)
@@ -199,6 +203,18 @@ def score_pool(
     file = store.folder("filters", key) / "scores.json"
     facts = read_json(file, "a filter's scores", f"delete {file.parent}, run again")
     return Scored([e.id for e in examples], facts["scores"], facts["seconds"], key["options"])
+
+
+@contextmanager
+def _told(what: str) -> Iterator[None]:
+    """Say what is being done, once it takes long."""
+    timer = threading.Timer(LONG_SECONDS, log.info, [what])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _key(plugin: FilterPlugin, experiment: Experiment, suite: Suite, options: dict[str, Any]) -> dict[str, Any]:

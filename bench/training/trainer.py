@@ -21,6 +21,7 @@ from bench.training.checkpoints import epoch_ends
 from bench.training.methods import METHODS, TrainingPath
 from bench.training.steering import shift
 from bench.training.task import (
+    COMPILED_FROM,
     PLAIN,
     OnStep,
     Speedups,
@@ -30,10 +31,6 @@ from bench.training.task import (
     count_tokens,
     encode_in_order,
 )
-
-# Tokens of a group from which compilation pays: it took 16 s on an H200, and 32 students then trained at 242,000 tokens
-# a second instead of 119,000.
-COMPILED_FROM = 4_000_000
 
 
 class Trainer:

@@ -19,8 +19,8 @@ from bench.records import TrainingRow
 from bench.training import compiled, multi_lora
 from bench.training.multi_lora import train_multi_lora
 from bench.training.packing import SHAPES, Sizes, fixed_sizes
-from bench.training.task import PLAIN, Speedups, Trained, TrainingInput, TrainingTask
-from bench.training.trainer import COMPILED_FROM, Trainer
+from bench.training.task import COMPILED_FROM, PLAIN, Speedups, Trained, TrainingInput, TrainingTask
+from bench.training.trainer import Trainer
 from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
 
