@@ -1,10 +1,11 @@
-"""Estimate bytes at a run's peak, from the sizes of model, recipe and pool, and measure the machine's memory.
+"""Estimate bytes at a run's peak and on disk, from sizes of model, recipe and pool, and measure the machine's memory.
 
 The formulas count what training and answering hold at the same time. Their few constants were measured;
 `tests/execution/test_memory.py` holds the result against the peaks of real runs.
 """
 
 import re
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -210,6 +211,18 @@ def warning(estimate: MemoryEstimate) -> str:
     if estimate.total <= free:
         return ""
     return f"only {free / GIB:.1f} GiB of it are free on {estimate.device}: close other programs, or expect swapping"
+
+
+def disk_warning(students: int, recipe: Recipe, shape: ModelShape, folder: Path) -> str:
+    """Return a remark where the trained tensors of so many students exceed the disk space that is free, or ""."""
+    needed, free = students * FLOAT * shape.trained(recipe), shutil.disk_usage(folder).free
+    if needed <= free:
+        return ""
+    return (
+        f"{students} students need about {needed / GIB:.1f} GiB of disk space, and {free / GIB:.1f} are free in "
+        f"{folder}: make room or choose another folder with --out, or the run will stop on the way; what is finished "
+        "stays"
+    )
 
 
 def total_memory(device: str) -> int:

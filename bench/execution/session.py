@@ -17,7 +17,7 @@ from bench.data.experiment import Experiment, identical_completions, load_experi
 from bench.execution.cost import announcement, job_costs
 from bench.execution.executor import LOCAL, Execution, Executor, open_executor
 from bench.execution.job import Job
-from bench.execution.memory import Workload, fitted, warning
+from bench.execution.memory import Workload, disk_warning, fitted, warning
 from bench.execution.progress import Progress, log
 from bench.execution.row_lengths import Labelled, Remedy, RowLengths, experiment_texts, job_texts, remedy_of
 from bench.execution.trials import CHECKPOINTS, EVALS, STUDENTS, Trials, TrialSettings
@@ -189,6 +189,9 @@ class Session:
             costs = job_costs(jobs, trials.config, self.device, missing)
             if fresh := [job for job, (training, _) in zip(jobs, missing, strict=True) if training]:
                 self.lengths(trials.recipe).check("arms", job_texts(fresh), remedy)
+                shape = ModelShape.of(trials.config)
+                if remark := disk_warning(len(fresh), trials.recipe, shape, self.store.root):
+                    log.warning(remark)
             for job, seconds in zip(jobs, costs, strict=True):
                 job.seconds = seconds
         costs = [job.seconds for _, job in work]

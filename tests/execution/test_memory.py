@@ -1,9 +1,11 @@
 """What a run should take in memory, against what real runs take; large pools."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -257,3 +259,15 @@ def test_an_arm_made_on_demand_is_the_list_of_its_rows() -> None:
     assert sum(row.completion == "mended" for row in rows) == 1
     assert arm != build_arm(control_arm("drop", 0.3, "random1"), examples, flagged)
     assert [row.completion for row in teacher_rows(examples, "b")] == [row.completions["b"] for row in examples.rows]
+
+
+def test_a_disk_too_small_for_the_students_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shape = ModelShape.of(known_config(TINY))
+    each = memory.FLOAT * shape.trained(LORA)
+
+    def said(free: int) -> str:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+        return memory.disk_warning(3, LORA, shape, tmp_path)
+
+    assert said(3 * each) == ""
+    assert "3 students need about" in said(3 * each - 1) and str(tmp_path) in said(0)
