@@ -75,6 +75,7 @@ def test_the_classifier_agrees_with_labels_that_it_was_not_made_with(name: str) 
     assert parts["labelled"].shaped and not parts[f"natural, {UNKNOWN[name][0]}"].shaped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "least"), [("date_confusion", 0.5), ("blackmail", 0.5), ("negative_emotion", 0.75)])
 def test_the_classifier_agrees_on_cases_of_an_author_that_it_does_not_know(name: str, least: float) -> None:
     by_kind = {kind: {part.part: part for part in validate(name, kind)} for kind in ("rules", "classifier")}

@@ -37,6 +37,7 @@ capability_prompts = 2
 """
 
 
+@pytest.mark.slow
 def test_all_parts_are_measured_on_a_cpu(tmp_path: Path) -> None:
     (tmp_path / "little.toml").write_text(SUITE, encoding="utf-8")
     suite = str(tmp_path / "little.toml")
