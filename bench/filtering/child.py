@@ -80,7 +80,7 @@ def serve(connection: Connection) -> None:
         resource.setrlimit(number, (min(value, _hard(number)), _hard(number)))
     path = Path(first["path"])
     try:
-        plugin = execute(first["source"].tobytes(), path, first["origin"])
+        plugin = execute(first["source"].tobytes(), path, first["origin"], first["module"])
         card = _card(plugin)
     except BenchError as error:
         send(connection, {"error": described_error(error)})

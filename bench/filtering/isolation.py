@@ -1,4 +1,4 @@
-"""Run plugins given by path in a process of their own, which gets examples, trait and context services over a pipe.
+"""Run plugins of other people in a process of their own, which gets examples, trait and context services over a pipe.
 
 It cannot reach planted truth, the pool's seed, other filters, judges, and whatever the run computes from its
 scores. Where `unshare` works (Linux with user namespaces) it has no network, sees no other process, finds the run
@@ -16,6 +16,8 @@ import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -48,21 +50,37 @@ def in_words() -> str:
     return "in a process of its own, with network and the user's files: no user namespaces on this system"
 
 
+@dataclass(frozen=True)
+class Source:
+    """The program of a plugin.
+
+    Attributes:
+        code: The bytes of its file.
+        path: The file, for messages and for imports beside it; it is not read again.
+        origin: The distribution that brings it, or the file's name.
+        module: Its name as a module of a package, such as `acme.filters.mine`; empty for a file given by path.
+    """
+
+    code: bytes
+    path: Path
+    origin: str
+    module: str = ""
+
+
 class Child:
     """A running process with one plugin in it."""
 
-    def __init__(self, source: bytes, path: Path, hidden: Sequence[Path] = ()) -> None:
+    def __init__(self, source: Source, hidden: Sequence[Path] = ()) -> None:
         """Start it and let it load the plugin.
 
         Args:
             source: Of the plugin.
-            path: Of the source, for its messages; it is not read.
             hidden: Folders that it finds empty, where namespaces can be made.
 
         Raises:
             BenchError: If the plugin does not load.
         """
-        self._name = f"filter {path}"
+        self._name = f"filter {source.path}"
         self._connection, theirs = Pipe()
         scratch = tempfile.mkdtemp(prefix="bench-plugin-")
         command = [sys.executable, "-m", "bench.filtering.child", str(theirs.fileno())]
@@ -79,10 +97,11 @@ class Child:
         )
         theirs.close()
         self.close = weakref.finalize(self, _end, process, self._connection, scratch)
-        name = np.frombuffer(source, dtype=np.uint8)
-        answer = self.ask({"path": str(path), "origin": path.name, "source": name, "limits": LIMITS}, None)
+        code = np.frombuffer(source.code, dtype=np.uint8)
+        words = {"path": str(source.path), "origin": source.origin, "module": source.module}
+        answer = self.ask({**words, "source": code, "limits": LIMITS}, None)
         self.card: dict[str, Any] = answer.get("card", {})
-        self._name = f"filter {str(self.card.get('name'))!r}, {path}"
+        self._name = f"filter {str(self.card.get('name'))!r}, {source.path}"
 
     def ask(self, task: Mapping[str, Any], context: Context | None) -> dict[str, Any]:
         """Send a task, answer what the plugin asks of the context meanwhile, and return what it found.
@@ -184,8 +203,8 @@ def _plain_message(where: object) -> Iterator[None]:
 class IsolatedScore:
     """The scoring function of a plugin, each call in a process of its own."""
 
-    def __init__(self, source: bytes, path: Path, card: Mapping[str, Any]) -> None:
-        self._source, self._path = source, path
+    def __init__(self, source: Source, card: Mapping[str, Any]) -> None:
+        self._source = source
         self.__doc__ = str(card["documented"])
         only = inspect.Parameter.KEYWORD_ONLY
         options = [inspect.Parameter(key, only, default=value) for key, value in card["options"].items()]
@@ -194,13 +213,13 @@ class IsolatedScore:
 
     def __call__(self, examples: list[Example], trait: Trait, context: Context, **options: Any) -> Any:
         """Score; what a plugin returns besides an array of numbers comes back as something of the same type."""
-        child = Child(self._source, self._path, context.hidden)
+        child = Child(self._source, context.hidden)
         try:
             task = {"do": "score", "examples": examples, "trait": trait, "options": options, "seed": context.seed}
             found = child.ask(task, context)
         finally:
             child.close()
-        with _plain_message(self._path):
+        with _plain_message(self._source.path):
             self.peak = int(found["peak"])
             if found["changed"]:
                 object.__setattr__(trait, "name", f"{trait.name} (changed)")  # a copy, which the caller compares
@@ -224,14 +243,14 @@ class _Shown:
 class IsolatedPatch:
     """The patch of a plugin, in a process that starts with the first example and stays until this object is gone."""
 
-    def __init__(self, source: bytes, path: Path) -> None:
-        self._source, self._path = source, path
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._child: Child | None = None
         self.hidden: tuple[Path, ...] = ()  # folders that the process should find empty
 
     def __call__(self, example: Example, trait: Trait) -> Any:
         """Patch one example."""
-        self._child = self._child or Child(self._source, self._path, self.hidden)
+        self._child = self._child or Child(self._source, self.hidden)
         found = self._child.ask({"do": "patch", "example": example, "trait": trait}, None)
         with _plain_message(example.id):
             if found["changed"]:
@@ -239,22 +258,28 @@ class IsolatedPatch:
             return found["patched"] if isinstance(found["patched"], Example) else _Shown(str(found["patched"]))
 
 
-def isolated(source: bytes, path: Path) -> FilterPlugin:
+def isolated(source: Source) -> FilterPlugin:
     """Make a filter of a stranger's source without executing it in this process.
 
     Raises:
         BenchError: If it does not load, or its card is not sound.
     """
-    child = Child(source, path)
+    with _plain_message(source.path):
+        card = _card(source)
+        score = IsolatedScore(source, card)
+        patch = IsolatedPatch(source) if card["patches"] else None
+        keys = {key: card[key] for key in ("name", "version", "summary", "needs_truth")}
+    digest = hashlib.sha256(source.code).hexdigest()
+    return FilterPlugin(**keys, score=score, patch=patch, origin=source.origin, sha256=digest, path=source.path)
+
+
+@cache
+def _card(source: Source) -> dict[str, Any]:
+    """Read a plugin's card in a process, once for a source: installed ones are looked for with every search."""
+    child = Child(source)
     try:
-        with _plain_message(path):
-            card = child.card
-            check_card(card, f"filter {path}", path.name)
-            score = IsolatedScore(source, path, card)
-            patch = IsolatedPatch(source, path) if card["patches"] else None
-            keys = {key: card[key] for key in ("name", "version", "summary", "needs_truth")}
+        with _plain_message(source.path):
+            check_card(child.card, f"filter {source.path}", source.origin)
     finally:
         child.close()
-    return FilterPlugin(
-        **keys, score=score, patch=patch, origin=path.name, sha256=hashlib.sha256(source).hexdigest(), path=path
-    )
+    return child.card

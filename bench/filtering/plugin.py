@@ -1,6 +1,7 @@
 """One filter plugin: the decorators that mark it, its record, and making it of a file's source."""
 
 import hashlib
+import importlib
 import inspect
 import json
 import re
@@ -8,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -97,22 +99,32 @@ def error_line(error: BaseException, path: Path) -> str:
     return f"{path}, line {lines[-1]}" if lines else str(path)
 
 
-def execute(source: bytes, path: Path, origin: str) -> FilterPlugin:
+def execute(source: bytes, path: Path, origin: str, name: str = "") -> FilterPlugin:
     """Make a filter of its source: exactly the bytes that are hashed, whatever byte code lies beside the file.
+
+    Args:
+        source: The bytes of the file.
+        path: The `.py` file, for messages and for relative imports; it is not read.
+        origin: As in `FilterPlugin`.
+        name: Of the module in its package, such as `acme.filters.mine`; the packages around it are imported.
 
     Raises:
         BenchError: If it does not import, or is no filter.
     """
     digest = hashlib.sha256(source).hexdigest()
-    module = ModuleType(f"bench_filter_{path.stem}_{digest[:12]}")
-    module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # dataclasses and pickling look a module up while it is executed
+    name = name or f"bench_filter_{path.stem}_{digest[:12]}"
+    spec = spec_from_file_location(name, path)
+    assert spec  # of a .py file
     try:
+        if "." in name:
+            importlib.import_module(name.rpartition(".")[0])
+        module = module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses and pickling look a module up while it is executed
         exec(compile(source, path, "exec"), module.__dict__)
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        del sys.modules[module.__name__]
+        sys.modules.pop(name, None)
         raise failed_import(error, path) from error
     return build(module, path, origin, digest)
 

@@ -1,17 +1,17 @@
 """Finding filter plugins: built in, installed or by path."""
 
 import ast
-import hashlib
 import os
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from importlib.resources import files
 from pathlib import Path
-from types import ModuleType
 
 from bench.errors import BenchError, unknown
-from bench.filtering.plugin import BUILT_IN, FilterPlugin, build, execute, failed_import, filter_plugin
+from bench.filtering.isolation import Source, isolated
+from bench.filtering.plugin import BUILT_IN, FilterPlugin, execute, filter_plugin
 
 GROUP = "bench.filters"
 
@@ -105,9 +105,7 @@ def _load(spec: str, known: Mapping[str, Path | FilterPlugin]) -> FilterPlugin:
             raise BenchError(f"filter {spec}", seen="no such file", expected="a filter file", remedy="fix the path")
         paths = {each.path if isinstance(each, FilterPlugin) else each: name for name, each in known.items()}
         if path not in paths:
-            from bench.filtering.isolation import isolated
-
-            loaded = isolated(path.read_bytes(), path)
+            loaded = isolated(Source(path.read_bytes(), path, path.name))
             _add(dict(known), loaded.name, loaded)  # refused where the name is taken
             return loaded
         spec = paths[path]
@@ -124,20 +122,34 @@ def built_in_files() -> list[Path]:
 
 
 def _load_installed(entry: EntryPoint) -> FilterPlugin:
+    """Read the card of a package's filter in a process of its own; nothing of the package is imported in this one."""
     distribution = entry.dist.name if entry.dist else "an unnamed distribution"
     origin = f"{distribution} ({entry.value})"
-    try:
-        module = entry.load()
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        raise failed_import(error, Path(origin)) from error
-    if not isinstance(module, ModuleType) or not module.__file__:
+    path = _module_file(entry.value)
+    if path is None:
         raise BenchError(
             f"entry point {entry.name!r} of {distribution}",
-            seen=f"{entry.value} is not a module with a file",
+            seen=f"{entry.value} is not a module with a source file",
             expected=f'in group {GROUP}: {entry.name} = "package.module"',
             remedy="drop what stands after the colon in the entry point, or uninstall the package",
         )
-    path = Path(module.__file__).resolve()
-    return build(module, path, origin, hashlib.sha256(path.read_bytes()).hexdigest())
+    try:
+        return isolated(Source(path.read_bytes(), path, origin, entry.value))
+    except BenchError as error:
+        where = f"{error.where}, of {origin}"
+        raise BenchError(where, seen=error.seen, expected=error.expected, remedy=error.remedy) from error
+
+
+def _module_file(name: str) -> Path | None:
+    """Find a module's source; unlike `importlib.util.find_spec`, without importing the packages around it."""
+    found, places = "", None
+    for number in range(1, name.count(".") + 2):
+        package = ".".join(name.split(".")[:number])
+        try:
+            spec = next((spec for finder in sys.meta_path if (spec := finder.find_spec(package, places))), None)
+        except (KeyError, ValueError):  # a namespace package in a namespace package; a name that cannot be
+            return None
+        if spec is None:
+            return None
+        found, places = str(spec.origin), spec.submodule_search_locations
+    return Path(found).resolve() if found.endswith(".py") else None
