@@ -12,7 +12,7 @@ from bench.data.queries import load_queries
 from bench.data.trait import load_trait
 from bench.filtering.plugin import FilterPlugin
 from bench.filtering.plugins import load_filters
-from bench.filtering.select import Resources, cut, leave_out, resolved, score_pool
+from bench.filtering.select import Resources, cut, leave_out, note_isolation, resolved, score_pool
 from bench.outcomes import FlagOverlap, Selection
 from bench.records import MissingInput, TrainingRow
 from bench.run_folder.store import Store
@@ -50,7 +50,10 @@ def add_overlaps(
         BenchError: For an unknown confound or placebo, or from a filter's contract.
     """
     confounds: dict[str, Flags] = {}
+    ran = {plugin.name for plugin in plugins}
     for plugin in load_filters(resolved(suite, suite.file.confounds)):
+        if plugin.name not in ran:
+            note_isolation(plugin, experiment)
         try:
             confounds[plugin.name] = _flags(plugin, experiment, suite, resources, store)
         except MissingInput as missing:

@@ -98,8 +98,7 @@ def select_all(
         for note in source_notes(experiment.pool, suite.file.budgets, suite.file.controls):
             leave_out(experiment, note)
     for plugin in plugins:
-        if isinstance(plugin.score, IsolatedScore):
-            experiment.notes.append(f"{experiment.name}: filter {plugin.name} of {plugin.origin} ran {in_words()}")
+        note_isolation(plugin, experiment)
         if plugin.needs_truth and not experiment.planted:
             pool = experiment.pool.card.name
             log.info("filter %s: left out for pool %r, which has no planted truth", plugin.name, pool)
@@ -117,6 +116,12 @@ def select_all(
                     f"filter {plugin.name} at {budget:g}: too few rows of the reserve rank below the cut to replace "
                     "those it flags, so that its rows are not refilled; raise reserve in the suite file",
                 )
+
+
+def note_isolation(plugin: FilterPlugin, experiment: Experiment) -> None:
+    """Enter into the report what kept a filter of other people apart; those of the suite run in this process."""
+    if isinstance(plugin.score, IsolatedScore):
+        experiment.notes.append(f"{experiment.name}: filter {plugin.name} of {plugin.origin} ran {in_words()}")
 
 
 def leave_out(experiment: Experiment, note: str) -> None:

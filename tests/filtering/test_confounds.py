@@ -132,3 +132,19 @@ def test_a_confound_that_lacks_its_input_is_left_out(tmp_path: Path) -> None:
 
 def test_a_finished_run_may_be_asked_for_further_overlaps(tmp_path: Path) -> None:
     assert run_settings(suite_of(tmp_path, BOTH), "cpu") == run_settings(suite_of(tmp_path, ""), "cpu")
+
+
+def test_what_kept_a_confound_of_other_people_apart_is_said(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import numpy as np\nfrom bench import filter_plugin\n\n\n"
+        '@filter_plugin(name="mine", version=1, summary="Flags long ones.")\n'
+        "def score(examples, trait, context):\n"
+        '    """Count characters."""\n'
+        "    return np.array([len(example.response) for example in examples], float)\n",
+        encoding="utf-8",
+    )
+    keys = 'confounds = ["mine.py"]'
+    suite = suite_of(tmp_path, keys)
+    file = suite.file.model_copy(update={"filters": ["keyword"]})
+    notes = overlapped(replace(suite, file=file), tmp_path).notes
+    assert [note for note in notes if "filter mine of mine.py ran in a process of its own" in note]
