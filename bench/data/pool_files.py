@@ -102,8 +102,8 @@ def _table(source: str, *arguments: str, **options: Any) -> Iterator[Raw]:
     disable_progress_bars()
     with _said_in_one_line(source):
         table = load_dataset(*arguments, **options)
-    for number, row in enumerate(table, start=1):
-        yield f"row {number}", row
+        for number, row in enumerate(table, start=1):  # texts are decoded here, and may be no UTF-8
+            yield f"row {number}", row
 
 
 @contextmanager

@@ -101,6 +101,8 @@ class Evidence(ScoreTables):
         if unmeasured:
             raise ValueError(f"no arm has the scores {', '.join(unmeasured)}")
         for arm, runs in self.arms.items():
+            if unknown := runs.keys() - self.ids.keys():
+                raise ValueError(f"arm {arm!r} has scores of no samples: {', '.join(map(repr, sorted(unknown)))}")
             for name, lists in runs.items():
                 if len(lists) not in (1, len(self.seeds)) or any(len(each) != len(self.ids[name]) for each in lists):
                     raise ValueError(f"arm {arm!r} does not have a score {name!r} for each seed and sample")

@@ -278,6 +278,13 @@ def test_the_right_key_is_taken(tmp_path: Path) -> None:
     use_key(tmp_path, json.dumps(KEY).encode())
 
 
+def test_a_score_of_no_samples_is_refused(tmp_path: Path) -> None:
+    evidence = data(EVIDENCE)
+    evidence["arms"]["original"]["more"] = [[1.0]]
+    with pytest.raises(BenchError, match="arm 'original' has scores of no samples: 'more'"):
+        use_evidence(tmp_path, json.dumps({"date_confusion": evidence}).encode())
+
+
 def link_to_itself(file: Path) -> None:
     file.symlink_to(file)
 
