@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from bench.errors import BenchError
-from bench.files import parse_json
+from bench.plain_data import parse_json
 
 Raw = tuple[str, Any]  # where a row stands in its file, and the row, or the error in its place
 SPLIT = "train"  # of a `datasets` id or folder, unless another is named

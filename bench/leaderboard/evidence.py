@@ -17,8 +17,9 @@ from pydantic import Field, model_validator
 
 from bench.arms import CLEAN, ORIGINAL
 from bench.errors import BenchError
-from bench.files import MAX_BYTES, parse_json, read_bytes, replacing, validated
+from bench.files import MAX_BYTES, read_bytes, replacing, validated
 from bench.outcomes import AnswerCounts, SampleScores
+from bench.plain_data import parse_json
 from bench.records import Strict
 from bench.stats.means import Floats, Means, arm_means
 from bench.stats.unscored import Common, on_common_prompts
