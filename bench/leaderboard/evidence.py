@@ -26,6 +26,7 @@ from bench.stats.unscored import Common, on_common_prompts
 
 FOLDER = "evidence"
 LARGEST = MAX_BYTES  # of a file once unpacked
+MOST_CONTROLS = 2**16  # boards count up to the number that a file gives
 REMEDY = "take the file that the run wrote, or run again"
 PREFIX = "scores-"  # of the names of the files, before the hash
 
@@ -89,7 +90,7 @@ class Evidence(ScoreTables):
     """
 
     seeds: list[int]
-    controls: int = Field(ge=1, le=2**16)
+    controls: int = Field(ge=1, le=MOST_CONTROLS)
     minimum_gap: float = Field(gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")

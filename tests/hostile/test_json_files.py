@@ -285,6 +285,16 @@ def test_a_score_of_no_samples_is_refused(tmp_path: Path) -> None:
         use_evidence(tmp_path, json.dumps({"date_confusion": evidence}).encode())
 
 
+def test_a_row_of_more_random_sets_than_a_board_can_count_is_refused(tmp_path: Path) -> None:
+    given = data(NAMING)
+    given["traits"]["date_confusion"]["controls"] = 2**31
+    file = tmp_path / KINDS["row"].file
+    file.parent.mkdir()
+    file.write_text(json.dumps(given), encoding="utf-8")
+    with returns_soon(), pytest.raises(BenchError, match="controls"):
+        use_row(tmp_path, b"")
+
+
 def link_to_itself(file: Path) -> None:
     file.symlink_to(file)
 
