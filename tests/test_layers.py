@@ -56,7 +56,7 @@ def test_evals_import_only_bench_scoring_bench_answers_and_inspect(path: Path) -
 
 MODULES = structure.read_modules(ROOT)
 LAYERS = (  # lowest first; a module imports its own folder and lower layers, in whatever way it imports
-    ("records", "outcomes", "errors", "files", "secrets", "processes"),
+    ("records", "outcomes", "errors", "plain_data", "files", "secrets", "processes"),
     ("stats", "config", "worlds"),
     ("models", "run_folder"),
     ("data", "training"),
@@ -74,6 +74,7 @@ WITHIN = {  # what may be imported from another folder of the same layer
     ("records", "errors"),
     ("outcomes", "records"),
     ("files", "errors"),
+    ("files", "plain_data"),
     ("files", "records"),
     ("run", "studies"),
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 from bench.config.suite import Suite, load_suite, with_pool, with_pool_seed
@@ -28,7 +29,10 @@ POOL = click.option(
 POOL_SEED = click.option(
     "--pool-seed",
     metavar="SECRET",
-    help="Draw synthetic pools from this secret, so that no filter's author can draw them too (docs/security.md).",
+    envvar="SIEVEBENCH_POOL_SEED",
+    show_envvar=True,
+    help="Draw synthetic pools from this secret, so that no filter's author can draw them too (docs/security.md). "
+    "Better as a variable: other users of this machine see command lines.",
 )
 EXECUTION = (
     click.option(
@@ -114,6 +118,9 @@ def command_line() -> str:
             kept.append(f"{name}={REDACTED}")
         elif name != "--out":
             kept.append(f"{name}={REDACTED}" if equals and SECRET.search(name) else word)
+    context = click.get_current_context(silent=True)
+    if context and context.get_parameter_source("pool_seed") is ParameterSource.ENVIRONMENT:
+        kept.append(f"--pool-seed={REDACTED}")
     return shlex.join(kept)
 
 

@@ -14,7 +14,7 @@ from bench.files import find_toml, load_toml, toml_names
 
 SUITES = Path(__file__).parent / "suites"
 MIN_SECRET = 16
-HIDDEN = 2**32  # seeds from here on are derived from a secret, and not shown
+HIDDEN = 2**32  # seeds from here on are derived from a secret, and neither shown nor written
 
 
 @dataclass(frozen=True)

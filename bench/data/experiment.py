@@ -22,6 +22,7 @@ from bench.records import Pool, PoolCard, PoolRow, Query, Truth
 from bench.worlds import WORLDS
 from bench.worlds.grammar import CLEAN, ORIGINAL, build_rows
 
+HIDDEN_SEED = "a hidden seed"  # in the name of a pool that was drawn from a secret
 NEAR_COPY = 0.95  # cosine similarity of prompts from which a pool prompt is called a near copy of an eval prompt
 
 
@@ -196,7 +197,7 @@ def _world_pool(source: DataSource, held_out: tuple[str, ...]) -> Pool:
         raise unknown("synthetic pool", source.world, list(WORLDS))
     world = WORLDS[source.world]
     rows = tuple(build_rows(world, source.rows, source.world_seed, held_out, source.shares))
-    seed = "a hidden seed" if source.world_seed >= HIDDEN else f"seed {source.world_seed}"
+    seed = HIDDEN_SEED if source.world_seed >= HIDDEN else f"seed {source.world_seed}"
     card = PoolCard(
         name=f"{source.world} world, {seed}",
         licence="Apache-2.0",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from bench.errors import BenchError
-from bench.files import parse_json
+from bench.plain_data import parse_json
 
 Raw = tuple[str, Any]  # where a row stands in its file, and the row, or the error in its place
 SPLIT = "train"  # of a `datasets` id or folder, unless another is named
@@ -102,8 +102,8 @@ def _table(source: str, *arguments: str, **options: Any) -> Iterator[Raw]:
     disable_progress_bars()
     with _said_in_one_line(source):
         table = load_dataset(*arguments, **options)
-    for number, row in enumerate(table, start=1):
-        yield f"row {number}", row
+        for number, row in enumerate(table, start=1):  # texts are decoded here, and may be no UTF-8
+            yield f"row {number}", row
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """A session: what a command holds open while it works, shared by `bench run` and the studies."""
 
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.config.recipe import Recipe
 from bench.config.schema import ActionOptions
-from bench.config.suite import Suite
+from bench.config.suite import HIDDEN, Suite
 from bench.data.edit import edit_of
 from bench.data.embedding import Embedder
 from bench.data.experiment import Experiment, identical_completions, load_experiments
@@ -274,5 +275,8 @@ def run_settings(suite: Suite, device: str, engine: str = ENGINES[0]) -> dict[st
     file: dict[str, Any] = json.loads(suite.file.model_dump_json(exclude=excluded))
     if suite.file.action_options == ActionOptions():  # folders from before there were any stay valid
         del file["action_options"]
+    for each in file["experiments"]:
+        if each["world_seed"] >= HIDDEN:  # whoever reads it could draw the pool: a filter may read other run folders
+            each["world_seed"] = hashlib.sha256(str(each["world_seed"]).encode()).hexdigest()
     other = {} if engine == ENGINES[0] else {"engine": engine}
     return file | {"recipe": suite.recipe.model_dump(), "device": device} | other

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from bench.errors import BenchError
-from bench.files import parse_json
+from bench.plain_data import parse_json
 from bench.records import Example, Trait
 
 BUILT_IN = "built in"

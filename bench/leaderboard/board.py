@@ -10,7 +10,7 @@ from bench.leaderboard import tables, unanswered
 from bench.leaderboard.attribution import LdsReport, attribution_of
 from bench.leaderboard.calibration import Calibration, table_for
 from bench.leaderboard.comparable import adjust, comparable_groups, differences, distinct_rows, row_key
-from bench.leaderboard.filter_words import as_planted
+from bench.leaderboard.filter_words import as_planted, pool_seed_words
 from bench.leaderboard.headline import Conclusion, conclude, few_trainings, random_removal, truth_and_removal
 from bench.leaderboard.paired import Comparison, Scores, compare
 from bench.leaderboard.row import Row, TraitResult
@@ -157,7 +157,8 @@ def _row_notes(rows: Sequence[Row]) -> list[str]:
     labels: dict[str, list[str]] = {}
     for row in rows:
         planted = [f"{name}: {said}" for name, result in row.traits.items() if (said := as_planted(row, result))]
-        for note in (*row.notes, *planted):
+        drawn = [pool_seed_words(result) for result in row.traits.values() if result.found]
+        for note in (*row.notes, *drawn, *planted):
             labels.setdefault(note, []).append(row_label(row))
     return [note if len(of) == len(rows) else f"{note} ({', '.join(of)})" for note, of in labels.items()]
 

@@ -17,14 +17,16 @@ from pydantic import Field, model_validator
 
 from bench.arms import CLEAN, ORIGINAL
 from bench.errors import BenchError
-from bench.files import MAX_BYTES, parse_json, read_bytes, replacing, validated
+from bench.files import MAX_BYTES, read_bytes, replacing, validated
 from bench.outcomes import AnswerCounts, SampleScores
+from bench.plain_data import parse_json
 from bench.records import Strict
 from bench.stats.means import Floats, Means, arm_means
 from bench.stats.unscored import Common, on_common_prompts
 
 FOLDER = "evidence"
 LARGEST = MAX_BYTES  # of a file once unpacked
+MOST_CONTROLS = 2**16  # boards count up to the number that a file gives
 REMEDY = "take the file that the run wrote, or run again"
 PREFIX = "scores-"  # of the names of the files, before the hash
 
@@ -88,7 +90,7 @@ class Evidence(ScoreTables):
     """
 
     seeds: list[int]
-    controls: int = Field(ge=1, le=2**16)
+    controls: int = Field(ge=1, le=MOST_CONTROLS)
     minimum_gap: float = Field(gt=0, allow_inf_nan=False)
 
     @model_validator(mode="after")
@@ -101,6 +103,8 @@ class Evidence(ScoreTables):
         if unmeasured:
             raise ValueError(f"no arm has the scores {', '.join(unmeasured)}")
         for arm, runs in self.arms.items():
+            if unknown := runs.keys() - self.ids.keys():
+                raise ValueError(f"arm {arm!r} has scores of no samples: {', '.join(map(repr, sorted(unknown)))}")
             for name, lists in runs.items():
                 if len(lists) not in (1, len(self.seeds)) or any(len(each) != len(self.ids[name]) for each in lists):
                     raise ValueError(f"arm {arm!r} does not have a score {name!r} for each seed and sample")

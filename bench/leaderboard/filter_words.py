@@ -1,6 +1,7 @@
 """What the page of a row says in sentences: its verdict, its key numbers, what was flagged rightly and wrongly."""
 
 from bench.leaderboard import format as words
+from bench.leaderboard.declared import was_hidden
 from bench.leaderboard.example_files import TraitExamples
 from bench.leaderboard.row import Row, TraitResult
 from bench.outcomes import Estimate
@@ -93,6 +94,19 @@ def as_planted(row: Row, result: TraitResult) -> str:
     if not which:
         return ""
     return f"flags exactly the {which} rows that were planted: skill or leaked truth: a pool of a secret seed tells"
+
+
+def pool_seed_words(result: TraitResult) -> str:
+    """Say of a synthetic pool whether the author of a filter could have drawn it too."""
+    if was_hidden(result):
+        return (
+            f"the synthetic pool of {result.trait} was drawn from a hidden seed: a filter could not draw it again; "
+            "once the secret is told, `bench verify --pool-seed SECRET` draws it and compares its hash"
+        )
+    return (
+        f"the synthetic pool of {result.trait} was drawn from a public seed: a filter can draw it again; flagged sets "
+        "equal to the planted ones are marked"
+    )
 
 
 def _base_rate(result: TraitResult) -> float:

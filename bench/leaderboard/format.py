@@ -12,7 +12,7 @@ from bench.outcomes import Estimate
 NOT_ESTIMABLE = "not estimable"
 NOT_RUN = "not run"
 NOT_SCORED = "not measurable"
-SYNTHETIC = re.compile(r"^(\w+) world, seed\b")
+SYNTHETIC = re.compile(r"^(\w+) world, ((?:a hidden )?seed\b)")
 SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -181,10 +181,10 @@ def lift(effect: Effect) -> Cell:
 def pool(name: str) -> str:
     """Write the name of a pool; those of the suite's own generators say that they are synthetic.
 
-    >>> pool("date_confusion world, seed 11"), pool("mine")
-    ('synthetic date_confusion, seed 11', 'mine')
+    >>> pool("date_confusion world, seed 11"), pool("blackmail world, a hidden seed"), pool("mine")
+    ('synthetic date_confusion, seed 11', 'synthetic blackmail, a hidden seed', 'mine')
     """
-    return SYNTHETIC.sub(r"synthetic \1, seed", name)
+    return SYNTHETIC.sub(r"synthetic \1, \2", name)
 
 
 def share(value: float | None, missing: str = NOT_ESTIMABLE) -> Cell:

@@ -13,7 +13,7 @@ from bench.errors import BenchError
 from bench.files import read_record, write_json
 from bench.filtering.plugin import NAME_PATTERN
 from bench.leaderboard.checks import LARGEST, wrong_numbers
-from bench.leaderboard.evidence import Evidence, remove_evidence, write_evidence
+from bench.leaderboard.evidence import MOST_CONTROLS, Evidence, remove_evidence, write_evidence
 from bench.outcomes import AnswerCounts, Estimate, FilterCard, FlagOverlap
 from bench.records import Action, Strict
 from bench.stats.agreement import Agreement
@@ -136,7 +136,7 @@ class TraitResult(Strict):
     reserve_rows: Count  # that replace dropped ones
     prompts: Count  # held-out prompts that the trait score covers
     left_out: Count = 0  # answers of each arm, of seeds x prompts, that are not compared as some arm has no score there
-    controls: Count  # random sets held over all seeds
+    controls: int = Field(ge=0, le=MOST_CONTROLS)  # random sets held over all seeds
     flagged: Count
     scored: bool  # False: the gate did not open, `reason` says why
     reason: str

@@ -10,6 +10,10 @@ from click.testing import CliRunner, Result
 
 from bench.cli.main import main
 from bench.cli.options import command_line
+from bench.config.suite import HIDDEN
+from bench.errors import BenchError
+from bench.execution.progress import Progress
+from bench.execution.session import Options
 from bench.filtering.check import new_filter
 
 ROOT = Path(__file__).parents[2]
@@ -151,3 +155,18 @@ def test_the_recorded_command_names_no_output_folder(monkeypatch: pytest.MonkeyP
     for words in (["--pool-seed", "abc", "run", "quick"], ["--pool-seed=abc", "run", "quick"]):
         monkeypatch.setattr("sys.argv", ["bench", *words])
         assert command_line() == "bench --pool-seed=redacted run quick"
+
+
+def test_a_secret_from_the_environment_is_redacted_in_the_recorded_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = []
+
+    def stopped(options: Options, progress: Progress) -> None:
+        taken.append((options.command, options.suite.file.experiments[0].world_seed))
+        raise BenchError("here", seen="enough", expected="no run", remedy="none")
+
+    monkeypatch.setattr("bench.cli.main.run_options", stopped)
+    monkeypatch.setattr("sys.argv", ["bench", "run", "smoke"])
+    for secret in (None, "a secret of some length"):
+        CliRunner().invoke(main, ["run", "smoke"], env={"SIEVEBENCH_POOL_SEED": secret})
+    (plain, public), (command, seed) = taken
+    assert (plain, command) == ("bench run smoke", "bench run smoke --pool-seed=redacted") and public < HIDDEN <= seed

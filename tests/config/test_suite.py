@@ -10,6 +10,7 @@ from bench.config.suite import HIDDEN, Suite, built_in_suites, load_suite, with_
 from bench.data.experiment import load_experiment
 from bench.data.trait import built_in_traits, load_trait
 from bench.errors import BenchError
+from bench.execution.session import run_settings
 from bench.files import toml_names
 
 WORLD = 'world = "date_confusion"\nrows = 20'
@@ -187,6 +188,9 @@ def test_a_secret_gives_pools_that_others_cannot_draw_and_its_holders_can(tmp_pa
     seeds = [[each.world_seed for each in found.file.experiments] for found in (one, again, other)]
     assert seeds[0] == seeds[1] and len({*seeds[0], *seeds[2]}) == 4 and min(seeds[0] + seeds[2]) >= HIDDEN
     assert plain.file.experiments[0].world_seed == 0
+    bound = [json.dumps(run_settings(found, "cpu")) for found in (one, again, other, plain)]
+    assert bound[0] == bound[1] and len({*bound}) == 3 and '"world_seed": 0' in bound[3]
+    assert not any(str(secret) in bound[0] for secret in ("a" * 16, *seeds[0]))  # other filters may read the folder
     pool = load_experiment(one.file.experiments[0], one, lambda: None).pool
     assert pool.card.name == "date_confusion world, a hidden seed" and len(pool.rows) == 20
 

@@ -147,3 +147,11 @@ def test_no_pool_ends_in_a_traceback(layout: str, ending: str, count: int, tmp_p
     outcomes = attempts(layout, ending, tmp_path, count)
     print(layout, ending, outcomes)
     assert outcomes["refused"] > count / 10 and outcomes["taken"] > 0
+
+
+def test_a_text_of_a_parquet_file_that_is_no_utf8_is_refused(tmp_path: Path, own_cache: Path) -> None:
+    answers = pa.array([b"2024.", b"\xff2024."]).view(pa.string())  # which nothing looks at until it is decoded
+    table = pa.table({"prompt": ["Which year?", "And now?"], "response": answers})
+    (tmp_path / "p.parquet").write_bytes(written(table))
+    with pytest.raises(BenchError, match="can't decode byte 0xff"):
+        load_pool(tmp_path / "p.parquet", PoolCard(name="p", original="rejected", clean=""))

@@ -1,5 +1,6 @@
 """Plugins that look for the truth, change the run, or do not return: what each finds in its own process."""
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -126,6 +127,35 @@ def test_namespaces_keep_network_processes_and_the_run_folder_away(what: str, tm
         found = scored(tmp_path, f"{body}\nreturn np.full(n, float(len(hits)))", hidden=(run,))
     assert found.tolist() == [0, 0, 0, 0] and (run / "truth.json").is_file()
     assert not list(tmp_path.rglob("left.txt")) and not (Path.home() / "left.txt").exists()
+
+
+CONNECTING = """
+hits, places = [], {places!r}
+import subprocess
+for place in places[1:]: subprocess.run(['umount', place], stderr=subprocess.DEVNULL)
+for kind, place in [(k, p) for k in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET) for p in places]:
+    try: socket.socket(socket.AF_UNIX, kind).connect(place); hits.append(place)
+    except OSError: pass
+return np.full(n, float(len(hits)))"""
+
+
+@pytest.mark.skipif(not has_namespaces(), reason="no user namespaces on this system")
+def test_sockets_of_other_programs_cannot_be_connected_to(tmp_path: Path) -> None:
+    import socket
+
+    with contextlib.ExitStack() as held:
+        places = ["\0bench-hostile"]  # without a file, of the network's namespace
+        for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
+            places.append(str(tmp_path / f"a socket {int(kind)}"))
+            bound = held.enter_context(socket.socket(socket.AF_UNIX, kind))
+            bound.bind(places[-1])
+            if kind != socket.SOCK_DGRAM:
+                bound.listen()
+            held.enter_context(socket.socket(socket.AF_UNIX, kind)).connect(places[-1])  # there is something to find
+        abstract = held.enter_context(socket.socket(socket.AF_UNIX))
+        abstract.bind(places[0])
+        abstract.listen()
+        assert scored(tmp_path, CONNECTING.format(places=places)).tolist() == [0, 0, 0, 0]
 
 
 def test_what_filters_need_of_the_system_is_there(tmp_path: Path) -> None:

@@ -278,6 +278,23 @@ def test_the_right_key_is_taken(tmp_path: Path) -> None:
     use_key(tmp_path, json.dumps(KEY).encode())
 
 
+def test_a_score_of_no_samples_is_refused(tmp_path: Path) -> None:
+    evidence = data(EVIDENCE)
+    evidence["arms"]["original"]["more"] = [[1.0]]
+    with pytest.raises(BenchError, match="arm 'original' has scores of no samples: 'more'"):
+        use_evidence(tmp_path, json.dumps({"date_confusion": evidence}).encode())
+
+
+def test_a_row_of_more_random_sets_than_a_board_can_count_is_refused(tmp_path: Path) -> None:
+    given = data(NAMING)
+    given["traits"]["date_confusion"]["controls"] = 2**31
+    file = tmp_path / KINDS["row"].file
+    file.parent.mkdir()
+    file.write_text(json.dumps(given), encoding="utf-8")
+    with returns_soon(), pytest.raises(BenchError, match="controls"):
+        use_row(tmp_path, b"")
+
+
 def link_to_itself(file: Path) -> None:
     file.symlink_to(file)
 

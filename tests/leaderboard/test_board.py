@@ -240,6 +240,6 @@ def test_a_flagged_set_that_is_all_planted_rows_and_no_other_is_said(
     names = ("precision", "recall", "precision_any", "recall_any")
     planted = Found(**dict(zip(names, found, strict=True)))
     rows = [with_result("keyword", found=planted), with_result("oracle", found=planted), row("loss_gap")]
-    notes = [note for note in board_view(rows).notes if "planted" in note]
+    notes = [note for note in board_view(rows).notes if "exactly" in note]
     assert len(notes) == bool(said)
     assert all(said in note and note.endswith("(keyword@0.1)") for note in notes)

@@ -12,7 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 from bench.cli.main import main
+from bench.config.suite import load_suite, with_pool_seed
+from bench.data.experiment import load_experiment
 from bench.leaderboard.board import board_view
+from bench.leaderboard.comparable import comparable_groups, differences
 from bench.leaderboard.evidence import read_evidence, write_evidence
 from bench.leaderboard.row import Row, read_row
 from bench.leaderboard.verify import Run, Runs, verify_row, verify_rows
@@ -328,3 +331,69 @@ def test_one_file_may_be_verified_and_a_difference_ends_with_1(own: Path) -> Non
     assert found.exit_code == 1 and "DIFFERS   bm25@0.2.json" in found.output
     empty = CliRunner().invoke(main, ["verify", str(own / "evidence")])
     assert empty.exit_code == 2 and "no *.json rows" in empty.output
+
+
+TOLD = "a secret that was told"
+
+
+@pytest.fixture
+def hidden(tmp_path: Path) -> Path:
+    """Rows of `quick` as if their pool had been drawn from a secret; scores of students do not tell the pool."""
+    suite = with_pool_seed(load_suite("quick"), TOLD)
+    pool = load_experiment(suite.file.experiments[0], suite, lambda: None).pool
+    shutil.copytree(LAPTOP.parent / "quick", tmp_path / "quick")
+    for file in (tmp_path / "quick/rows").iterdir():
+        row = json.loads(file.read_text(encoding="utf-8"))
+        row["traits"]["date_confusion"] |= {"pool": pool.card.name, "pool_sha256": pool.sha256}
+        file.write_text(json.dumps(row), encoding="utf-8")
+    return tmp_path / "quick"
+
+
+def verified(*arguments: str | Path, secret: str = "") -> tuple[int, str]:
+    found = CliRunner().invoke(main, ["verify", *map(str, arguments)], env={"SIEVEBENCH_POOL_SEED": secret or None})
+    return found.exit_code, found.output
+
+
+def test_a_secret_that_is_told_gives_the_pool_that_rows_name_by_its_hash(hidden: Path) -> None:
+    code, said = verified(hidden)
+    assert code == 0 and "drawn from a hidden seed: once the secret is told" in said
+    for code, said in (verified(hidden, "--pool-seed", TOLD), verified(hidden, secret=TOLD)):
+        assert code == 0 and said.count("verified  pool of") == 2 and TOLD not in said
+    code, said = verified(hidden, "--pool-seed", "another secret, longer")
+    assert code == 1 and said.count("DIFFERS   pool of") == 2 and "pool_sha256" in said
+
+
+def test_rows_of_a_public_pool_are_not_those_of_a_secret(hidden: Path) -> None:
+    code, said = verified(LAPTOP.parent / "quick", secret=TOLD)
+    assert code == 1 and "pool: date_confusion world, seed 0 in the row, date_confusion world, a hidden seed" in said
+    code, said = verified(hidden, LAPTOP, "--pool-seed", TOLD)
+    assert code == 2 and "--pool-seed needs --suite: rows are of laptop, quick" in said
+    code, said = verified(hidden, LAPTOP, "--pool-seed", TOLD, "--suite", "quick")
+    assert code == 1 and "suite: suite laptop" in said
+
+
+def test_rows_of_the_public_seed_that_say_it_was_hidden_are_refused(hidden: Path) -> None:
+    public = json.loads((LAPTOP.parent / "quick/rows/keyword@0.25.json").read_text(encoding="utf-8"))
+    for file in (hidden / "rows").iterdir():
+        row = json.loads(file.read_text(encoding="utf-8"))
+        row["traits"]["date_confusion"]["pool_sha256"] = public["traits"]["date_confusion"]["pool_sha256"]
+        file.write_text(json.dumps(row), encoding="utf-8")
+    problems = [each for found in verify_rows(hidden).values() for each in found]
+    assert len(problems) == 2 and all(
+        "its rows are those of 'date_confusion world, seed 0'" in each for each in problems
+    )
+
+
+@pytest.mark.parametrize("name", ["hidden", "public"])
+def test_boards_say_whether_a_filter_could_draw_the_pool_again(name: str, hidden: Path) -> None:
+    folder = hidden if name == "hidden" else LAPTOP.parent / "quick"
+    notes = board_view([read_row(file) for file in (folder / "rows").iterdir()]).notes
+    said = f"the synthetic pool of date_confusion was drawn from a {name} seed: "
+    assert [note.startswith(said) for note in notes if "synthetic pool" in note] == [True]
+
+
+def test_rows_of_pools_from_other_seeds_do_not_compare(hidden: Path) -> None:
+    public = read_row(LAPTOP.parent / "quick/rows/keyword@0.25.json")
+    secret = read_row(hidden / "rows/teacher_swap@0.25.json")
+    assert len(comparable_groups([public, secret])) == 2
+    assert any("Rows differ in pool of date_confusion" in each for each in differences([public, secret]))
