@@ -13,7 +13,7 @@ def start() -> None:
 
         main()
     except KeyboardInterrupt:
-        print(signals.STOPPED, file=sys.stderr)
+        sys.stderr.write(f"{signals.STOPPED}\n")
         sys.exit(signals.exit_status())
 
 

@@ -70,6 +70,10 @@ def students(out: Path) -> dict[str, Path]:
     return {str(file.relative_to(out)): file for file in sorted((out / "store/students").rglob("*.safetensors"))}
 
 
+def digests(files: dict[str, Path]) -> dict[str, str]:
+    return {name: hashlib.sha256(file.read_bytes()).hexdigest() for name, file in files.items()}
+
+
 def same(one: Any, other: Any) -> bool:
     """Tell whether records are equal, their numbers up to rounding: batches of other students have other shapes."""
     if isinstance(one, dict):
@@ -80,7 +84,7 @@ def same(one: Any, other: Any) -> bool:
 
 
 def check_equal(out: Path, undisturbed: Path, case: str) -> None:
-    """Weights of students that were trained one by one are equal to the last bit, and so is all that they answer alone."""
+    """Weights of students that were trained one by one are equal to the last bit; so is all that they answer alone."""
     assert same(rows(out), rows(undisturbed))
     ours, theirs = students(out), students(undisturbed)
     assert ours.keys() == theirs.keys()
@@ -89,7 +93,9 @@ def check_equal(out: Path, undisturbed: Path, case: str) -> None:
             expected = load_file(theirs[name])
             assert all(tensor.allclose(expected[key], atol=1e-5) for key, tensor in load_file(file).items()), name
         return
-    hashes = [{name: hashlib.sha256(f.read_bytes()).hexdigest() for name, f in found.items()} for found in (ours, theirs)]
+    hashes = [
+        {name: hashlib.sha256(f.read_bytes()).hexdigest() for name, f in found.items()} for found in (ours, theirs)
+    ]
     assert hashes[0] == hashes[1]
     assert case != "one after another" or evidence(out) == evidence(undisturbed)
 
@@ -147,7 +153,9 @@ def test_a_run_that_is_killed_again_and_again_ends_like_one_that_is_not(case: st
             sign, at = draw.choice(SIGNALS), moment(out)
             end(process, sign, out)
             met[f"{sign.name} at {at}"] += 1
-            print(f"{sign.name} at {at}: {len(students(out))} of {len(students(undisturbed))} students stored", flush=True)
+            print(
+                f"{sign.name} at {at}: {len(students(out))} of {len(students(undisturbed))} students stored", flush=True
+            )
             continue
         finish(out, process)
         check_equal(out, undisturbed, case)
