@@ -8,6 +8,7 @@ from types import FrameType
 STOPPED = "stopped; run the same command again to go on"
 AGAIN_AFTER = 0.1  # seconds
 _last: signal.Signals = signal.SIGINT
+_ending = False  # the command line knows that it was stopped
 
 
 def listen() -> None:
@@ -17,7 +18,9 @@ def listen() -> None:
 
 
 def exit_status() -> int:
-    """Return the status of a command that was stopped: 128 and the signal's number, as shells have it."""
+    """Return the status of a command that was stopped and ends now: 128 and the signal's number, as shells have it."""
+    global _ending
+    _ending = True
     return 128 + _last
 
 
@@ -34,7 +37,12 @@ def _raise_again(lost: "sys.UnraisableHookArgs") -> None:
     if not issubclass(lost.exc_type, KeyboardInterrupt):
         sys.__unraisablehook__(lost)
         return
-    main = threading.main_thread().ident
-    again = threading.Timer(AGAIN_AFTER, signal.pthread_kill, [main, signal.SIGINT])  # here it would be dropped as well
+    again = threading.Timer(AGAIN_AFTER, _interrupt_main_thread)  # here it would be dropped as well
     again.daemon = True
     again.start()
+
+
+def _interrupt_main_thread() -> None:
+    main = threading.main_thread().ident
+    if main and not _ending:
+        signal.pthread_kill(main, signal.SIGINT)  # which wakes it, as `_thread.interrupt_main` does not

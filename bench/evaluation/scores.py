@@ -78,10 +78,10 @@ def check_answered(logs: Sequence[Any], log_dir: Path) -> None:
         if log.status != "success" or not log.samples or any(not s.scores for s in log.samples):
             kept, file = log_dir.parent / "failed", Path(log.location)  # `log_dir` itself may be given up
             remedy = f"read the log with: inspect view --log-dir {kept}"
-            if file.is_file():
+            try:
                 kept.mkdir(exist_ok=True)
                 shutil.copy(file, kept)
-            else:  # as on a full disk, which Inspect keeps to itself
+            except OSError:  # as on a full disk, which Inspect keeps to itself
                 remedy = "its log could not be written: free disk space, then run again; finished work is kept"
             raise BenchError(
                 f"eval {log.eval.task}",

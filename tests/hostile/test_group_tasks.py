@@ -89,16 +89,17 @@ class Tokenizer:
 
 def write_task(folder: Path, **parts: str) -> None:
     words = {"name": "mine", "solve": ONCE, "score": LENGTH, "more": ""} | parts
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / "mine.py").write_text(TASK.format(**words), encoding="utf-8")
 
 
-def asked(folder: Path, **parts: str) -> "dict[str, SampleScores | BenchError]":
-    """Ask all students in one group."""
-    write_task(folder, **parts)
+def asked(folder: Path, tasks: dict[str, dict[str, str]]) -> "dict[str, SampleScores | BenchError]":
+    """Ask all students in one group; a task's sole score goes by its key."""
+    for number, (key, parts) in enumerate(tasks.items()):
+        write_task(folder / str(number), **{"name": key} | parts)
+    files = [EvalTask(str(folder / str(number) / "mine.py"), {}, key) for number, key in enumerate(tasks)]
     with answering(Echo(), NAMES, Tokenizer()):
-        labels = {name: f"arm {name}" for name in NAMES}
-        return evaluate_students(EvalJob(labels, [EvalTask(str(folder / "mine.py"), {}, "mine")], folder / "logs"))
+        return evaluate_students(EvalJob({name: f"arm {name}" for name in NAMES}, files, folder / "logs"))
 
 
 TWICE = """state = await generate(state)
@@ -127,21 +128,20 @@ TASKS: dict[str, dict[str, str]] = {
 }
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_each_student_has_its_own_answers(task: str, tmp_path: Path) -> None:
-    found = asked(tmp_path / "own", **TASKS[task])
+def test_each_student_has_its_own_answers(tmp_path: Path) -> None:
+    found = asked(tmp_path, TASKS)
+    assert sorted(found) == sorted(NAMES)
     for name, scores in found.items():
         assert isinstance(scores, SampleScores), scores
-        assert scores.values == {"mine": [len(name)] * 4}, name
-        assert [log.parent.name for log in (tmp_path / "own/logs").rglob(scores.logs[0])] == [name]
-    assert sorted(found) == sorted(NAMES)
+        assert scores.values == {task: [len(name)] * 4 for task in TASKS}, name
+        assert {log.parent.name for file in scores.logs for log in (tmp_path / "logs").rglob(file)} == {name}
 
 
 @pytest.mark.parametrize("part", [{"solve": BREAKS + ONCE}, {"score": BREAKS + LENGTH}], ids=["solver", "scorer"])
 def test_what_fails_for_one_student_is_told_with_its_name_and_keeps_the_others(
     part: dict[str, str], tmp_path: Path
 ) -> None:
-    found = asked(tmp_path / "own", **part)
+    found = asked(tmp_path, {"mine": part, "sound": {}})
     assert {name for name, scores in found.items() if isinstance(scores, SampleScores)} == {"aa", "ccc"}
     error = found["b"]
     assert isinstance(error, BenchError) and "arm b" in error.where and "mine" in error.where
@@ -174,7 +174,6 @@ def test_names_that_are_taken_or_cannot_be_files_are_refused_before_anything_is_
 
 
 def test_two_files_with_a_task_of_one_name_are_two_tasks(tmp_path: Path) -> None:
-    for folder, score in (("one", "return Score(value=1)"), ("two", "return Score(value=2)")):
-        found = asked(tmp_path / folder, score=score)
-        expected = [1.0 if folder == "one" else 2.0] * 4
-        assert all(isinstance(s, SampleScores) and s.values == {"mine": expected} for s in found.values())
+    for value in (1, 2):
+        for scores in asked(tmp_path / str(value), {"mine": {"score": f"return Score(value={value})"}}).values():
+            assert isinstance(scores, SampleScores) and scores.values == {"mine": [value] * 4}
