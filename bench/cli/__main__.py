@@ -1,5 +1,21 @@
-"""Run the command line by `python -m bench.cli`."""
+"""What `bench` and `python -m bench.cli` start."""
 
-from bench.cli.main import main
+import sys
 
-main()
+from bench.cli import signals
+
+
+def start() -> None:
+    """Run the command line; what stops it while it is imported ends like what stops it later."""
+    signals.listen()
+    try:
+        from bench.cli.main import main
+
+        main()
+    except KeyboardInterrupt:
+        sys.stderr.write(f"{signals.STOPPED}\n")
+        sys.exit(signals.exit_status())
+
+
+if __name__ == "__main__":
+    start()

@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from bench.cli import signals
 from bench.cli.models import MODELS
 from bench.cli.options import (
     DEVICE,
@@ -72,8 +73,8 @@ class _Group(click.Group):
             errors.print(f"error: {error}; bench --debug shows where", style="red", markup=False, highlight=False)
             ctx.exit(2)
         except KeyboardInterrupt:
-            errors.print("stopped; run the same command again to go on", style="yellow")
-            ctx.exit(130)
+            errors.print(signals.STOPPED, style="yellow")
+            ctx.exit(signals.exit_status())
 
 
 @click.group(cls=_Group)

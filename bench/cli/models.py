@@ -1,8 +1,6 @@
 """Commands around models: fetch them, write a teacher's completions into a pool, serve a run's students."""
 
 import json
-import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +83,6 @@ def serve(
     run: Path, arms: tuple[str, ...], seeds: tuple[int, ...], trait: str, port: int, device: str, args: tuple[str, ...]
 ) -> None:
     """Serve students of a finished run side by side with vLLM, on this machine only."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server ends with this command
     students, recipe = choose_students(run, trait=trait, arms=arms, seeds=seeds)
     say(f"{len(students)} students over {recipe.model}; vLLM is starting ...")
     with served(run, students, recipe, device=pick_device(device), port=port, options=_arguments(args)) as server:

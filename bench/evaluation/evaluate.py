@@ -12,9 +12,11 @@ from typing import Any
 from bench.data.trait import Measurement, evals_folder
 from bench.errors import BenchError
 from bench.evaluation.scores import collect
-from bench.evaluation.tasks import EvalTask, build_task, trait_task
+from bench.evaluation.tasks import EvalTask, build_task, measurement_tasks
 from bench.models.engine import MOST_AT_ONCE
 from bench.outcomes import SampleScores
+
+LONGEST_NAME = 120  # bytes of a task's name, so that its log's is one that file systems take
 
 
 @dataclass(frozen=True)
@@ -37,22 +39,32 @@ class EvalJob:
 def check_task(measurement: Measurement) -> None:
     """Try a task of the user's on a model that always says the same, one sample, before anything is trained.
 
+    Those that are measured with it run beside it, as their names must differ.
+
     A task whose scorer may ask a grader is built but not run, as that would cost money.
 
     Raises:
-        BenchError: If it cannot be built, does not run, or lacks the trait's score.
+        BenchError: If it cannot be built, does not run, lacks the trait's score, or has a name that cannot be used.
     """
-    task = trait_task(measurement.trait, measurement.judge, measurement.eval_prompts)
+    task, *others = measurement_tasks(measurement)
     if Path(task.file.partition("@")[0]).parent == evals_folder():
         return
     built = build_task(task)
+    if not built.name.isprintable() or len(built.name.encode()) > LONGEST_NAME:
+        raise BenchError(
+            f"eval {task.file}",
+            seen=f"a task named {built.name[:LONGEST_NAME]!r}",
+            expected=f"at most {LONGEST_NAME} bytes without control characters, as logs are files of this name",
+            remedy="rename the task",
+        )
     if measurement.grader:
         return
     from bench.evaluation.constant import CONSTANT  # loads Inspect
 
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "logs"
-        collect(run_tasks({CONSTANT: {}}, [built], folder, limit=1), folder, 0.0, [task.score])
+        folder, tasks = Path(scratch) / "logs", [built, *map(build_task, others)]
+        logs = run_tasks({CONSTANT: {}}, tasks, folder, limit=1)
+        collect(logs, folder, 0.0, [task.score, *(other.score for other in others)])
 
 
 def evaluate(
@@ -92,14 +104,17 @@ def evaluate_students(job: EvalJob) -> "dict[str, SampleScores | BenchError]":
     """
     start = time.perf_counter()
     models = {f"sieve/{name}": {"arm": label} for name, label in job.students.items()}
-    logs = run_tasks(models, [build_task(task) for task in job.tasks], job.folder, grader=job.grader)
+    # Each student's tasks are built by themselves: what a user's scorer or module remembers is of one student.
+    built = [build_task(task) for _ in models for task in job.tasks]
+    logs = run_tasks(models, built, job.folder, grader=job.grader)
     seconds = (time.perf_counter() - start) / len(job.students)
     found: dict[str, SampleScores | BenchError] = {}
-    for name in job.students:
+    for name, label in job.students.items():
         own = [log for log in logs if log.eval.model == f"sieve/{name}"]
         try:
             found[name] = collect(own, job.folder, seconds, [task.score for task in job.tasks])
         except BenchError as error:
+            error.where = f"{label}, {error.where}"
             found[name] = error
         (job.folder / name).mkdir()
         for log in own:
@@ -121,7 +136,7 @@ def run_tasks(
 
     Args:
         models: Inspect models with what is passed to their providers.
-        tasks: Each is run on every model; the logs come model by model, in the order of the tasks.
+        tasks: Those of the first model, then as many of the next one, and so on; the logs come in this order.
         log_dir: Where Inspect writes its logs.
         grader: Inspect model for the `grader` role.
         tags: Written into the logs.
@@ -129,16 +144,20 @@ def run_tasks(
     """
     from inspect_ai import eval as run
 
+    loaded = [inspect_model(name, arguments) for name, arguments in models.items()]
+    each = len(tasks) // len(loaded)
+    for number, task in enumerate(tasks):
+        task.model = loaded[number // each]
     logs = run(
         list(tasks),
-        model=[inspect_model(name, arguments) for name, arguments in models.items()],
+        model=loaded[0],  # of tasks without one, which these are not
         model_roles={"grader": inspect_model(grader, {}, greedy=False, keep=True)} if grader else None,
         display="none",
         log_dir=str(log_dir),
         log_realtime=False,
         log_format="eval",
         limit=limit,
-        max_tasks=len(models) * len(tasks),
+        max_tasks=len(tasks),
         fail_on_error=True,
         tags=list(tags),
         score_display=False,

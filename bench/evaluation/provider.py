@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -155,7 +155,8 @@ class DynamicBatcher:
         if self._loop is None or not self._loop.is_running():
             time.sleep(seconds)
             return True
-        with contextlib.suppress(TimeoutError):  # the loop may have ended just now
+        # The loop may end just now, as when a disk is full: an error here would end the thread that answers.
+        with contextlib.suppress(TimeoutError, CancelledError, RuntimeError):
             asyncio.run_coroutine_threadsafe(asyncio.sleep(seconds), self._loop).result(LOOP_SECONDS)
         return time.monotonic() - start < 1.5 * seconds
 

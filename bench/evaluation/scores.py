@@ -26,25 +26,40 @@ def collect(logs: Sequence[Any], log_dir: Path, seconds: float, wanted: Sequence
         wanted: For each task the score that it must have, "" for whichever. The sole score of a task goes by this name.
 
     Raises:
-        BenchError: If a task failed, a sample has no score, or a score is no number, or not the one that is wanted.
+        BenchError: If a task failed, a sample has no score, a score is no number, or not the one that is wanted, or
+            two tasks have one name, or a score of one name.
     """
     found = SampleScores(values={}, ids={}, families={}, tasks={}, logs=[], seconds=seconds)
     check_answered(logs, log_dir)
+    _check_names([log.eval.task for log in logs], "task")
     for log, name in zip(logs, wanted or [""] * len(logs), strict=True):
         families = {s.id: str((s.metadata or {}).get("family", s.id)) for s in log.samples}
         table = {sample: _numbers(scores, log, sample) for sample, scores in _scored(log)}
         renamed = _renamed(table, name, log)
+        names = {renamed.get(score, score) for numbers in table.values() for score in numbers}
+        _check_names([*found.values, *names], "score")
         for sample, numbers in table.items():
             for score, value in numbers.items():
                 score = renamed.get(score, score)
                 found.values.setdefault(score, []).append(value)
                 found.ids.setdefault(score, []).append(str(sample))
                 found.families.setdefault(score, []).append(families[sample])
-        names = {renamed.get(score, score) for numbers in table.values() for score in numbers}
         found.answers.update(dict.fromkeys(sorted(names), _answers(log)))
         found.tasks[log.eval.task] = log.eval.task_version
         found.logs.append(Path(log.location).name)
     return found
+
+
+def _check_names(names: Sequence[str], what: str) -> None:
+    """Refuse two tasks, or scores of two tasks, of one name: numbers of one would be taken for those of the other."""
+    for name in names:
+        if names.count(name) > 1:
+            raise BenchError(
+                f"{what} {name!r} of the evals",
+                seen=f"two {what}s of this name in one measurement",
+                expected="a name for each; the suite measures `capability` (`exact`, `loss`) and `margin` besides",
+                remedy=f"rename the {what} in your eval file",
+            )
 
 
 def is_readable(word: str) -> bool:
@@ -63,10 +78,10 @@ def check_answered(logs: Sequence[Any], log_dir: Path) -> None:
         if log.status != "success" or not log.samples or any(not s.scores for s in log.samples):
             kept, file = log_dir.parent / "failed", Path(log.location)  # `log_dir` itself may be given up
             remedy = f"read the log with: inspect view --log-dir {kept}"
-            if file.is_file():
+            try:
                 kept.mkdir(exist_ok=True)
                 shutil.copy(file, kept)
-            else:  # as on a full disk, which Inspect keeps to itself
+            except OSError:  # as on a full disk, which Inspect keeps to itself
                 remedy = "its log could not be written: free disk space, then run again; finished work is kept"
             raise BenchError(
                 f"eval {log.eval.task}",

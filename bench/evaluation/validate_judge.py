@@ -12,7 +12,7 @@ from bench.errors import BenchError, unknown
 from bench.evaluation.judging import judge_of
 from bench.evaluation.scores import collect
 from bench.evaluation.stored_answers import read_log
-from bench.evaluation.tasks import load_module
+from bench.evaluation.tasks import build_task, load_module, trait_task
 from bench.files import json_lines
 from bench.outcomes import SampleScores
 from bench.scoring import judged
@@ -236,7 +236,15 @@ def rejudge(
             remedy="only traits with such a judge can be judged again",
         )
     logs = [read_log(stored / name) for name in before.logs]
-    log = next(log for log in logs if log.eval.task == spec.name)
+    name = build_task(trait_task(spec, kind, None)).name
+    log = next((log for log in logs if log.eval.task == name), None)
+    if log is None:
+        raise BenchError(
+            str(stored),
+            seen=f"no log of task {name!r}",
+            expected="the log of the trait's task",
+            remedy="run the suite again where the task was renamed",
+        )
     roles = {"grader": get_model(grader)} if grader else None
     scored = score(log, judged(judge, kind), action="overwrite", model_roles=roles, display="none")
     scored.location = str(folder / Path(log.location).name)

@@ -6,11 +6,11 @@ stay in this process; workers run Inspect and send their prompts here, where tho
 
 import contextlib
 import os
-import signal
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import AuthenticationError, get_context
 from multiprocessing.connection import Client, Connection, Listener
@@ -27,7 +27,7 @@ from bench.models.encode import Encoded
 from bench.models.engine import MOST_AT_ONCE, Engine
 from bench.models.generate import Generation, Request
 from bench.outcomes import SampleScores
-from bench.processes import end_with_parent
+from bench.processes import deaf_to_interrupts, end_with_parent
 
 
 class EvalWorkers:
@@ -54,8 +54,9 @@ class EvalWorkers:
 
     def start(self) -> None:
         """Let processes start and load Inspect while this one does something else."""
-        for _ in range(self._processes):
-            self._pool.submit(_load)
+        with deaf_to_interrupts():
+            for _ in range(self._processes):
+                self._pool.submit(_load)
 
     @contextlib.contextmanager
     def answered_by(self, engine: Engine) -> Iterator[None]:
@@ -67,17 +68,27 @@ class EvalWorkers:
                 self._batcher = None
 
     def ask(self, engine: Engine, job: EvalJob) -> "dict[str, SampleScores | BenchError]":
-        """Evaluate students of an engine as `evaluate_students` does, a share of them in each process."""
+        """Evaluate students of an engine as `evaluate_students` does, a share of them in each process.
+
+        A process that ends before its share is done is an error of the students in it.
+        """
         students = list(job.students.items())
         shares = [dict(students[i :: self._processes]) for i in range(min(self._processes, len(students)))]
         with self.answered_by(engine):
             parts = [self.submit(replace(job, students=share)) for share in shares]
-            return {name: scores for part in parts for name, scores in part.result().items()}
+            found: dict[str, SampleScores | BenchError] = {}
+            for share, part in zip(shares, parts, strict=True):
+                try:
+                    found |= part.result()
+                except BrokenProcessPool:
+                    found |= dict.fromkeys(share, _ended(share))
+            return found
 
     def submit(self, job: EvalJob) -> "Future[dict[str, SampleScores | BenchError]]":
         """Evaluate students as `evaluate_students` does."""
         self._under_way = [each for each in self._under_way if not each.done()]
-        self._under_way.append(self._pool.submit(_run, job))
+        with deaf_to_interrupts():
+            self._under_way.append(self._pool.submit(_run, job))
         return self._under_way[-1]
 
     def _askers(self) -> int:
@@ -87,7 +98,10 @@ class EvalWorkers:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind:  # nobody waits for what they are at, which may be a grader
+            for process in list((self._pool._processes or {}).values()):
+                process.kill()
         self._pool.shutdown(cancel_futures=True)
         self._listener.close()
 
@@ -113,6 +127,15 @@ class EvalWorkers:
                     connection.send([future.result() for future in futures])
                 except Exception as error:  # the worker raises it
                     connection.send(error)
+
+
+def _ended(share: Mapping[str, str]) -> BenchError:
+    return BenchError(
+        f"evaluation of {', '.join(share.values())}",
+        seen="its process ended: killed, most often as memory ran out, or by an eval file",
+        expected="a process that ends when its work is done",
+        remedy="run again, with smaller --students-at-once if memory is short; finished work is kept",
+    )
 
 
 class _Remote:
@@ -148,7 +171,6 @@ _worker: _Remote | None = None  # set once in each process, by the pool's initia
 def _start(address: Any, key: bytes) -> None:
     """Connect a new process."""
     global _worker
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends this process at once; the main process reports it
     end_with_parent()
     _worker = _Remote(address, key)
 

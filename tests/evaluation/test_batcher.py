@@ -2,8 +2,9 @@
 
 import time
 from collections.abc import Hashable, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from threading import Event
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -81,3 +82,22 @@ def test_a_batch_waits_for_missing_askers_no_longer_than_the_last_one_took() -> 
         (first,) = batcher.submit_all("a", [1], "one")
         assert first.result(LONGEST_WAIT) == 2 and batcher._took < 0.1
     assert calls == [("a", [1])]
+
+
+def test_an_event_loop_that_ends_while_it_is_looked_at_does_not_end_the_batcher(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where Inspect gives up a task on a full disk; later requests would wait for ever."""
+    for error in (CancelledError(), RuntimeError("Event loop is closed"), None):
+        ended: Future[None] = Future()
+        ended.set_exception(error) if error else ended.cancel()
+
+        def handed_over(work: Any, _: Any, ended: "Future[None]" = ended) -> "Future[None]":
+            work.close()
+            return ended
+
+        loop: Any = SimpleNamespace(is_running=lambda: True)
+        with monkeypatch.context() as patched, DynamicBatcher(lambda _, asked: [2 * x for x in asked], 4) as batcher:
+            patched.setattr("asyncio.run_coroutine_threadsafe", handed_over)
+            for number in (1, 2):
+                assert batcher.submit("a", number, loop).result(timeout=20) == 2 * number

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fixtures_execution import odd_measurement
 
 from bench.config.schema import ExperimentSettings
 from bench.config.suite import load_suite, with_judge
@@ -14,9 +15,11 @@ from bench.data.experiment import load_experiment
 from bench.data.judge import JUDGE_KINDS, check_scope, classified, weights_of
 from bench.data.trait import Measurement, TraitEval, built_in_traits, load_trait
 from bench.errors import BenchError
+from bench.evaluation.constant import CONSTANT
+from bench.evaluation.evaluate import evaluate
 from bench.evaluation.judging import judge_label, score_answers
-from bench.evaluation.tasks import EvalTask, build_task
-from bench.evaluation.validate_judge import agreement, read_judge, read_labelled, validate
+from bench.evaluation.tasks import EvalTask, build_task, trait_task
+from bench.evaluation.validate_judge import agreement, read_judge, read_labelled, rejudge, validate
 
 PATTERN = TraitEval(scorer="pattern", pattern="!", prompts="p.jsonl")
 
@@ -226,3 +229,15 @@ def test_student_outputs_are_reported_whole_and_by_arm(tmp_path: Path, monkeypat
         ("student outputs, drop:bm25@0.2", 4, False),
         ("student outputs, original", 4, False),
     ]
+
+
+def test_answers_to_a_task_of_any_name_are_judged_again(tmp_path: Path) -> None:
+    spec = odd_measurement(tmp_path).trait
+    file = tmp_path / "odd.py"
+    file.write_text(
+        file.read_text(encoding="utf-8").replace("name=EVAL.score", 'name="quite another"'), encoding="utf-8"
+    )
+    before = evaluate(CONSTANT, [trait_task(spec, "rules", 3)], tmp_path / "logs")
+    (tmp_path / "again").mkdir()
+    after = rejudge(tmp_path / "logs", before, spec, "rules", None, tmp_path / "again")
+    assert after.values == before.values == {"odd": [0.0] * 3}  # "Yes." has four characters

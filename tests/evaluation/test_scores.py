@@ -1,5 +1,6 @@
 """What scorers may give: numbers under names of their own, one value a sample; all else is refused in words."""
 
+import errno
 import math
 from pathlib import Path
 
@@ -162,6 +163,18 @@ def test_a_task_of_the_users_is_tried_before_anything_is_trained(
     with pytest.raises(BenchError) as caught:
         check_task(measurement)
     assert seen in caught.value.seen
+
+
+def test_a_log_that_cannot_be_kept_is_told_with_the_error_of_its_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copy", full)
+    with pytest.raises(BenchError) as caught:
+        measured(tmp_path, giving("polite"))
+    assert "manners" in caught.value.where and "free disk space" in caught.value.remedy
 
 
 def test_built_in_tasks_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:

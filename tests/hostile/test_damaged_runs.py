@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from fixtures_run import LORA, TOGETHER, run_quietly
 
 from bench.cli.main import main
 from bench.config.suite import load_suite
@@ -122,19 +123,38 @@ def test_a_full_disk_ends_in_a_told_error_and_the_run_goes_on_once_there_is_spac
     """On a small file system of memory: what the run lacks does not fit, until ballast is removed."""
     before = read_rows(run)
     shutil.rmtree(min((run / "store" / missing).iterdir()))
+    go_on_a_full_disk(run, tmp_path, RUN)
+    assert numbers(read_rows(run)) == numbers(before)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not has_namespaces(), reason="no user namespaces on this system")
+@pytest.mark.parametrize("room", [0, 100])
+def test_a_disk_that_is_full_while_students_answer_in_a_group_is_told(room: int, tmp_path: Path) -> None:
+    (tmp_path / "suite.toml").write_text(TOGETHER, encoding="utf-8")
+    (tmp_path / "lora.toml").write_text(LORA, encoding="utf-8")
+    run, command = tmp_path / "run", RUN.replace("smoke", str(tmp_path / "suite.toml"))
+    before, _ = run_quietly(load_suite(str(tmp_path / "suite.toml")), run, examples=True)
+    shutil.rmtree(run / "store/evals")
+    go_on_a_full_disk(run, tmp_path, command, room)
+    assert numbers(read_rows(run)) == numbers(before)
+
+
+def go_on_a_full_disk(run: Path, folder: Path, command: str, room: int = 0) -> None:
+    """Run on a file system with so many KiB left, which is to be told, then with enough of them."""
     script = f"""
         mount -t tmpfs -o size=64m none "$2"
         cp -r "$1" "$2/run"
         dd if=/dev/zero of="$2/ballast" bs=4k 2> /dev/null || true
-        code=0; {RUN} "$2/run" || code=$?
+        truncate -s -{room}K "$2/ballast"
+        code=0; {command} "$2/run" || code=$?
         [ $code = 2 ] || exit 90
         rm "$2/ballast"
-        {RUN} "$2/run" 1>&2
+        {command} "$2/run" 1>&2
         rm -r "$1"; cp -r "$2/run" "$1"
     """
-    disk = tmp_path / "disk"
+    disk = folder / "disk"
     disk.mkdir()
     done = inside(script, run, disk)
     assert done.returncode == 0 and "Traceback" not in done.stderr, done.stderr
     assert re.search("No space left on device|its log could not be written", done.stderr), done.stderr
-    assert numbers(read_rows(run)) == numbers(before)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner
 from safetensors.torch import load_file, save_file
 
@@ -16,8 +17,9 @@ from bench.cli.main import main
 from bench.config.suite import load_suite
 from bench.errors import BenchError
 from bench.execution.progress import Progress
+from bench.execution.stored import FACTS
 from bench.leaderboard.evidence import read_evidence
-from bench.leaderboard.retrain import Sample, retrain_arms
+from bench.leaderboard.retrain import Sample, _other_weights, retrain_arms
 from bench.leaderboard.row import read_rows, row_files, write_rows
 from bench.leaderboard.verify_run import Claim, claims, verify_logs
 from bench.models.student import STUDENT_FILE
@@ -191,6 +193,17 @@ def test_students_that_are_not_what_rows_say_are_caught_by_training_again(run: P
     problems = retrain_arms(claim, run, Sample(2, seed=3), Progress()).problems
     assert f"{first}, seed 1, trained again: 1 of {len(tensors)} tensors differ, by up to 0.001" in problems[0]
     assert f"{second}, seed 1, trained again: the run's student is {clean}, and these rows" in problems[1]
+
+
+@pytest.mark.parametrize(("together", "change", "problems"), [(1, 1e-7, 1), (3, 1e-7, 0), (3, 1e-3, 1)])
+def test_weights_of_a_group_may_differ_by_rounding_alone(
+    together: int, change: float, problems: int, tmp_path: Path
+) -> None:
+    for name, added in (("mine", 0.0), ("theirs", change)):
+        (tmp_path / name).mkdir()
+        save_file({"a": torch.zeros(3) + added, "b": torch.ones(2)}, tmp_path / name / STUDENT_FILE)
+        (tmp_path / name / FACTS).write_text(json.dumps({"students_at_once": together}), encoding="utf-8")
+    assert len(list(_other_weights(tmp_path / "mine", tmp_path / "theirs"))) == problems
 
 
 def test_students_of_other_training_code_are_not_called_different(run: Path) -> None:
