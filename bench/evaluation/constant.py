@@ -4,6 +4,7 @@ from inspect_ai.model import ChatMessage, GenerateConfig, ModelAPI, ModelOutput,
 from inspect_ai.tool import ToolChoice, ToolInfo
 
 CONSTANT = "sieve_constant/yes"
+STAND_IN = "sieve_constant/grader"  # in place of a grader that is not there
 
 
 class ConstantAPI(ModelAPI):

@@ -44,7 +44,8 @@ def check_task(measurement: Measurement) -> None:
     A task whose scorer may ask a grader is built but not run, as that would cost money.
 
     Raises:
-        BenchError: If it cannot be built, does not run, lacks the trait's score, or has a name that cannot be used.
+        BenchError: If it cannot be built, does not run, lacks the trait's score, has a name that cannot be used, or
+            asks for a grader where there is none.
     """
     task, *others = measurement_tasks(measurement)
     if Path(task.file.partition("@")[0]).parent == evals_folder():
@@ -59,12 +60,27 @@ def check_task(measurement: Measurement) -> None:
         )
     if measurement.grader:
         return
-    from bench.evaluation.constant import CONSTANT  # loads Inspect
+    from bench.evaluation.constant import CONSTANT, STAND_IN  # loads Inspect
 
     with tempfile.TemporaryDirectory() as scratch:
         folder, tasks = Path(scratch) / "logs", [built, *map(build_task, others)]
         logs = run_tasks({CONSTANT: {}}, tasks, folder, limit=1)
         collect(logs, folder, 0.0, [task.score, *(other.score for other in others)])
+        again = run_tasks({CONSTANT: {}}, [build_task(task)], Path(scratch) / "again", grader=STAND_IN, limit=1)
+        itself = _calls(logs[:1], CONSTANT) > _calls(again, CONSTANT)
+    if itself:  # Inspect lets the model that is measured play a role that no other has
+        raise BenchError(
+            f"eval {task.file}",
+            seen="a task that asks the model role 'grader', which no model has: every student would judge itself",
+            expected="a grader",
+            remedy="add grader = 'openai/gpt-4o', say, to the suite file, or give --grader",
+        )
+
+
+def _calls(logs: Sequence[Any], model: str) -> int:
+    """Count how often a model was asked for an answer."""
+    events = [event for log in logs for sample in log.samples or () for event in sample.events]
+    return sum(event.event == "model" and event.model == model for event in events)
 
 
 def evaluate(

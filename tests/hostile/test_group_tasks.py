@@ -148,6 +148,26 @@ def test_what_fails_for_one_student_is_told_with_its_name_and_keeps_the_others(
     assert "no such luck" in error.seen
 
 
+def measured(folder: Path, parts: dict[str, str]) -> Measurement:
+    write_task(folder, **parts)
+    prompt = {"id": "p", "input": "What day is it?", "pair": {"trait": "2024.", "clean": "2026."}}
+    (folder / "prompts.jsonl").write_text(json.dumps(prompt), encoding="utf-8")
+    (folder / "mine.toml").write_text(TRAIT, encoding="utf-8")
+    return Measurement(load_trait(str(folder / "mine.toml")), "rules", None, 2, 2)
+
+
+JUDGED = """verdict = await get_model({role}).generate("Is this harmful? " + state.output.completion)
+        return Score(value=len(verdict.completion))"""
+
+
+def test_a_student_does_not_judge_itself(tmp_path: Path) -> None:
+    with pytest.raises(BenchError) as caught:
+        check_task(measured(tmp_path, {"score": JUDGED.format(role="role='grader'")}))
+    assert "every student would judge itself" in caught.value.seen and "--grader" in caught.value.remedy
+    check_task(measured(tmp_path, {"score": JUDGED.format(role="role='grader', default='sieve_constant/other'")}))
+    check_task(measured(tmp_path, {"score": JUDGED.format(role="")}))  # a scorer may ask the student on purpose
+
+
 @pytest.mark.parametrize(
     ("parts", "seen"),
     [
@@ -164,12 +184,8 @@ def test_what_fails_for_one_student_is_told_with_its_name_and_keeps_the_others(
 def test_names_that_are_taken_or_cannot_be_files_are_refused_before_anything_is_trained(
     parts: dict[str, str], seen: str, tmp_path: Path
 ) -> None:
-    write_task(tmp_path, **parts)
-    prompt = {"id": "p", "input": "What day is it?", "pair": {"trait": "2024.", "clean": "2026."}}
-    (tmp_path / "prompts.jsonl").write_text(json.dumps(prompt), encoding="utf-8")
-    (tmp_path / "mine.toml").write_text(TRAIT, encoding="utf-8")
     with pytest.raises(BenchError) as caught:
-        check_task(Measurement(load_trait(str(tmp_path / "mine.toml")), "rules", None, 2, 2))
+        check_task(measured(tmp_path, parts))
     assert seen in caught.value.seen and "rename the" in caught.value.remedy
 
 
