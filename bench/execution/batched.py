@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from bench.execution.job import MOST_AT_ONCE, Job
 from bench.execution.memory import TOGETHER
-from bench.execution.trials import STUDENTS, Trials
+from bench.execution.stored import STUDENTS
+from bench.execution.trials import Trials
 from bench.models.oom import out_of_memory, release
 from bench.run_folder.store import key_hash
 from bench.training.task import TrainingInput

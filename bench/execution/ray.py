@@ -19,7 +19,8 @@ from bench.errors import BenchError
 from bench.execution import worker
 from bench.execution.job import Job
 from bench.execution.progress import log
-from bench.execution.trials import EVALS, STUDENTS, Trials
+from bench.execution.stored import EVALS, STUDENTS
+from bench.execution.trials import Trials
 from bench.run_folder.provenance import package_versions
 
 if TYPE_CHECKING:

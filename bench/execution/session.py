@@ -21,7 +21,8 @@ from bench.execution.job import Job
 from bench.execution.memory import Workload, disk_warning, fitted, warning
 from bench.execution.progress import Progress, log
 from bench.execution.row_lengths import Labelled, Remedy, RowLengths, experiment_texts, job_texts, remedy_of
-from bench.execution.trials import CHECKPOINTS, EVALS, STUDENTS, Trials, TrialSettings
+from bench.execution.stored import CHECKPOINTS, EVALS, STUDENTS
+from bench.execution.trials import Trials, TrialSettings
 from bench.filtering.model_access import ModelAccess
 from bench.filtering.select import Resources
 from bench.models.load import cache_folder, load_tokenizer, pick_device, resolve_model

@@ -16,7 +16,18 @@ from bench.evaluation.tasks import measurement_tasks
 from bench.execution.job import Job
 from bench.execution.memory import MemoryEstimate, peak_memory, states_budget
 from bench.execution.progress import Progress
-from bench.execution.stored import FACTS, nothing_stored, read_scores, training_facts, write_scores
+from bench.execution.stored import (
+    CHECKPOINTS,
+    EVALS,
+    FACTS,
+    STUDENTS,
+    eval_key,
+    nothing_stored,
+    read_scores,
+    same_outputs,
+    training_facts,
+    write_scores,
+)
 from bench.models.engine import Engine
 from bench.models.load import fetched_config, model_identity
 from bench.models.student import save_student, stored_tensors
@@ -27,9 +38,6 @@ from bench.training.methods import training_path
 from bench.training.served import ENGINES, ServedStudents
 from bench.training.task import TRAINING_CODE, Trained
 from bench.training.trainer import Trainer
-
-STUDENTS, EVALS, CHECKPOINTS = "students", "evals", "checkpoints"  # kinds of work in the store
-JUDGED_BY = ("judge", "grader", "weights")  # of an evaluation's key: who judged outputs, not what they are
 
 Ask = Callable[[Engine, EvalJob], "dict[str, SampleScores | BenchError]"]  # runs Inspect on students of an engine
 
@@ -309,18 +317,6 @@ class Trials:
 
         with answering(engine, list(job.students), self.trainer.tokenizer, self.trainer.stops):
             return evaluate_students(job)
-
-
-def eval_key(student: str, device: str, measurement: Measurement) -> dict[str, Any]:
-    """Return everything that determines an evaluation; `student` is the name that its `Trial` has."""
-    return {"student": student, "device": device} | measurement.key()
-
-
-def same_outputs(store: Store, key: Mapping[str, Any]) -> list[Path]:
-    """Return the folders of all evaluations of the same student on the same prompts, whoever judged them."""
-    asked = {name: value for name, value in key.items() if name not in JUDGED_BY}
-    found = store.keys(EVALS)
-    return [folder for folder, other in found if all(other.get(name) == value for name, value in asked.items())]
 
 
 def _judge_again(stored: Path, job: Job, folder: Path) -> None:

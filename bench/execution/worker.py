@@ -12,7 +12,8 @@ from bench.data.trait import load_trait
 from bench.errors import BenchError
 from bench.execution.job import Job
 from bench.execution.progress import Progress
-from bench.execution.trials import STUDENTS, Trials, TrialSettings
+from bench.execution.stored import STUDENTS
+from bench.execution.trials import Trials, TrialSettings
 from bench.run_folder.provenance import package_versions
 from bench.run_folder.store import Store
 

@@ -14,7 +14,7 @@ from bench.data.experiment import Experiment
 from bench.evaluation.judging import score_answers
 from bench.evaluation.stored_answers import StoredAnswer, read_answers
 from bench.execution.session import Session
-from bench.execution.trials import EVALS
+from bench.execution.stored import EVALS
 from bench.filtering.plugins import built_in_files
 from bench.filtering.select import resolved
 from bench.leaderboard.example_files import (

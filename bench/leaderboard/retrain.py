@@ -16,8 +16,7 @@ from bench.evaluation.judge_logs import Tables, same, tables
 from bench.execution.job import Job
 from bench.execution.progress import Progress
 from bench.execution.session import Options, Session, open_session, run_settings
-from bench.execution.stored import training_facts
-from bench.execution.trials import STUDENTS
+from bench.execution.stored import STUDENTS, training_facts
 from bench.filtering.select import select_all, suite_filters
 from bench.leaderboard.verify_run import Claim, Findings
 from bench.models.student import stored_tensors

@@ -10,7 +10,7 @@ from bench.data.experiment import measurement_of
 from bench.data.trait import Measurement, load_trait
 from bench.errors import BenchError
 from bench.evaluation.judge_logs import JudgedLogs, Tables, differing, judge_logs
-from bench.execution.trials import EVALS, eval_key, same_outputs
+from bench.execution.stored import EVALS, eval_key, same_outputs
 from bench.leaderboard.evidence import Evidence, read_evidence
 from bench.leaderboard.results import TEACHER
 from bench.leaderboard.row import Row, read_row

@@ -19,7 +19,7 @@ from bench.data.trait import load_trait
 from bench.errors import BenchError
 from bench.execution.job import Job
 from bench.execution.row_lengths import Remedy, RowLengths, experiment_texts, job_texts, pool_texts, remedy_of
-from bench.execution.trials import STUDENTS
+from bench.execution.stored import STUDENTS
 from bench.models.encode import encode
 from bench.models.load import load_tokenizer
 from bench.records import Message, Pool, PoolCard, PoolRow, TrainingRow

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench.execution.job import Job
-from bench.execution.trials import STUDENTS, Trials
+from bench.execution.stored import STUDENTS
+from bench.execution.trials import Trials
 from bench.files import read_json
 from bench.models.encode import Encoded, encode
 from bench.records import Query, TrainingRow

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from bench.execution.job import Job
-from bench.execution.trials import STUDENTS, Trials
+from bench.execution.stored import STUDENTS
+from bench.execution.trials import Trials
 from bench.files import read_json
 from bench.models.encode import encode
 from bench.models.per_example import PerExample

@@ -16,7 +16,7 @@ import numpy as np
 from bench.data.embedding import DIMENSION, Embedder
 from bench.execution.batched import train_batched
 from bench.execution.job import Job
-from bench.execution.trials import STUDENTS
+from bench.execution.stored import STUDENTS
 from bench.models.generate import Request
 from bench.models.student import load_student, save_student
 from bench.stats.leakage import SPARE, search
