@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.data.trait import Measurement, evals_folder
 from bench.errors import BenchError
-from bench.evaluation.scores import collect
+from bench.evaluation.scores import check_names, collect
 from bench.evaluation.tasks import EvalTask, build_task, measurement_tasks
 from bench.models.engine import MOST_AT_ONCE
 from bench.outcomes import SampleScores
@@ -58,12 +58,14 @@ def check_task(measurement: Measurement) -> None:
             expected=f"at most {LONGEST_NAME} bytes without control characters, as logs are files of this name",
             remedy="rename the task",
         )
+    tasks = [built, *map(build_task, others)]
+    check_names([each.name for each in tasks], "task")
     if measurement.grader:
         return
     from bench.evaluation.constant import CONSTANT, STAND_IN  # loads Inspect
 
     with tempfile.TemporaryDirectory() as scratch:
-        folder, tasks = Path(scratch) / "logs", [built, *map(build_task, others)]
+        folder = Path(scratch) / "logs"
         logs = run_tasks({CONSTANT: {}}, tasks, folder, limit=1)
         collect(logs, folder, 0.0, [task.score, *(other.score for other in others)])
         again = run_tasks({CONSTANT: {}}, [build_task(task)], Path(scratch) / "again", grader=STAND_IN, limit=1)

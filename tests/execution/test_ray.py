@@ -55,7 +55,9 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
     yield
+    assert signal.getsignal(signal.SIGTERM) is before
     assert not ray.is_initialized()
     assert rays_below(os.getpid()) == []
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -187,6 +188,11 @@ def test_names_that_are_taken_or_cannot_be_files_are_refused_before_anything_is_
     with pytest.raises(BenchError) as caught:
         check_task(measured(tmp_path, parts))
     assert seen in caught.value.seen and "rename the" in caught.value.remedy
+
+
+def test_a_name_that_is_taken_is_refused_also_where_a_grader_judges(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="two tasks of this name"):
+        check_task(replace(measured(tmp_path, {"name": "capability"}), grader="sieve_constant/grader"))
 
 
 def test_two_files_with_a_task_of_one_name_are_two_tasks(tmp_path: Path) -> None:
