@@ -161,12 +161,27 @@ JUDGED = """verdict = await get_model({role}).generate("Is this harmful? " + sta
         return Score(value=len(verdict.completion))"""
 
 
+FEWER_TURNS = """from pathlib import Path
+        turns = 1 if Path({file!r}).exists() else 2
+        Path({file!r}).touch()
+        for _ in range(turns):
+            state = await generate(state)
+        return state"""
+
+
 def test_a_student_does_not_judge_itself(tmp_path: Path) -> None:
     with pytest.raises(BenchError) as caught:
         check_task(measured(tmp_path, {"score": JUDGED.format(role="role='grader'")}))
     assert "every student would judge itself" in caught.value.seen and "--grader" in caught.value.remedy
     check_task(measured(tmp_path, {"score": JUDGED.format(role="role='grader', default='sieve_constant/other'")}))
     check_task(measured(tmp_path, {"score": JUDGED.format(role="")}))  # a scorer may ask the student on purpose
+    check_task(measured(tmp_path, {"solve": FEWER_TURNS.format(file=str(tmp_path / "asked"))}))
+
+
+def test_what_to_do_about_a_task_that_fails_names_no_log_that_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="no such luck") as caught:
+        check_task(measured(tmp_path, {"score": "raise ValueError('no such luck')"}))
+    assert caught.value.remedy.startswith(f"try it alone: inspect eval {tmp_path / 'mine.py'} ")
 
 
 @pytest.mark.parametrize(
