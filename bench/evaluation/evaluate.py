@@ -62,9 +62,8 @@ def check_task(measurement: Measurement) -> None:
     check_names([each.name for each in tasks], "task")
     if measurement.grader:
         return
-    if _judges_itself(
-        task, tasks, [task.score, *(other.score for other in others)]
-    ):  # Inspect lets the model that is measured play a role that no other has
+    scores = [each.score for each in (task, *others)]
+    if _judges_itself(task, tasks, scores):  # Inspect lets the measured model play a role that no other has
         raise BenchError(
             f"eval {task.file}",
             seen="a task that asks the model role 'grader', which no model has: every student would judge itself",
