@@ -103,7 +103,7 @@ def test_processes_start_before_training_does(evaluated: bool, monkeypatch: pyte
 
 def test_processes_that_ended_while_nothing_was_asked_are_an_error_of_the_students() -> None:
     with EvalWorkers(PROCESSES, "tokenizer") as workers:
-        workers._pool._broken = "a process was killed"  # as the pool notes it; `submit` raises from then on
+        workers._pool._broken = True  # as the pool notes it; `submit` raises from then on
         found = workers.ask(Engine(), EvalJob({"a": "arm a", "b": "arm b"}, (), Path()))
     assert sorted(found) == ["a", "b"]
     error = found["a"]
