@@ -21,7 +21,18 @@ def end_with_parent() -> None:
 
 
 @contextmanager
-def deaf_to_interrupts() -> Iterator[None]:
+def sigterm_kept() -> Iterator[None]:
+    """Set the handler of SIGTERM again that `ray.init` replaces."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread() and before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def sigint_blocked() -> Iterator[None]:
     """Start processes that never see Ctrl-C, which reaches all processes of a terminal: this one has to end them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:

@@ -102,7 +102,10 @@ def _suite_of(rows: Mapping[str, Row]) -> str:
     """
     names = sorted({row.suite for row in rows.values()})
     if len(names) != 1 or names[0] not in built_in_suites():
-        raise click.UsageError(f"--pool-seed needs --suite: rows are of {', '.join(names) or 'no suite'}")
+        raise click.UsageError(
+            f"--pool-seed needs --suite: rows are of {', '.join(names) or 'no suite'} "
+            "(SIEVEBENCH_POOL_SEED counts as --pool-seed)"
+        )
     return names[0]
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.data.trait import Measurement, evals_folder
 from bench.errors import BenchError
-from bench.evaluation.scores import collect
+from bench.evaluation.scores import check_names, collect
 from bench.evaluation.tasks import EvalTask, build_task, measurement_tasks
 from bench.models.engine import MOST_AT_ONCE
 from bench.outcomes import SampleScores
@@ -58,23 +58,39 @@ def check_task(measurement: Measurement) -> None:
             expected=f"at most {LONGEST_NAME} bytes without control characters, as logs are files of this name",
             remedy="rename the task",
         )
+    tasks = [built, *map(build_task, others)]
+    check_names([each.name for each in tasks], "task")
     if measurement.grader:
         return
-    from bench.evaluation.constant import CONSTANT, STAND_IN  # loads Inspect
-
-    with tempfile.TemporaryDirectory() as scratch:
-        folder, tasks = Path(scratch) / "logs", [built, *map(build_task, others)]
-        logs = run_tasks({CONSTANT: {}}, tasks, folder, limit=1)
-        collect(logs, folder, 0.0, [task.score, *(other.score for other in others)])
-        again = run_tasks({CONSTANT: {}}, [build_task(task)], Path(scratch) / "again", grader=STAND_IN, limit=1)
-        itself = _calls(logs[:1], CONSTANT) > _calls(again, CONSTANT)
-    if itself:  # Inspect lets the model that is measured play a role that no other has
+    scores = [each.score for each in (task, *others)]
+    if _judges_itself(task, tasks, scores):  # Inspect lets the measured model play a role that no other has
         raise BenchError(
             f"eval {task.file}",
             seen="a task that asks the model role 'grader', which no model has: every student would judge itself",
             expected="a grader",
             remedy="add grader = 'openai/gpt-4o', say, to the suite file, or give --grader",
         )
+
+
+def _judges_itself(task: EvalTask, built: Sequence[Any], scores: Sequence[str]) -> bool:
+    """Run a task and those beside it, of one sample, and tell whether it asks the measured model for lack of a grader.
+
+    Raises:
+        BenchError: As `collect`.
+    """
+    from bench.evaluation.constant import CONSTANT, STAND_IN  # loads Inspect
+
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "logs"
+        logs = run_tasks({CONSTANT: {}}, built, folder, limit=1)
+        try:
+            collect(logs, folder, 0.0, scores)
+        except BenchError as error:
+            if scratch in error.remedy:  # its log goes with the folder
+                error.remedy = f"try it alone: inspect eval {task.file} --model mockllm/model --limit 1"
+            raise
+        again = run_tasks({CONSTANT: {}}, [build_task(task)], Path(scratch) / "again", grader=STAND_IN, limit=1)
+        return _calls(again, STAND_IN) > 0 and _calls(logs[:1], CONSTANT) > _calls(again, CONSTANT)
 
 
 def _calls(logs: Sequence[Any], model: str) -> int:

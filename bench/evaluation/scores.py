@@ -31,13 +31,13 @@ def collect(logs: Sequence[Any], log_dir: Path, seconds: float, wanted: Sequence
     """
     found = SampleScores(values={}, ids={}, families={}, tasks={}, logs=[], seconds=seconds)
     check_answered(logs, log_dir)
-    _check_names([log.eval.task for log in logs], "task")
+    check_names([log.eval.task for log in logs], "task")
     for log, name in zip(logs, wanted or [""] * len(logs), strict=True):
         families = {s.id: str((s.metadata or {}).get("family", s.id)) for s in log.samples}
         table = {sample: _numbers(scores, log, sample) for sample, scores in _scored(log)}
         renamed = _renamed(table, name, log)
         names = {renamed.get(score, score) for numbers in table.values() for score in numbers}
-        _check_names([*found.values, *names], "score")
+        check_names([*found.values, *names], "score")
         for sample, numbers in table.items():
             for score, value in numbers.items():
                 score = renamed.get(score, score)
@@ -50,8 +50,16 @@ def collect(logs: Sequence[Any], log_dir: Path, seconds: float, wanted: Sequence
     return found
 
 
-def _check_names(names: Sequence[str], what: str) -> None:
-    """Refuse two tasks, or scores of two tasks, of one name: numbers of one would be taken for those of the other."""
+def check_names(names: Sequence[str], what: str) -> None:
+    """Refuse two tasks, or scores of two tasks, of one name: numbers of one would be taken for those of the other.
+
+    Args:
+        names: Of all tasks, or scores, of a measurement.
+        what: `task` or `score`.
+
+    Raises:
+        BenchError: If one is there twice.
+    """
     for name in names:
         if names.count(name) > 1:
             raise BenchError(

@@ -27,7 +27,7 @@ from bench.models.encode import Encoded
 from bench.models.engine import MOST_AT_ONCE, Engine
 from bench.models.generate import Generation, Request
 from bench.outcomes import SampleScores
-from bench.processes import deaf_to_interrupts, end_with_parent
+from bench.processes import end_with_parent, sigint_blocked
 
 
 class EvalWorkers:
@@ -54,7 +54,7 @@ class EvalWorkers:
 
     def start(self) -> None:
         """Let processes start and load Inspect while this one does something else."""
-        with deaf_to_interrupts():
+        with sigint_blocked():
             for _ in range(self._processes):
                 self._pool.submit(_load)
 
@@ -87,9 +87,14 @@ class EvalWorkers:
     def submit(self, job: EvalJob) -> "Future[dict[str, SampleScores | BenchError]]":
         """Evaluate students as `evaluate_students` does."""
         self._under_way = [each for each in self._under_way if not each.done()]
-        with deaf_to_interrupts():
-            self._under_way.append(self._pool.submit(_run, job))
-        return self._under_way[-1]
+        found: Future[dict[str, SampleScores | BenchError]] = Future()
+        try:
+            with sigint_blocked():
+                found = self._pool.submit(_run, job)
+        except BrokenProcessPool as error:  # a process ended while students trained, say
+            found.set_exception(error)
+        self._under_way.append(found)
+        return found
 
     def _askers(self) -> int:
         """Return how many processes may send prompts; each waits for its answers before it sends others."""

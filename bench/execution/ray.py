@@ -21,6 +21,7 @@ from bench.execution.job import Job
 from bench.execution.progress import log
 from bench.execution.stored import EVALS, STUDENTS
 from bench.execution.trials import Trials
+from bench.processes import sigterm_kept
 from bench.run_folder.provenance import package_versions
 
 if TYPE_CHECKING:
@@ -119,7 +120,8 @@ class RayExecutor:
         try:
             if self._address:
                 _knock(self._address)
-            self._ray.init(configure_logging=False, log_to_driver=False, **place)
+            with sigterm_kept():
+                self._ray.init(configure_logging=False, log_to_driver=False, **place)
         except (self._ray.exceptions.RayError, RuntimeError, ValueError, OSError) as error:
             raise BenchError(
                 f"--address {self._address}" if self._address else "--executor ray",

@@ -6,6 +6,7 @@ are covered. The inner ones belong to a further user namespace, so that the proc
 (mount_namespaces(7), "locked" mounts).
 """
 
+import os
 import shutil
 import stat
 import subprocess
@@ -56,7 +57,7 @@ exec {INNER} "$@"
 @cache
 def has_namespaces() -> bool:
     """Tell whether this system lets a user make such namespaces; tried once, with a command that does nothing."""
-    if not shutil.which(OUTER[0]):
+    if not shutil.which(OUTER[0]) or not os.access(SOCKETS, os.R_OK):
         return False
     with tempfile.TemporaryDirectory(prefix="bench-plugin-") as own:
         done = subprocess.run(inside(["true"], Path(own), ()), capture_output=True, check=False)

@@ -112,12 +112,12 @@ def execute(source: bytes, path: Path, origin: str, name: str = "") -> FilterPlu
         BenchError: If it does not import, or is no filter.
     """
     digest = hashlib.sha256(source).hexdigest()
-    name = name or f"bench_filter_{path.stem}_{digest[:12]}"
+    package, name = name.rpartition(".")[0], name or f"bench_filter_{path.stem}_{digest[:12]}"
     spec = spec_from_file_location(name, path)
     assert spec  # of a .py file
     try:
-        if "." in name:
-            importlib.import_module(name.rpartition(".")[0])
+        if package:
+            importlib.import_module(package)
         module = module_from_spec(spec)
         sys.modules[name] = module  # dataclasses and pickling look a module up while it is executed
         exec(compile(source, path, "exec"), module.__dict__)

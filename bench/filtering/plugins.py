@@ -152,4 +152,4 @@ def _module_file(name: str) -> Path | None:
         if spec is None:
             return None
         found, places = str(spec.origin), spec.submodule_search_locations
-    return Path(found).resolve() if found.endswith(".py") else None
+    return Path(found).resolve() if found.endswith(".py") and os.path.isfile(found) else None  # not within a zip file

@@ -72,6 +72,10 @@ def against_secret(rows: Mapping[str, Row], suite: Suite) -> dict[str, list[str]
     for name, row in rows.items():
         told: dict[str, object] = {"suite": f"suite {row.suite} v{row.suite_version}"}
         found[name] = list(_differing(told, {"suite": label}, "", "the secret's"))
+        if not row.traits.keys() & drawn.keys():
+            found[name].append(
+                f"traits: none of the row's has a synthetic pool in {label}, whose are {', '.join(drawn)}"
+            )
         for trait, result in row.traits.items():
             if trait in drawn:
                 pool = drawn[trait].pool

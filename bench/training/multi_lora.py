@@ -2,7 +2,7 @@
 
 Each student sees its own rows in its own order and is clipped, updated and decayed by itself, as if it were alone;
 `tests/training/test_multi_lora.py` compares losses and weights with the one-by-one paths. Tokens are packed without
-padding for the linear layers, which do nearly all of the work, and laid out as padded rows for attention alone.
+padding for the linear layers, which do nearly all of the work; `bench.training.packing` has attention to them.
 """
 
 import logging

@@ -22,6 +22,7 @@ from bench.models.layout import within_window
 # The names under which transformers knows `attend_rows` and `attend_packed`
 ATTENTION, PACKED_ATTENTION = "sieve_rows", "sieve_packed"
 AMPERE = (8, 0)  # the oldest GPUs that have flash attention
+WIDEST = 256  # head that flash attention takes; its width is a multiple of 8
 # PyTorch 2.11 lets heads share keys and values unasked, later versions want to be told.
 SHARED = {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
 SHAPES = 3  # classes of steps by their length, where shapes are fixed
@@ -231,7 +232,7 @@ def attend_rows(
     """Compute causal attention within each row of a packed step, in the form that transformers' layers call.
 
     Args:
-        module: The attention layer; not used.
+        module: The attention layer; it says how many query heads share keys and values.
         query: Shape (students, heads, length, head width).
         key: The same with the key-value heads.
         value: As `key`.
@@ -290,8 +291,11 @@ def attend_packed(
 
 
 def attention_of(model: Any) -> str:
-    """Name the attention function for packed rows that suits a model's device and precision."""
+    """Name the attention function for packed rows that suits a model's device, precision and width of heads."""
     flash = model.device.type == "cuda" and model.dtype in (torch.bfloat16, torch.float16)
+    config = model.config
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    flash = flash and width <= WIDEST and width % MULTIPLE == 0
     fits = flash and torch.cuda.get_device_capability(model.device) >= AMPERE
     return PACKED_ATTENTION if fits else ATTENTION
 

@@ -14,6 +14,7 @@ import pytest
 from inspect_ai import Task
 from inspect_ai.dataset import Sample
 
+from bench.errors import BenchError
 from bench.evaluation.evaluate import EvalJob, run_tasks
 from bench.evaluation.provider import LINGER_SECONDS
 from bench.evaluation.workers import EvalWorkers, _load, _Remote
@@ -98,3 +99,12 @@ def test_processes_start_before_training_does(evaluated: bool, monkeypatch: pyte
     jobs: Any = ["a job"]
     batched.do_batched(trials, jobs, 2)
     assert events == (["processes start", "training", "evaluations"] if evaluated else ["training"])
+
+
+def test_processes_that_ended_while_nothing_was_asked_are_an_error_of_the_students() -> None:
+    with EvalWorkers(PROCESSES, "tokenizer") as workers:
+        workers._pool._broken = True  # as the pool notes it; `submit` raises from then on
+        found = workers.ask(Engine(), EvalJob({"a": "arm a", "b": "arm b"}, (), Path()))
+    assert sorted(found) == ["a", "b"]
+    error = found["a"]
+    assert isinstance(error, BenchError) and "arm a" in error.where and "its process ended" in error.seen

@@ -10,7 +10,7 @@ from bench.records import TrainingRow
 from bench.training.task import TrainingInput
 from bench.worlds.grammar import ORIGINAL
 
-H200 = 787e12  # operations a second in bfloat16, as docs/gpu.md has the figures below
+H200 = 740e12  # operations a second in bfloat16, as docs/gpu.md has the figures below
 TOKENS_PER_SECOND = 293_000  # of 64 students
 SECONDS_IN_QUICK = 0.57  # of each of 7 students at once, whose steps are bound by launches
 

@@ -55,7 +55,9 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_behind() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
     yield
+    assert signal.getsignal(signal.SIGTERM) is before
     assert not ray.is_initialized()
     assert rays_below(os.getpid()) == []
 
@@ -195,7 +197,8 @@ def test_workers_that_die_every_time_are_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_stops_everything_and_keeps_what_is_finished(tmp_path: Path) -> None:
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_everything_and_keeps_what_is_finished(sign: signal.Signals, tmp_path: Path) -> None:
     (tmp_path / "tiny.toml").write_text(SUITE, encoding="utf-8")
     command = [sys.executable, "-m", "bench.cli", "run", str(tmp_path / "tiny.toml"), "--device", "cpu"]
     command += ["--out", str(tmp_path / "out"), "--executor", "ray"]
@@ -206,9 +209,10 @@ def test_ctrl_c_stops_everything_and_keeps_what_is_finished(tmp_path: Path) -> N
     while time.monotonic() < deadline and not students(tmp_path / "out"):
         time.sleep(0.1)
     family = rays_below(started.pid)
-    os.killpg(started.pid, signal.SIGINT)  # as a terminal does, to all of them
+    # Ctrl-C of a terminal reaches all of them, SIGTERM of `kill` one.
+    (os.killpg if sign == signal.SIGINT else os.kill)(started.pid, sign)
     _, errors = started.communicate(timeout=60)
-    assert started.returncode == 130
+    assert started.returncode == 128 + sign
     assert "run the same command again" in errors
     assert family
     assert psutil.wait_procs(family, timeout=20)[1] == []

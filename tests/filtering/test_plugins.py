@@ -109,8 +109,9 @@ def test_a_name_that_is_not_written_out_is_found_by_executing_the_file(
     assert load_filter("mine").origin == BUILT_IN and executed == ["mine.py", "mine.py"]
 
 
-def test_by_path_with_the_hash_of_its_source(tmp_path: Path) -> None:
-    path = write(tmp_path)
+@pytest.mark.parametrize("file", ["mine.py", "mine.v2.py"])
+def test_by_path_with_the_hash_of_its_source(file: str, tmp_path: Path) -> None:
+    path = write(tmp_path, file)
     plugin = load_filter(str(path))
     assert (plugin.name, plugin.version, plugin.summary, plugin.options) == ("mine", 2, "Toy.", {"k": 1})
     assert plugin.origin == path.name  # a folder may name its owner

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,12 +161,27 @@ JUDGED = """verdict = await get_model({role}).generate("Is this harmful? " + sta
         return Score(value=len(verdict.completion))"""
 
 
+FEWER_TURNS = """from pathlib import Path
+        turns = 1 if Path({file!r}).exists() else 2
+        Path({file!r}).touch()
+        for _ in range(turns):
+            state = await generate(state)
+        return state"""
+
+
 def test_a_student_does_not_judge_itself(tmp_path: Path) -> None:
     with pytest.raises(BenchError) as caught:
         check_task(measured(tmp_path, {"score": JUDGED.format(role="role='grader'")}))
     assert "every student would judge itself" in caught.value.seen and "--grader" in caught.value.remedy
     check_task(measured(tmp_path, {"score": JUDGED.format(role="role='grader', default='sieve_constant/other'")}))
     check_task(measured(tmp_path, {"score": JUDGED.format(role="")}))  # a scorer may ask the student on purpose
+    check_task(measured(tmp_path, {"solve": FEWER_TURNS.format(file=str(tmp_path / "asked"))}))
+
+
+def test_what_to_do_about_a_task_that_fails_names_no_log_that_is_gone(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="no such luck") as caught:
+        check_task(measured(tmp_path, {"score": "raise ValueError('no such luck')"}))
+    assert caught.value.remedy.startswith(f"try it alone: inspect eval {tmp_path / 'mine.py'} ")
 
 
 @pytest.mark.parametrize(
@@ -187,6 +203,11 @@ def test_names_that_are_taken_or_cannot_be_files_are_refused_before_anything_is_
     with pytest.raises(BenchError) as caught:
         check_task(measured(tmp_path, parts))
     assert seen in caught.value.seen and "rename the" in caught.value.remedy
+
+
+def test_a_name_that_is_taken_is_refused_also_where_a_grader_judges(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="two tasks of this name"):
+        check_task(replace(measured(tmp_path, {"name": "capability"}), grader="sieve_constant/grader"))
 
 
 def test_two_files_with_a_task_of_one_name_are_two_tasks(tmp_path: Path) -> None:

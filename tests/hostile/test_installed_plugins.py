@@ -2,6 +2,7 @@
 
 import hashlib
 import py_compile
+import shutil
 import sys
 from importlib.util import cache_from_source
 from pathlib import Path
@@ -104,6 +105,16 @@ def test_entry_points_that_name_no_filter_are_left_out_and_named(site: Path) -> 
         "0 functions",
         *(f"{value} is not a module" for value in NO_FILTERS),
     ]
+
+
+def test_a_package_in_an_archive_is_left_out_and_named(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(site)
+    archive = shutil.make_archive(str(site / "archive"), "zip", site, "acme")
+    shutil.rmtree(site / "acme")
+    monkeypatch.syspath_prepend(archive)
+    broken: list[BenchError] = []
+    assert "keyword" in [plugin.name for plugin in list_filters(broken.append)]
+    assert [error.seen for error in broken] == ["acme.mine is not a module with a source file"]
 
 
 def test_it_imports_what_lies_beside_it_and_runs_as_the_source_that_is_hashed(site: Path) -> None:

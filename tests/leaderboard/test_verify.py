@@ -16,6 +16,7 @@ from bench.config.suite import load_suite, with_pool_seed
 from bench.data.experiment import load_experiment
 from bench.leaderboard.board import board_view
 from bench.leaderboard.comparable import comparable_groups, differences
+from bench.leaderboard.declared import against_secret
 from bench.leaderboard.evidence import read_evidence, write_evidence
 from bench.leaderboard.row import Row, read_row
 from bench.leaderboard.verify import Run, Runs, verify_row, verify_rows
@@ -361,6 +362,14 @@ def test_a_secret_that_is_told_gives_the_pool_that_rows_name_by_its_hash(hidden:
         assert code == 0 and said.count("verified  pool of") == 2 and TOLD not in said
     code, said = verified(hidden, "--pool-seed", "another secret, longer")
     assert code == 1 and said.count("DIFFERS   pool of") == 2 and "pool_sha256" in said
+
+
+def test_a_row_of_which_no_pool_is_drawn_from_the_secret_is_not_verified_by_it(hidden: Path) -> None:
+    row = read_row(hidden / "rows/keyword@0.25.json")
+    suite = with_pool_seed(load_suite("quick"), TOLD)
+    other = row.model_copy(update={"traits": {"another": row.traits["date_confusion"]}})
+    found = against_secret({"right": row, "other": other}, suite)
+    assert found["right"] == [] and "none of the row's has a synthetic pool" in found["other"][0]
 
 
 def test_rows_of_a_public_pool_are_not_those_of_a_secret(hidden: Path) -> None:

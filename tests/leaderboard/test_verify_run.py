@@ -206,6 +206,15 @@ def test_weights_of_a_group_may_differ_by_rounding_alone(
     assert len(list(_other_weights(tmp_path / "mine", tmp_path / "theirs"))) == problems
 
 
+def test_weights_of_other_shapes_are_named(tmp_path: Path) -> None:
+    for name, width in (("mine", 3), ("theirs", 4)):
+        (tmp_path / name).mkdir()
+        save_file({"a": torch.zeros(width)}, tmp_path / name / STUDENT_FILE)
+        (tmp_path / name / FACTS).write_text("{}", encoding="utf-8")
+    (problem,) = _other_weights(tmp_path / "mine", tmp_path / "theirs")
+    assert "other names or shapes" in problem
+
+
 def test_students_of_other_training_code_are_not_called_different(run: Path) -> None:
     for key in (run / "store/students").glob("*/key.json"):
         key.write_text(json.dumps(json.loads(key.read_text()) | {"code": 0}), encoding="utf-8")

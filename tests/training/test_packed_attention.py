@@ -106,10 +106,16 @@ def test_packed_rows_train_the_same_students(monkeypatch: pytest.MonkeyPatch) ->
 def test_flash_attention_is_for_gpus_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0) if device.index else (7, 5))
 
-    def chosen(device: str, dtype: torch.dtype) -> str:
-        return attention_of(SimpleNamespace(device=torch.device(device), dtype=dtype))
+    def chosen(device: str, dtype: torch.dtype, width: int = 64) -> str:
+        config = SimpleNamespace(hidden_size=2 * width, num_attention_heads=2)
+        return attention_of(SimpleNamespace(device=torch.device(device), dtype=dtype, config=config))
 
     assert chosen("cuda:1", torch.bfloat16) == PACKED_ATTENTION
     assert {chosen("cuda:0", torch.bfloat16), chosen("cuda:1", torch.float32), chosen("cpu", torch.bfloat16)} == {
         ATTENTION
     }
+    assert [chosen("cuda:1", torch.bfloat16, width) for width in (4, 256, 264)] == [
+        ATTENTION,
+        PACKED_ATTENTION,
+        ATTENTION,
+    ]
