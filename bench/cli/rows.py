@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from bench.cli.options import FILTERS, POOL, POOL_SEED, console, say, suite_on
+from bench.cli.options import FILTERS, POOL, console, say, suite_on
 from bench.config.suite import Suite, built_in_suites
 from bench.errors import BenchError
 from bench.execution.progress import shown_on
@@ -34,7 +34,11 @@ from bench.leaderboard.verify_run import claims, verify_logs
 @click.option("--suite", help="The rows' suite, if it is not a built-in one; needed with --pool.")
 @FILTERS
 @POOL
-@POOL_SEED
+@click.option(
+    "--pool-seed",
+    metavar="SECRET",
+    help="The secret that the rows' synthetic pools were drawn from, once it is told. A variable is not read.",
+)
 def verify(
     paths: tuple[Path, ...],
     folder: Path | None,
@@ -102,10 +106,7 @@ def _suite_of(rows: Mapping[str, Row]) -> str:
     """
     names = sorted({row.suite for row in rows.values()})
     if len(names) != 1 or names[0] not in built_in_suites():
-        raise click.UsageError(
-            f"--pool-seed needs --suite: rows are of {', '.join(names) or 'no suite'} "
-            "(SIEVEBENCH_POOL_SEED counts as --pool-seed)"
-        )
+        raise click.UsageError(f"--pool-seed needs --suite: rows are of {', '.join(names) or 'no suite'}")
     return names[0]
 
 

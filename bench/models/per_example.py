@@ -8,6 +8,7 @@ depends on what else is asked. A GPU takes rows together where they are read by 
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,8 @@ from bench.models.student import causal_model, trainable_copy, trained_tensors
 
 if TYPE_CHECKING:
     import torch
+
+    from bench.models.row_gradients import RowGradients
 
 ROWS_AT_ONCE = 16
 GRADIENTS_AT_ONCE = 32  # on a GPU
@@ -74,11 +77,11 @@ class PerExample:
             for name, given in (tensors or {}).items():
                 named[name].copy_(given)
         self._named, self._parameters = named, list(named.values())
-        self._together: Callable[[Sequence[Encoded]], list[torch.Tensor]] | None = None
+        self._together: Callable[[], RowGradients] | None = None
         if prefix and recipe.method == "lora" and self._model.device.type == "cuda":
-            from bench.models.row_gradients import RowGradients  # loads torch
+            from bench.models import row_gradients  # loads torch
 
-            self._together = RowGradients(base, trained_tensors(self._model), prefix)
+            self._together = partial(row_gradients.RowGradients, base, trained_tensors(self._model), prefix)
         self._gradients_at_once = GRADIENTS_AT_ONCE
 
     @property
@@ -258,11 +261,12 @@ class PerExample:
         if self._together is None:
             yield from ((number, self._gradient(row)) for number, row in enumerate(rows))
             return
+        together = self._together()  # students of the run train later, and need its memory
         order = sorted(range(len(rows)), key=lambda i: len(rows[i].ids))
         while order:
             some, order = order[: self._gradients_at_once], order[self._gradients_at_once :]
             found, self._gradients_at_once = in_parts(
-                self._together, [rows[i] for i in some], self._gradients_at_once, "a filter that reads gradients"
+                together, [rows[i] for i in some], self._gradients_at_once, "a filter that reads gradients"
             )
             yield from zip(some, found, strict=True)
 

@@ -358,8 +358,9 @@ def verified(*arguments: str | Path, secret: str = "") -> tuple[int, str]:
 def test_a_secret_that_is_told_gives_the_pool_that_rows_name_by_its_hash(hidden: Path) -> None:
     code, said = verified(hidden)
     assert code == 0 and "drawn from a hidden seed: once the secret is told" in said
-    for code, said in (verified(hidden, "--pool-seed", TOLD), verified(hidden, secret=TOLD)):
-        assert code == 0 and said.count("verified  pool of") == 2 and TOLD not in said
+    code, said = verified(hidden, "--pool-seed", TOLD)
+    assert code == 0 and said.count("verified  pool of") == 2 and TOLD not in said
+    assert "pool of" not in verified(hidden, secret=TOLD)[1]  # the variable of another run does not judge these rows
     code, said = verified(hidden, "--pool-seed", "another secret, longer")
     assert code == 1 and said.count("DIFFERS   pool of") == 2 and "pool_sha256" in said
 
@@ -373,7 +374,7 @@ def test_a_row_of_which_no_pool_is_drawn_from_the_secret_is_not_verified_by_it(h
 
 
 def test_rows_of_a_public_pool_are_not_those_of_a_secret(hidden: Path) -> None:
-    code, said = verified(LAPTOP.parent / "quick", secret=TOLD)
+    code, said = verified(LAPTOP.parent / "quick", "--pool-seed", TOLD)
     assert code == 1 and "pool: date_confusion world, seed 0 in the row, date_confusion world, a hidden seed" in said
     code, said = verified(hidden, LAPTOP, "--pool-seed", TOLD)
     assert code == 2 and "--pool-seed needs --suite: rows are of laptop, quick" in said
