@@ -173,6 +173,9 @@ def run_tasks(
         grader: Inspect model for the `grader` role.
         tags: Written into the logs.
         limit: Most samples of each task; all if None.
+
+    Raises:
+        KeyboardInterrupt: If the user stopped it.
     """
     from inspect_ai import eval as run
 
@@ -194,6 +197,9 @@ def run_tasks(
         tags=list(tags),
         score_display=False,
     )
+    statuses = {log.status for log in logs}
+    if "error" not in statuses and ("cancelled" in statuses or len(logs) < len(tasks)):
+        raise KeyboardInterrupt  # Inspect takes Ctrl-C for itself, and returns what was done by then
     order = [task.name for task in tasks]
     return sorted(logs, key=lambda log: (list(models).index(log.eval.model), order.index(log.eval.task)))
 

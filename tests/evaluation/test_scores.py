@@ -3,6 +3,7 @@
 import errno
 import math
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from inspect_ai import Epochs, Task
@@ -180,3 +181,13 @@ def test_a_log_that_cannot_be_kept_is_told_with_the_error_of_its_task(
 def test_built_in_tasks_are_not_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.evaluation.evaluate.build_task", lambda task: pytest.fail("built"))
     check_task(Measurement(load_trait("date_confusion"), "rules", None, None, None))
+
+
+@pytest.mark.parametrize("statuses", [[], ["success"], ["success", "cancelled"]])
+def test_a_ctrl_c_that_inspect_took_for_itself_stops_the_command(
+    statuses: list[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    logs = [SimpleNamespace(status=status) for status in statuses]
+    monkeypatch.setattr("inspect_ai.eval", lambda *_, **__: logs)
+    with pytest.raises(KeyboardInterrupt):
+        run_tasks({CONSTANT: {}}, [SimpleNamespace(name="a"), SimpleNamespace(name="b")], tmp_path)
