@@ -20,6 +20,7 @@ from bench.execution.executor import LOCAL, Execution, LocalExecutor
 from bench.execution.ray import RETRIES, RayExecutor
 from bench.leaderboard.row import Row
 from bench.outcomes import SampleScores
+from bench.processes import sigterm_kept
 
 ray = pytest.importorskip("ray")
 
@@ -169,9 +170,10 @@ def test_two_tasks_share_a_gpu_of_a_cluster_that_is_joined_and_goes_on(tmp_path:
     meet += "    time.sleep(0.05)"
     measurements = [odd_measurement(tmp_path, meet, prompts) for prompts in (1, 2)]
     tasks = [job_of(None, measurement, "base") for measurement in measurements]
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4})
-    try:
+    with sigterm_kept():  # the cluster's nodes are this process's, and take the signal too
+        cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 4})
         cluster.add_node(num_cpus=4, num_gpus=1)  # it need not be there: the tasks run on the CPU
+    try:
         with logged() as said, RayExecutor(cluster.address, 1, 0.5, trials.store.root) as executor:
             executor.run(trials, tasks)
         assert rays_below(os.getpid())  # the cluster is not ours to end
