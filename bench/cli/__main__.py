@@ -13,8 +13,9 @@ def start() -> None:
 
         main()
     except KeyboardInterrupt:
+        status = signals.stop()
         sys.stderr.write(f"{signals.STOPPED}\n")
-        sys.exit(signals.exit_status())
+        sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -73,8 +73,9 @@ class _Group(click.Group):
             errors.print(f"error: {error}; bench --debug shows where", style="red", markup=False, highlight=False)
             ctx.exit(2)
         except KeyboardInterrupt:
+            status = signals.stop()
             errors.print(signals.STOPPED, style="yellow")
-            ctx.exit(signals.exit_status())
+            ctx.exit(status)
 
 
 @click.group(cls=_Group)

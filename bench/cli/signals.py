@@ -1,27 +1,52 @@
 """Ctrl-C and SIGTERM end a command alike: it says so, ends what it started, and keeps finished work."""
 
+import atexit
+import os
 import signal
 import sys
 import threading
+import time
+from collections.abc import Callable
 from types import FrameType
 
 STOPPED = "stopped; run the same command again to go on"
 AGAIN_AFTER = 0.1  # seconds
+PATIENCE = 2.0  # seconds in which a command that was stopped may end; after that another signal ends it at once
 _last: signal.Signals = signal.SIGINT
-_ending = False  # the command line knows that it was stopped
+_listening = False  # as the command line of a process of its own
+_ending = 0.0  # when the command line learnt that it was stopped
 
 
 def listen() -> None:
     """Let SIGTERM, which `kill`, schedulers and containers send, do what Ctrl-C does."""
+    global _listening
     signal.signal(signal.SIGTERM, _interrupt)
     sys.unraisablehook = _raise_again
+    _listening = True
 
 
-def exit_status() -> int:
-    """Return the status of a command that was stopped and ends now: 128 and the signal's number, as shells have it."""
+def stop() -> int:
+    """Begin to end: what still comes of the same signal, repeated or raised again, does nothing.
+
+    Returns:
+        The exit status: 128 and the signal's number, as shells have it.
+    """
     global _ending
-    _ending = True
+    _ending = time.monotonic()
+    if _listening:
+        _handle(_leave)
+        atexit.register(_handle, signal.SIG_IGN)  # handlers in Python give way to the system's at the very end
     return 128 + _last
+
+
+def _handle(handler: "Callable[[int, FrameType | None], None] | signal.Handlers") -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, handler)
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    if time.monotonic() - _ending > PATIENCE:
+        os._exit(128 + number)
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:

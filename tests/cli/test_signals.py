@@ -41,3 +41,16 @@ def test_a_command_says_that_it_was_stopped_also_while_an_object_is_deleted(sign
     assert time.monotonic() - began < 10
     assert process.returncode == 128 + sign
     assert errors == "stopped; run the same command again to go on\n"
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_is_repeated_while_a_command_ends_changes_nothing(sign: signal.Signals) -> None:
+    code = [sys.executable, "-c", BUSY.format(work=WORK["working"])]
+    with subprocess.Popen(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout and process.stdout.readline() == "working\n"
+        for _ in range(20):
+            process.send_signal(sign)
+            time.sleep(0.01)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 128 + sign
+    assert errors == "stopped; run the same command again to go on\n"
