@@ -20,7 +20,7 @@ from safetensors.torch import load_file
 from bench.leaderboard.row import read_rows
 
 SEED = 15
-KILLS = int(os.environ.get("BENCH_TEST_KILLS", "99"))  # in all
+KILLS = int(os.environ.get("BENCH_TEST_KILLS", "100"))  # in all
 GRACE = 10.0  # seconds that processes which the run started may take to end
 WORK = "store/{}/.partial-*"
 MANY = (  # 16 students and the base
